@@ -1,0 +1,1 @@
+"""Blocks of signed transactions over the forge's state: genesis, headers, execution, mempool."""

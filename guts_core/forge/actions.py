@@ -1,0 +1,219 @@
+"""
+What a transaction can ask for. Commands are verbs; what came of them are activities.
+
+User-written text is never inside: an action commits to ``H(text tag, salt || text)`` and the
+text rides beside the transaction (``architecture.md`` 3).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Annotated, TypeAlias
+
+from attrs import frozen
+
+from guts_core.codec import Limit, kinds, record
+from guts_core.codec.fields import (
+    ACredentialId,
+    AHash,
+    AnAccountId,
+    ANodeId,
+    AnOid,
+    APublicKey,
+    ARefName,
+    ARepoId,
+    ASalt,
+    ASignature,
+)
+
+from .records import GATEWAYS_PER_CREDENTIAL_MAX, ObjectFormat, Role, Scope
+
+# A larger non-atomic push is split by the gateway over the same blob; a larger atomic one is refused.
+UPDATES_MAX = 1000
+
+
+@record(kinds.REGISTER)
+@frozen
+class Register:
+    """Create an account. The transaction's author is the new account id; the sponsor co-signs."""
+
+    name: str
+    key: APublicKey
+    salt: ASalt
+    sponsor: AnAccountId
+
+
+@record(kinds.CREATE_CREDENTIAL)
+@frozen
+class CreateCredential:
+    """Let a new key act for the author. ``proof`` is the new key's signature (possession)."""
+
+    public_key: APublicKey
+    scopes: Annotated[tuple[Scope, ...], Limit(most=8, least=1)]
+    repos: Annotated[tuple[ARepoId, ...], Limit(most=100)] | None
+    expires: int
+    gateways: Annotated[tuple[ANodeId, ...], Limit(most=GATEWAYS_PER_CREDENTIAL_MAX)]
+    note: Annotated[str, Limit(most=100)]
+    proof: ASignature  # over chain id and account id, with Tag.SIGN_CREDENTIAL
+
+
+@record(kinds.REVOKE_CREDENTIAL)
+@frozen
+class RevokeCredential:
+    """End a credential; the id stays taken for ever."""
+
+    credential: ACredentialId
+
+
+@record(kinds.CREATE_REPOSITORY)
+@frozen
+class CreateRepository:
+    """Create a repository under the author; its id is H(repo-id tag, chain_id, author, salt)."""
+
+    name: str
+    salt: ASalt
+    private: bool
+    default_branch: ARefName
+    object_format: ObjectFormat
+    placement: str
+    description: AHash | None
+
+
+@record(kinds.DESCRIBE_REPOSITORY)
+@frozen
+class DescribeRepository:
+    """Set or clear a repository's description (a commitment; the text rides beside)."""
+
+    repo: ARepoId
+    description: AHash | None
+
+
+@record(kinds.SET_DEFAULT_BRANCH)
+@frozen
+class SetDefaultBranch:
+    """Point HEAD at a branch, which need not exist yet."""
+
+    repo: ARepoId
+    branch: ARefName
+
+
+@record(kinds.SET_VISIBILITY)
+@frozen
+class SetVisibility:
+    """Make a repository private or public."""
+
+    repo: ARepoId
+    private: bool
+
+
+@record(kinds.SET_COLLABORATOR)
+@frozen
+class SetCollaborator:
+    """Give an account a role in a repository."""
+
+    repo: ARepoId
+    account: AnAccountId
+    role: Role
+
+
+@record(kinds.REMOVE_COLLABORATOR)
+@frozen
+class RemoveCollaborator:
+    """Take an account's role in a repository away."""
+
+    repo: ARepoId
+    account: AnAccountId
+
+
+class Relation(IntEnum):
+    """How an update's new value stands to its old one, verified by every attester."""
+
+    CREATED = 1
+    FAST_FORWARD = 2
+    FORCED = 3
+    DELETED = 4
+
+
+class SourceKind(IntEnum):
+    """Where an update's new object comes from."""
+
+    NONE = 0  # deletion
+    PACK = 1  # in this manifest's blob
+    EXISTING = 2  # reachable from a visible ref while `removals` stands
+    MERGE = 3  # reserved: a merge every attester recomputed
+
+
+class ManifestKind(IntEnum):
+    """What a manifest's bytes are."""
+
+    PACK = 1
+    BLOB = 2
+
+
+@record(kinds.UPDATE)
+@frozen
+class Update:
+    """Move one ref from old to new; None on a side means it does not exist there."""
+
+    ref: ARefName
+    old: AnOid | None
+    new: AnOid | None
+    relation: Relation
+    source: SourceKind
+
+
+@record(kinds.BLOB)
+@frozen
+class Blob:
+    """Bytes that validators must hold: a pack as it was sent, and its index."""
+
+    digest: AHash  # blake2b-256 (tag blob) of the file's bytes
+    size: int
+    chunk_root: AHash
+    objects: int
+    idx_digest: AHash
+
+
+@record(kinds.MANIFEST)
+@frozen
+class Manifest:
+    """What a push needs of the validators' disks, and what it does to refs."""
+
+    kind: ManifestKind
+    repo: ARepoId
+    object_format: ObjectFormat
+    blob: Blob | None  # None: nothing new is needed
+    updates: Annotated[tuple[Update, ...], Limit(most=UPDATES_MAX, least=1)]
+
+
+@record(kinds.REF_UPDATE)
+@frozen
+class RefUpdate:
+    """Move refs by compare-and-swap, all or none; admits the manifest's pack."""
+
+    manifest: Manifest
+
+
+@record(kinds.SET_RULES)
+@frozen
+class SetRules:
+    """Governance: from the first block of an epoch on, other rules apply. Co-signed by operators."""
+
+    rules: int
+    epoch: int
+    operators: Annotated[tuple[AnAccountId, ...], Limit(most=128, least=1)]  # ascending, author included
+
+
+Action: TypeAlias = (
+    Register
+    | CreateCredential
+    | RevokeCredential
+    | CreateRepository
+    | DescribeRepository
+    | SetDefaultBranch
+    | SetVisibility
+    | SetCollaborator
+    | RemoveCollaborator
+    | RefUpdate
+    | SetRules
+)

@@ -1,0 +1,199 @@
+"""
+The forge's state, one canonical record each; where a field means an account or a repository it
+holds an id, never a name (``architecture.md`` 3 and 4).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Annotated
+
+from attrs import frozen
+
+from guts_core.codec import Limit, kinds, record
+from guts_core.codec.fields import ACredentialId, AHash, AnAccountId, ANodeId, AnOid, APublicKey, ARefName, ARepoId
+
+KEYS_PER_ACCOUNT_MAX = 16
+GATEWAYS_PER_CREDENTIAL_MAX = 128
+
+
+class Role(IntEnum):
+    """What a collaborator may do; each includes those before it."""
+
+    READ = 1
+    WRITE = 2
+    ADMIN = 3
+
+
+class Scope(IntEnum):
+    """What a credential may be used for, within what its account may do."""
+
+    READ = 1  # read private repositories
+    REPO = 2  # read and write repositories, administer them with the role
+    DELETE_REPO = 3  # reserved: delete repositories
+
+
+class ObjectFormat(IntEnum):
+    """git's object format of a repository; only SHA-1 is accepted in rules 0."""
+
+    SHA1 = 1
+    SHA256 = 2
+
+
+class TextState(IntEnum):
+    """Whether a committed text is meant to exist."""
+
+    NONE = 0
+    PRESENT = 1
+    ERASED = 2
+
+
+@record(kinds.ACCOUNT)
+@frozen
+class Account:
+    """A person or program; the key set rotates, the id stays."""
+
+    id: AnAccountId
+    name: str
+    keys: Annotated[tuple[APublicKey, ...], Limit(most=KEYS_PER_ACCOUNT_MAX, least=1)]
+    number: int  # GitHub's stable integer id
+    created: int  # header time, milliseconds since 1970
+    sponsor: AnAccountId | None
+    is_operator: bool
+
+
+@record(kinds.ACCOUNT_NAME)
+@frozen
+class AccountNameHolder:
+    """Which account a name belongs to."""
+
+    account: AnAccountId
+
+
+@record(kinds.CREDENTIAL)
+@frozen
+class Credential:
+    """A key that may act for an account within scopes, by named gateways or locally."""
+
+    id: ACredentialId
+    public_key: APublicKey
+    account: AnAccountId
+    scopes: Annotated[tuple[Scope, ...], Limit(most=8, least=1)]  # ascending, no duplicates
+    repos: Annotated[tuple[ARepoId, ...], Limit(most=100)] | None  # None: every repository
+    expires: int  # block time, milliseconds
+    gateways: Annotated[tuple[ANodeId, ...], Limit(most=GATEWAYS_PER_CREDENTIAL_MAX)]  # empty: signed locally only
+    created: int
+    note: Annotated[str, Limit(most=100)]
+    revoked: bool
+
+
+@record(kinds.NODE)
+@frozen
+class Node:
+    """A node that may be a gateway: its network key and who answers for it."""
+
+    id: ANodeId
+    operator: AnAccountId
+    name: str
+
+
+@record(kinds.REPOSITORY)
+@frozen
+class Repository:
+    """A repository's settings and counters; its refs and packs are records of their own."""
+
+    id: ARepoId
+    number: int
+    owner: AnAccountId
+    name: str
+    private: bool
+    default_branch: ARefName  # full ref name, refs/heads/...
+    object_format: ObjectFormat
+    placement: str  # "all" in rules 0
+    description: AHash | None  # commitment H(text, salt || text) to the sidecar text
+    description_state: TextState
+    generation: int  # counts every ref change and every admitted pack
+    removals: int  # counts forced and deleted updates
+    objects_epoch: int  # grows with each dropping repack
+    packs: int  # next pack sequence number
+    bytes_stored: int
+    refs: int
+    created: int
+    updated: int
+    pushed: int
+
+
+@record(kinds.REPOSITORY_NAME)
+@frozen
+class RepositoryNameHolder:
+    """Which repository an owner's name, lower case, belongs to."""
+
+    repository: ARepoId
+
+
+@record(kinds.COLLABORATOR)
+@frozen
+class Collaborator:
+    """An account's role in a repository it does not own."""
+
+    account: AnAccountId
+    role: Role
+    since: int
+
+
+@record(kinds.AFFILIATION)
+@frozen
+class Affiliation:
+    """The same fact filed under the account, so that its repositories can be listed."""
+
+    repository: ARepoId
+    role: Role
+
+
+@record(kinds.REF)
+@frozen
+class Ref:
+    """A ref's one value."""
+
+    name: ARefName
+    oid: AnOid
+
+
+@record(kinds.PACK)
+@frozen
+class Pack:
+    """An admitted pack: what every holder stores, by digest."""
+
+    seq: int
+    digest: AHash
+    idx_digest: AHash
+    size: int
+    objects: int
+    height: int
+
+
+@record(kinds.QUOTA)
+@frozen
+class Quota:
+    """What an account used in the current window of block time."""
+
+    window: int  # window number: time // QUOTA_WINDOW_MS
+    transactions: int
+    bytes: int
+
+
+@record(kinds.COUNTER)
+@frozen
+class Counter:
+    """The last number given out in a kind; numbers are never reused."""
+
+    value: int
+
+
+@record(kinds.SCHEDULED_RULES)
+@frozen
+class ScheduledRules:
+    """Rules that begin with the first block of an epoch, by decision of the operators."""
+
+    rules: int
+    epoch: int

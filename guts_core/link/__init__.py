@@ -1,0 +1,1 @@
+"""Between two nodes: mutual authentication and encrypted frames, without I/O."""

@@ -1,0 +1,1 @@
+"""One node's decisions: events in, effects out."""

@@ -1,0 +1,230 @@
+"""
+The port: what the HTTP doors and the node say to each other.
+
+One conversation per duplex byte stream: the asker sends one request frame, then (for a push) pack
+frames; the node answers with frames and ends the stream. Closing the stream cancels. A frame is a
+4-byte big-endian length, at most ``FRAME_BYTES_MAX``, and one canonical record. Streams are the
+flow control: neither side buffers more than a frame.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Annotated, TypeAlias
+
+from attrs import frozen
+
+from guts_core.chain.transaction import Text
+from guts_core.codec import Family, Limit, kinds, record
+from guts_core.codec.fields import AnOid, ARepoId, ATxId
+from guts_core.forge.actions import Action
+
+# Large enough for a 1 MiB piece of pack or the largest transaction with texts.
+FRAME_BYTES_MAX = (1 << 20) + 4096
+# Pieces this size keep a slow push from holding memory and a fast one from paying per frame.
+PACK_DATA_BYTES_MAX = 256 * 1024
+# git's own default for a push is unlimited; ours is C13 of reliability.md.
+PUSH_COMMANDS_MAX = 10_000
+SEED = Limit.exactly(32)
+
+
+@record(kinds.ASK_STATUS)
+@frozen
+class AskStatus:
+    """What is this node doing?"""
+
+
+@record(kinds.PEER_STATUS)
+@frozen
+class PeerStatus:
+    """One other validator as this node sees it."""
+
+    index: int
+    node_id: Annotated[bytes, Limit.exactly(32)]
+    name: str
+    connected: bool
+    round_trip_us: int | None
+
+
+@record(kinds.STATUS)
+@frozen
+class Status:
+    """A snapshot of what only the running node knows; state itself is read from chain.db."""
+
+    chain_id: Annotated[bytes, Limit.exactly(32)]
+    node_id: Annotated[bytes, Limit.exactly(32)]
+    validator_index: int | None
+    height: int  # finalized, executed and committed
+    view: int
+    epoch: int
+    validators: int
+    quorum: int
+    peers: int  # connected validators other than this one
+    missing_packs: int
+    time: int  # header time this node would propose now, ms
+    final_age_ms: int  # monotonic time since a newer finalized header was last learned
+    private_reads: bool  # whether the private_read_grace still stands (always at n=1)
+    mempool: int
+    peer_statuses: tuple[PeerStatus, ...]
+    halted: str | None  # the sentence with which agreement stopped, if it did
+
+
+class Phase(IntEnum):
+    """How far a transaction came."""
+
+    FINAL = 1  # executed in a finalized block: `error` tells whether it was refused there
+    REFUSED = 2  # never admitted: nothing will happen
+    PENDING = 3  # not final within the wait; it may still happen
+    EXPIRED = 4  # can no longer be admitted anywhere: definite
+    UNKNOWN = 5  # this node has never heard of it
+
+
+@record(kinds.OUTCOME)
+@frozen
+class Outcome:
+    """What became of a transaction, as far as this node knows."""
+
+    phase: Phase
+    tx_id: ATxId
+    height: int | None
+    index: int | None
+    error: str | None  # a code of guts_core.errors, None when it succeeded
+    message: str | None  # in words
+    missing_validators: int  # how many of the quorum are not connected right now
+
+
+@record(kinds.ACT)
+@frozen
+class Act:
+    """Sign and submit actions for the holder of a handed token, and wait for finality. -> Outcome"""
+
+    seed: Annotated[bytes, SEED]
+    actions: Annotated[tuple[Action, ...], Limit(most=16, least=1)]
+    texts: Annotated[tuple[Text, ...], Limit(most=16)]
+    wait_ms: int
+
+
+@record(kinds.SUBMIT_TRANSACTION)
+@frozen
+class SubmitTransaction:
+    """Submit a signed transaction (canonical bytes of SignedTransaction). -> Outcome"""
+
+    signed: Annotated[bytes, Limit(most=512 * 1024)]
+    texts: Annotated[tuple[Text, ...], Limit(most=16)]
+    wait_ms: int
+
+
+@record(kinds.ASK_TRANSACTION)
+@frozen
+class AskTransaction:
+    """What became of it? -> Outcome"""
+
+    tx_id: ATxId
+
+
+@record(kinds.PUSH_COMMAND)
+@frozen
+class PushCommand:
+    """One ref command of a push as the client sent it; None stands for the zero id."""
+
+    ref: Annotated[str, Limit(most=255, least=1)]
+    old: AnOid | None
+    new: AnOid | None
+
+
+@record(kinds.OPEN_PUSH)
+@frozen
+class OpenPush:
+    """
+    Push with a handed token. Then PackData..., PackEnd (PackEnd alone when no pack follows).
+
+    -> Progress..., PushReport. ``repo`` None: create ``name`` under the token's account in the same
+    transaction (push to create), ``private`` as the option said.
+    """
+
+    seed: Annotated[bytes, SEED]
+    repo: ARepoId | None
+    name: str
+    private: bool
+    atomic: bool
+    commands: Annotated[tuple[PushCommand, ...], Limit(most=PUSH_COMMANDS_MAX, least=1)]
+    wait_ms: int
+
+
+@record(kinds.PACK_DATA)
+@frozen
+class PackData:
+    """A piece of the pack, in order."""
+
+    data: Annotated[bytes, Limit(most=PACK_DATA_BYTES_MAX)]
+
+
+@record(kinds.PACK_END)
+@frozen
+class PackEnd:
+    """The pack is complete (a pack cut off before this is discarded)."""
+
+
+@record(kinds.PROGRESS)
+@frozen
+class Progress:
+    """A line for the person who pushes."""
+
+    text: str
+
+
+@record(kinds.REF_REPORT)
+@frozen
+class RefReport:
+    """What became of one ref command; error None means ok."""
+
+    ref: str
+    error: str | None
+
+
+@record(kinds.PUSH_REPORT)
+@frozen
+class PushReport:
+    """The end of a push. ``unpack_error`` None means the pack was taken."""
+
+    unpack_error: str | None
+    refs: tuple[RefReport, ...]
+    tx_id: ATxId | None
+    height: int | None
+
+
+@record(kinds.OPEN_FETCH)
+@frozen
+class OpenFetch:
+    """
+    Lease the projected directory of a repository at its current generation. -> Projection
+
+    The caller has authorized the read already. The lease ends when the stream closes.
+    """
+
+    repo: ARepoId
+
+
+@record(kinds.PROJECTION)
+@frozen
+class Projection:
+    """A bare git directory that shows exactly the refs of one generation, for as long as the stream is open."""
+
+    path: str
+    generation: int
+
+
+@record(kinds.PORT_ERROR)
+@frozen
+class PortError:
+    """The request failed: a code of guts_core.errors and a sentence."""
+
+    code: str
+    message: str
+
+
+Request: TypeAlias = AskStatus | Act | SubmitTransaction | AskTransaction | OpenPush | OpenFetch
+Reply: TypeAlias = Status | Outcome | Progress | PushReport | Projection | PortError
+REQUESTS = Family((AskStatus, Act, SubmitTransaction, AskTransaction, OpenPush, OpenFetch))
+PUSH_PIECES = Family((PackData, PackEnd))
+REPLIES = Family((Status, Outcome, Progress, PushReport, Projection, PortError))

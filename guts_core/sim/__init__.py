@@ -1,0 +1,1 @@
+"""Several whole nodes, one seed, one virtual clock."""

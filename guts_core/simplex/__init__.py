@@ -1,0 +1,1 @@
+"""Simplex BFT agreement, without I/O."""

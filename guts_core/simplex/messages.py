@@ -1,0 +1,112 @@
+"""
+Votes, certificates and messages of Simplex (``consensus.md`` 1.2), as amended: canonical records.
+
+``Kind`` NOTARIZE, NULLIFY, FINALIZE; a nullify vote has no proposal. Everything signed binds chain
+id (by the signature's domain), epoch, kind and view.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Annotated, TypeAlias
+
+from attrs import frozen
+
+from guts_core.codec import Limit, kinds, record
+from guts_core.codec.fields import ABlockHash, ASignature
+
+# A leader justifies skipped views inline up to here; beyond, laggards fetch.
+JUSTIFICATION_MAX = 64
+SUPPLY_CERTIFICATES_MAX = 128
+SUPPLY_BLOCKS_MAX = 64
+FETCH_WANT_MAX = 4
+BODY_BYTES_MAX = 1 << 20
+VALIDATORS_MAX = 256
+
+
+class Kind(IntEnum):
+    """What a vote says."""
+
+    NOTARIZE = 1
+    NULLIFY = 2
+    FINALIZE = 3
+
+
+@record(kinds.PROPOSAL)
+@frozen
+class Proposal:
+    """A leader's block for one view, named by its header's hash and chained to its parent's view."""
+
+    epoch: int
+    view: int
+    parent_view: int
+    parent_hash: ABlockHash
+    block_hash: ABlockHash
+
+
+@record(kinds.VOTE)
+@frozen
+class Vote:
+    """One validator's signed word about one view."""
+
+    kind: Kind
+    epoch: int
+    view: int
+    proposal: Proposal | None  # None exactly for NULLIFY
+    signer: int
+    signature: ASignature
+
+
+@record(kinds.CERTIFICATE)
+@frozen
+class Certificate:
+    """A quorum of equal votes: bit i (least bit of the first byte first) is validator i, signatures in that order."""
+
+    kind: Kind
+    epoch: int
+    view: int
+    proposal: Proposal | None
+    signers: Annotated[bytes, Limit(most=VALIDATORS_MAX // 8)]
+    signatures: Annotated[tuple[ASignature, ...], Limit(most=VALIDATORS_MAX)]
+
+
+@record(kinds.PROPOSE)
+@frozen
+class Propose:
+    """A proposal with its block, what justifies its parent, and the leader's own notarize vote."""
+
+    proposal: Proposal
+    body: Annotated[bytes, Limit(most=BODY_BYTES_MAX)]
+    justification: Annotated[tuple[Certificate, ...], Limit(most=JUSTIFICATION_MAX)]
+    vote: Vote
+
+
+@record(kinds.FETCH)
+@frozen
+class Fetch:
+    """Ask for certificates since a view and for blocks by hash (with their ancestors)."""
+
+    final_view: int
+    view: int
+    want: Annotated[tuple[ABlockHash, ...], Limit(most=FETCH_WANT_MAX)]
+
+
+@record(kinds.SUPPLIED_BLOCK)
+@frozen
+class SuppliedBlock:
+    """A block's body with the proposal that names it."""
+
+    proposal: Proposal
+    body: Annotated[bytes, Limit(most=BODY_BYTES_MAX)]
+
+
+@record(kinds.SUPPLY)
+@frozen
+class Supply:
+    """An answer to Fetch: certificates and blocks, newest first."""
+
+    certificates: Annotated[tuple[Certificate, ...], Limit(most=SUPPLY_CERTIFICATES_MAX)]
+    blocks: Annotated[tuple[SuppliedBlock, ...], Limit(most=SUPPLY_BLOCKS_MAX)]
+
+
+Message: TypeAlias = Propose | Vote | Certificate | Fetch | Supply

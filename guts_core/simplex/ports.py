@@ -1,0 +1,61 @@
+"""What the engine asks of its surroundings: the application it orders blocks for, and time."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Protocol
+
+from attrs import frozen
+
+from guts_core.names import BlockHash
+
+from .messages import Certificate, Proposal, SuppliedBlock
+
+
+@frozen
+class Instant:
+    """Now, twice: monotonic microseconds for timers, wall milliseconds since 1970 for header times."""
+
+    monotonic: int
+    wall: int
+
+
+class Verdict(Enum):
+    """The application's answer about a block; "cannot tell" is never reported as "invalid"."""
+
+    VALID = auto()
+    INVALID = auto()
+    UNKNOWN = auto()
+
+
+class Application(Protocol):
+    """
+    The replicated state machine above agreement. All calls are synchronous and deterministic.
+
+    ``execute`` and ``verify`` keep the result (an overlay) by block hash, so that a block is
+    executed once; ``finalize`` is called exactly once per block, in order of height.
+    """
+
+    def propose(self, parent: Proposal, view: int, now: Instant) -> tuple[BlockHash, bytes] | None:
+        """A new block on an executed parent, already executed itself; None when idle (no transaction and no heartbeat due)."""
+
+    def is_bound(self, proposal: Proposal, body: bytes) -> bool:
+        """Whether the body's header hashes to the proposal and binds its epoch, view and parent."""
+
+    def verify(self, parent: Proposal, proposal: Proposal, body: bytes, now: Instant) -> Verdict:
+        """Execute and judge a proposal before notarizing; the only place where the local clock counts."""
+
+    def execute(self, parent: Proposal, proposal: Proposal, body: bytes) -> Verdict:
+        """The same without the clock, for blocks that others notarized; VALID means executed with a matching root."""
+
+    def finalize(self, proposal: Proposal, body: bytes, certificate: Certificate | None) -> None:
+        """This executed block is final; the certificate is its own finalization if it has one."""
+
+    def block(self, block_hash: BlockHash) -> SuppliedBlock | None:
+        """A finalized block by hash, for peers that lag."""
+
+    def finalization(self, view_at_least: int) -> Certificate | None:
+        """The newest stored finalization certificate at or above a view, for peers that lag."""
+
+    def has_work(self) -> bool:
+        """Whether an admissible transaction waits to be proposed (the idle rule)."""

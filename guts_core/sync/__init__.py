@@ -1,0 +1,1 @@
+"""Ask for and serve what a node misses."""

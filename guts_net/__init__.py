@@ -1,0 +1,1 @@
+"""Trio adapters: sockets, disk, clock and child processes around the core."""
