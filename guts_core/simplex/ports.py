@@ -37,7 +37,7 @@ class Application(Protocol):
     """
 
     def propose(self, parent: Proposal, view: int, now: Instant) -> tuple[BlockHash, bytes] | None:
-        """A new block on an executed parent, already executed itself; None when idle (no transaction and no heartbeat due)."""
+        """A new block on an executed parent, itself executed; None when idle: no transaction, no heartbeat due."""
 
     def is_bound(self, proposal: Proposal, body: bytes) -> bool:
         """Whether the body's header hashes to the proposal and binds its epoch, view and parent."""

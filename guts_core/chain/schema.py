@@ -1,0 +1,60 @@
+"""
+The tables of ``chain.db``, as text: written by ``guts_net.store`` alone, read by it and by the HTTP doors.
+
+SQL stands here, not in the adapters, because two packages that never import each other share it.
+"""
+
+from __future__ import annotations
+
+SCHEMA_VERSION = 1  # PRAGMA user_version; another build's directory is refused with words
+
+TABLES = """
+CREATE TABLE records (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE pages (path BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE blocks (
+    height INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, view INTEGER NOT NULL,
+    proposal BLOB NOT NULL, body BLOB NOT NULL, certificate BLOB
+);
+CREATE INDEX certified ON blocks (view) WHERE certificate IS NOT NULL;
+CREATE TABLE receipts (
+    tx_id BLOB PRIMARY KEY, height INTEGER NOT NULL, position INTEGER NOT NULL, receipt BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE replay (tx_id BLOB PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX replay_expires ON replay (expires);
+CREATE TABLE missing (
+    repo BLOB NOT NULL, digest BLOB NOT NULL, idx_digest BLOB NOT NULL, size INTEGER NOT NULL,
+    PRIMARY KEY (repo, digest)
+) WITHOUT ROWID;
+CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+GET_RECORD = "SELECT value FROM records WHERE key = ?"
+# (after or prefix, end of prefix, limit); `after` is exclusive, a prefix is never a whole key.
+SCAN_RECORDS = "SELECT key, value FROM records WHERE key > ? AND key < ? ORDER BY key LIMIT ?"
+SCAN_RECORDS_FROM = "SELECT key, value FROM records WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"
+GET_PAGE = "SELECT data FROM pages WHERE path = ?"
+GET_META = "SELECT value FROM meta WHERE name = ?"
+GET_BLOCK = "SELECT height, hash, proposal, body, certificate FROM blocks WHERE height = ?"
+GET_BLOCK_BY_HASH = "SELECT height, hash, proposal, body, certificate FROM blocks WHERE hash = ?"
+# The certificate that proves a block may be a later one's: the nearest certified at or above.
+GET_CERTIFIED_FROM = (
+    "SELECT height, hash, proposal, body, certificate FROM blocks"
+    " WHERE height >= ? AND certificate IS NOT NULL ORDER BY height LIMIT 1"
+)
+GET_NEWEST_CERTIFICATE = (
+    "SELECT certificate FROM blocks WHERE certificate IS NOT NULL AND view >= ? ORDER BY view DESC LIMIT 1"
+)
+GET_RECEIPT = "SELECT height, position, receipt FROM receipts WHERE tx_id = ?"
+IS_REPLAY = "SELECT 1 FROM replay WHERE tx_id = ?"
+TOP = "SELECT max(height) FROM blocks"
+COUNT_MISSING = "SELECT count(*) FROM missing"
+LIST_MISSING = "SELECT repo, digest, idx_digest, size FROM missing"
+
+
+def prefix_end(prefix: bytes) -> bytes:
+    """The least key above every key that starts with this prefix (prefixes never end in 0xff only)."""
+    at = len(prefix)
+    while at and prefix[at - 1] == 0xFF:
+        at -= 1
+    assert at, "a prefix of 0xff bytes has no end"
+    return prefix[: at - 1] + bytes((prefix[at - 1] + 1,))

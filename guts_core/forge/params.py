@@ -1,0 +1,48 @@
+"""Parameters that the whole network agrees on: part of genesis, changed by governance only."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from attrs import frozen
+
+from guts_core.codec import kinds, record
+
+# Replay ids are kept until they expire, so this bounds that table: a constant of the rules.
+EXPIRY_MS_MAX = 60 * 60 * 1000
+
+
+class Registration(IntEnum):
+    """Who may sponsor a new account."""
+
+    INVITE = 1  # any account, within its quota
+    OPEN = 2  # reserved
+    APPROVAL = 3  # operators only
+
+
+class Followers(IntEnum):
+    """Who may replicate the chain without voting."""
+
+    ADMITTED = 1
+    OPEN = 2
+
+
+@record(kinds.PARAMS)
+@frozen
+class Params:
+    """Defaults suit a network on one continent; a devnet shortens the timings."""
+
+    registration: Registration = Registration.INVITE
+    followers: Followers = Followers.ADMITTED
+    delta_ms: int = 500  # simplex's bound on one message delay
+    retry_ms: int = 2_000
+    heartbeat_ms: int = 30_000  # an idle leader proposes an empty block this late
+    epoch_ms: int = 24 * 60 * 60 * 1000
+    block_bytes_max: int = 1 << 20
+    updates_max: int = 1_000
+    refs_per_repository_max: int = 50_000
+    repositories_per_account_max: int = 10_000
+    quota_window_ms: int = 60 * 60 * 1000
+    quota_transactions: int = 20_000  # per account and window
+    quota_bytes: int = 20 << 30  # pack and text bytes per account and window
+    merge_engine: str = "libgit2"

@@ -1,0 +1,124 @@
+"""
+The one door through which a node writes files.
+
+Everything durable goes through here, in order, so that a test can watch the order of writes,
+syncs and sends, break one, and see a named test fail. All methods block: call them from a worker
+thread when they may take long. An ``OSError`` of a sync is never retried (the kernel forgets the
+dirty pages after reporting it once): it travels up and ends the process.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+Observer = Callable[[str, str], None]
+
+
+def _nobody(_operation: str, _subject: str) -> None:
+    """Watch nothing."""
+
+
+class DiskFile:
+    """A file open for writing at its end."""
+
+    def __init__(self, disk: Disk, path: Path, raw: BinaryIO) -> None:
+        self._disk, self.path, self._raw = disk, path, raw
+
+    def write(self, data: bytes) -> None:
+        """Append; not durable before ``sync``."""
+        self._disk.observe("write", str(self.path))
+        self._raw.write(data)
+
+    def sync(self) -> None:
+        """Make every byte written so far survive a power cut."""
+        self._raw.flush()
+        os.fsync(self._raw.fileno())
+        self._disk.observe("sync", str(self.path))
+
+    def tell(self) -> int:
+        """Bytes in the file."""
+        return self._raw.tell()
+
+    def truncate(self, size: int) -> None:
+        """Cut the file to its first ``size`` bytes."""
+        self._raw.flush()
+        self._raw.truncate(size)
+        self._raw.seek(size)
+
+    def close(self) -> None:
+        """Close without syncing."""
+        self._raw.close()
+
+
+class Disk:
+    """Every durable operation of a node; ``observe(operation, subject)`` hears each one done."""
+
+    def __init__(self, observe: Observer = _nobody) -> None:
+        self.observe = observe
+
+    def create(self, path: Path) -> DiskFile:
+        """A new file; FileExistsError if it exists."""
+        return DiskFile(self, path, path.open("xb"))
+
+    def append(self, path: Path) -> DiskFile:
+        """An existing or new file, positioned at its end."""
+        raw = path.open("r+b" if path.exists() else "x+b")
+        raw.seek(0, os.SEEK_END)
+        return DiskFile(self, path, raw)
+
+    def write_file(self, path: Path, data: bytes, mode: int = 0o600) -> None:
+        """A whole small file, atomically and durably: written beside, synced, renamed, directory synced."""
+        beside = path.with_name(path.name + ".new")
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "wb") as raw:
+            raw.write(data)
+            raw.flush()
+            os.fsync(raw.fileno())
+        self.rename(beside, path)
+        self.sync_directory(path.parent)
+
+    def sync_file(self, path: Path) -> None:
+        """Make a file that someone else wrote (git, say) survive a power cut."""
+        with path.open("rb") as raw:
+            os.fsync(raw.fileno())
+        self.observe("sync", str(path))
+
+    def sync_directory(self, path: Path) -> None:
+        """Make names in a directory survive a power cut."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        self.observe("sync-directory", str(path))
+
+    def make_directory(self, path: Path, mode: int = 0o700) -> None:
+        """A directory and its parents; existing ones are no error."""
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Rename within one file system."""
+        source.replace(target)
+        self.observe("rename", str(target))
+
+    def link(self, source: Path, target: Path) -> None:
+        """Hard-link; a target that exists already is no error (same bytes, named by digest)."""
+        try:
+            os.link(source, target)
+        except FileExistsError:
+            return
+        self.observe("link", str(target))
+
+    def unlink(self, path: Path) -> None:
+        """Remove a file; absent is no error."""
+        path.unlink(missing_ok=True)
+        self.observe("unlink", str(path))
+
+    def remove_tree(self, path: Path) -> None:
+        """Remove a directory and all in it; absent is no error."""
+        shutil.rmtree(path, ignore_errors=True)
+        self.observe("remove-tree", str(path))
