@@ -1,0 +1,169 @@
+"""
+Who holds which pack: announced pushes, the Avails said about them, and the witness that a quorum of equal
+ones makes (``architecture.md`` 5, step 4).
+
+An Avail names the repository's ``objects_epoch`` and ``removals`` as its signer saw them. Validators a block
+apart may differ; only equal ones make a witness, so those that lag answer again when asked again.
+"""
+
+from __future__ import annotations
+
+from attrs import define, field, frozen
+
+from guts_core.chain.transaction import Avail, Item, Witness
+from guts_core.codec import Tag, kinds, record, to_bytes
+from guts_core.codec.fields import AHash, ATxId
+from guts_core.forge.actions import Manifest, RefUpdate
+from guts_core.identity import Signer, Verifier
+from guts_core.names import ChainId, TxId
+
+from .messages import AvailSaid
+
+# Announcements that have not become transactions; each holds one item (<= 512 KiB), most a few KiB.
+ANNOUNCED_MAX = 2_000
+# One validator may not fill that table alone.
+ANNOUNCED_PER_PEER_MAX = 1_000
+# Avails that overtake their announcement wait here; each is some 200 bytes.
+EARLY_MAX = 4_000
+GROUP_ALL = "all"
+
+
+@record(kinds.LOG_ATTESTED)
+@frozen
+class Attested:
+    """Log record: this node promised to hold a pack until the transaction expires."""
+
+    tx_id: ATxId
+    digest: AHash | None
+    expires: int
+
+
+@define
+class Announced:
+    """One announced push, on its way to a witness."""
+
+    tx_id: TxId
+    item: Item
+    manifest: Manifest
+    source: int | None  # the validator that announced it; None: a client of this node
+    asked_at: int  # monotonic us of the last announcement sent or received
+    pack: bytes | None = None
+    checking: bool = False
+    mine: AvailSaid | None = None
+    witness: Witness | None = None
+    problem: str | None = None
+    avails: dict[int, AvailSaid] = field(factory=dict)
+
+
+def manifest_of(item: Item) -> Manifest | None:
+    """The manifest of a push, if the transaction holds one that needs a witness."""
+    for action in item.signed.body.actions:
+        if isinstance(action, RefUpdate) and any(update.new is not None for update in action.manifest.updates):
+            return action.manifest
+    return None
+
+
+class Attestations:
+    """Announced pushes by transaction id, and the tally of Avails about each."""
+
+    def __init__(
+        self,
+        chain_id: ChainId,
+        vote_keys: tuple[bytes, ...],
+        quorum: int,
+        signer: Signer,
+        verifier: Verifier,
+    ) -> None:
+        self._chain_id, self._keys, self._quorum = chain_id, vote_keys, quorum
+        self._signer, self._verifier = signer, verifier
+        self._announced: dict[TxId, Announced] = {}
+        self._early: dict[TxId, dict[int, AvailSaid]] = {}
+        self._early_count = 0
+
+    def __len__(self) -> int:
+        return len(self._announced)
+
+    def get(self, tx_id: TxId) -> Announced | None:
+        """The announced push with this id."""
+        return self._announced.get(tx_id)
+
+    def own(self) -> list[Announced]:
+        """Pushes of this node's own clients."""
+        return [a for a in self._announced.values() if a.source is None]
+
+    def is_full_for(self, source: int | None) -> bool:
+        """Whether a further announcement by this validator has to wait."""
+        if len(self._announced) >= ANNOUNCED_MAX:
+            return True
+        return sum(a.source == source for a in self._announced.values()) >= ANNOUNCED_PER_PEER_MAX
+
+    def add(self, announced: Announced) -> Announced:
+        """Track a push; Avails that came before it count."""
+        self._announced[announced.tx_id] = announced
+        for signer, said in self._early.pop(announced.tx_id, {}).items():
+            announced.avails[signer] = said
+            self._early_count -= 1
+        return announced
+
+    def attest(self, announced: Announced, me: int, epoch: int, objects_epoch: int, removals: int) -> AvailSaid:
+        """Sign this node's Avail. The caller made the pack durable and persists the promise before sending."""
+        avail = Avail(self._chain_id, epoch, GROUP_ALL, announced.tx_id, objects_epoch, removals)
+        signature = self._signer.sign(Tag.SIGN_AVAIL, self._chain_id, to_bytes(avail))
+        announced.mine = AvailSaid(avail, me, signature)
+        announced.avails[me] = announced.mine
+        return announced.mine
+
+    def heard(self, said: AvailSaid) -> Announced | None:
+        """Count an Avail (the caller checked that the signer is who spoke); returns its push if known."""
+        announced = self._announced.get(said.avail.tx_id)
+        if announced is not None:
+            announced.avails[said.signer] = said
+        elif self._early_count < EARLY_MAX:
+            early = self._early.setdefault(said.avail.tx_id, {})
+            self._early_count += said.signer not in early
+            early[said.signer] = said
+        return announced
+
+    def try_witness(self, announced: Announced) -> Witness | None:
+        """The witness, once a quorum of equal and genuine Avails is there."""
+        if announced.witness is None:
+            by_content: dict[Avail, list[AvailSaid]] = {}
+            for said in announced.avails.values():
+                by_content.setdefault(said.avail, []).append(said)
+            for avail, agreeing in by_content.items():
+                if len(agreeing) >= self._quorum:
+                    announced.witness = self._assemble(announced, avail, agreeing)
+        return announced.witness
+
+    def _assemble(self, announced: Announced, avail: Avail, agreeing: list[AvailSaid]) -> Witness | None:
+        body = to_bytes(avail)
+        genuine = []
+        for said in sorted(agreeing, key=lambda s: s.signer):
+            if said is announced.mine or self._verifier.verify(
+                self._keys[said.signer], Tag.SIGN_AVAIL, self._chain_id, body, said.signature
+            ):
+                genuine.append(said)
+            else:
+                del announced.avails[said.signer]
+        if len(genuine) < self._quorum:
+            return None
+        chosen = genuine[: self._quorum]
+        bitmap = bytearray((len(self._keys) + 7) // 8)
+        for said in chosen:
+            bitmap[said.signer // 8] |= 1 << (said.signer % 8)
+        return Witness(avail, bytes(bitmap), tuple(said.signature for said in chosen))
+
+    def forget(self, tx_id: TxId) -> None:
+        """The push is in a block, or never will be."""
+        self._announced.pop(tx_id, None)
+        self._early_count -= len(self._early.pop(tx_id, {}))
+
+    def forget_expired(self, time: int) -> list[TxId]:
+        """Drop pushes that no block after this time can hold; their ids."""
+        gone = [tx_id for tx_id, a in self._announced.items() if a.item.signed.body.expires < time]
+        for tx_id in gone:
+            self.forget(tx_id)
+        if gone or self._early_count >= EARLY_MAX:
+            self._early.clear()
+            self._early_count = 0
+        return gone
