@@ -70,6 +70,14 @@ class AccountNameHolder:
     account: AnAccountId
 
 
+@record(kinds.ACCOUNT_KEY)
+@frozen
+class AccountKeyHolder:
+    """Which account a key belongs to: a key has one role and one owner, so it names who signed."""
+
+    account: AnAccountId
+
+
 @record(kinds.CREDENTIAL)
 @frozen
 class Credential:
@@ -170,6 +178,14 @@ class Pack:
     size: int
     objects: int
     height: int
+
+
+@record(kinds.PACK_SEAT)
+@frozen
+class PackSeat:
+    """The sequence number under which a pack is listed, so that a digest is looked up and not searched."""
+
+    seq: int
 
 
 @record(kinds.QUOTA)

@@ -33,8 +33,9 @@ class Kind(IntEnum):
     ACCOUNT_NAME = 1
     CREDENTIAL = 2
     NODE = 3
-    COUNTER = 4
+    COUNTER = 4  # also in account scope
     SCHEDULED_RULES = 5
+    ACCOUNT_KEY = 6
     # Account scope.
     ACCOUNT = 16
     REPOSITORY_NAME = 17
@@ -45,6 +46,7 @@ class Kind(IntEnum):
     REF = 33
     PACK = 34
     COLLABORATOR = 35
+    PACK_SEAT = 36
 
 
 def prefix(scope: Scope, scope_id: bytes, kind: Kind) -> bytes:

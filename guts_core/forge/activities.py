@@ -1,0 +1,171 @@
+"""
+What happened, in the past tense: the output of execution beside the state (``architecture.md`` 3, Activity).
+
+Receipts commit to them; projections, streams, webhooks and the audit log follow them. An action
+that changes nothing yields none.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from attrs import frozen
+
+from guts_core.codec import Family, Limit, kinds, record
+from guts_core.codec.fields import ACredentialId, AHash, AnAccountId, ANodeId, AnOid, ARefName, ARepoId
+
+from .actions import Relation
+from .records import GATEWAYS_PER_CREDENTIAL_MAX, Role
+
+
+@record(kinds.ACCOUNT_REGISTERED)
+@frozen
+class AccountRegistered:
+    """An account came to be."""
+
+    account: AnAccountId
+    name: str
+    sponsor: AnAccountId
+
+
+@record(kinds.CREDENTIAL_CREATED)
+@frozen
+class CredentialCreated:
+    """A key may act for an account from here on."""
+
+    credential: ACredentialId
+    account: AnAccountId
+    gateways: Annotated[tuple[ANodeId, ...], Limit(most=GATEWAYS_PER_CREDENTIAL_MAX)]
+    expires: int
+
+
+@record(kinds.CREDENTIAL_REVOKED)
+@frozen
+class CredentialRevoked:
+    """A credential ended before its time."""
+
+    credential: ACredentialId
+    account: AnAccountId
+
+
+@record(kinds.REPOSITORY_CREATED)
+@frozen
+class RepositoryCreated:
+    """A repository came to be, empty."""
+
+    repo: ARepoId
+    owner: AnAccountId
+    name: str
+    private: bool
+
+
+@record(kinds.REPOSITORY_DESCRIBED)
+@frozen
+class RepositoryDescribed:
+    """A description was set or cleared; the text itself rides beside the transaction."""
+
+    repo: ARepoId
+    description: AHash | None
+
+
+@record(kinds.DEFAULT_BRANCH_SET)
+@frozen
+class DefaultBranchSet:
+    """HEAD points at another branch."""
+
+    repo: ARepoId
+    branch: ARefName
+
+
+@record(kinds.VISIBILITY_SET)
+@frozen
+class VisibilitySet:
+    """A repository became private or public."""
+
+    repo: ARepoId
+    private: bool
+
+
+@record(kinds.COLLABORATOR_SET)
+@frozen
+class CollaboratorSet:
+    """An account has another role in a repository."""
+
+    repo: ARepoId
+    account: AnAccountId
+    role: Role
+
+
+@record(kinds.COLLABORATOR_REMOVED)
+@frozen
+class CollaboratorRemoved:
+    """An account has no role in a repository any more."""
+
+    repo: ARepoId
+    account: AnAccountId
+
+
+@record(kinds.REF_UPDATED)
+@frozen
+class RefUpdated:
+    """A ref moved. None on a side: it did not exist there."""
+
+    repo: ARepoId
+    ref: ARefName
+    old: AnOid | None
+    new: AnOid | None
+    relation: Relation
+
+
+@record(kinds.PACK_ADMITTED)
+@frozen
+class PackAdmitted:
+    """A pack joined the list of those that every holder stores."""
+
+    repo: ARepoId
+    seq: int
+    digest: AHash
+    idx_digest: AHash
+    size: int
+    objects: int
+
+
+@record(kinds.RULES_SCHEDULED)
+@frozen
+class RulesScheduled:
+    """The operators decided on the rules of a coming epoch."""
+
+    rules: int
+    epoch: int
+
+
+Activity: TypeAlias = (
+    AccountRegistered
+    | CredentialCreated
+    | CredentialRevoked
+    | RepositoryCreated
+    | RepositoryDescribed
+    | DefaultBranchSet
+    | VisibilitySet
+    | CollaboratorSet
+    | CollaboratorRemoved
+    | RefUpdated
+    | PackAdmitted
+    | RulesScheduled
+)
+ACTIVITIES = Family(
+    (
+        AccountRegistered,
+        CredentialCreated,
+        CredentialRevoked,
+        RepositoryCreated,
+        RepositoryDescribed,
+        DefaultBranchSet,
+        VisibilitySet,
+        CollaboratorSet,
+        CollaboratorRemoved,
+        RefUpdated,
+        PackAdmitted,
+        RulesScheduled,
+    )
+)

@@ -1,0 +1,147 @@
+"""
+Who may do what: one total function, called by execution always and by every read (``architecture.md`` 4).
+
+What an account may do is decided by its role; a credential can only narrow that, by scope and by
+repository. The two tables below are the whole policy.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from attrs import frozen
+
+from guts_core.errors import NotAllowed, NotFound, Unauthenticated
+from guts_core.names import AccountId
+from guts_core.state.view import View
+
+from . import queries
+from .records import Credential, Repository, Role, Scope
+
+
+class Permission(Enum):
+    """What someone may want to do; the value completes "may not ..."."""
+
+    READ_REPOSITORY = "read this repository"
+    WRITE_REPOSITORY = "write to this repository"
+    ADMIN_REPOSITORY = "administer this repository"
+    LEAVE_REPOSITORY = "leave this repository"
+    CREATE_REPOSITORY = "create repositories"
+    LIST_OWN = "list its repositories"
+    MANAGE_CREDENTIALS = "create and revoke credentials"
+    GOVERN = "govern the network"
+
+
+@frozen
+class Principal:
+    """Who acts: an account by its own key, an account through a credential, or nobody known."""
+
+    account: AccountId | None
+    credential: Credential | None
+
+
+ANONYMOUS = Principal(None, None)
+
+# The least role for what is about one repository. What is not listed is about the account itself.
+ROLE_NEEDED: dict[Permission, Role] = {
+    Permission.READ_REPOSITORY: Role.READ,
+    Permission.WRITE_REPOSITORY: Role.WRITE,
+    Permission.ADMIN_REPOSITORY: Role.ADMIN,
+    Permission.LEAVE_REPOSITORY: Role.READ,
+}
+# Any one of these scopes lets a credential do it; where there is none, account keys alone may.
+SCOPES_THAT_ALLOW: dict[Permission, frozenset[Scope]] = {
+    Permission.READ_REPOSITORY: frozenset({Scope.READ, Scope.REPO}),
+    Permission.WRITE_REPOSITORY: frozenset({Scope.REPO}),
+    Permission.ADMIN_REPOSITORY: frozenset({Scope.REPO}),
+    Permission.LEAVE_REPOSITORY: frozenset({Scope.REPO}),
+    Permission.CREATE_REPOSITORY: frozenset({Scope.REPO}),
+    Permission.LIST_OWN: frozenset({Scope.READ, Scope.REPO}),
+    Permission.MANAGE_CREDENTIALS: frozenset(),
+    Permission.GOVERN: frozenset(),
+}
+# A credential limited to some repositories may list them, but may not do what reaches beyond them.
+ALLOWED_WITHOUT_A_LISTED_REPOSITORY = frozenset({Permission.LIST_OWN})
+
+
+def may(principal: Principal, permission: Permission, resource: Repository | None, view: View) -> bool:
+    """
+    Whether this principal may do this, to this repository where the permission is about one.
+
+    Everyone may read what is public, also through a credential limited to other repositories: it
+    could be read without the credential. Expiry is not looked at: see ``credential_is_active``.
+    """
+    if not _credential_stands(principal, view):
+        return False
+    if permission is Permission.READ_REPOSITORY and resource is not None and not resource.private:
+        return True
+    if principal.account is None or not _credential_allows(principal.credential, permission, resource):
+        return False
+    if permission in ROLE_NEEDED:
+        return resource is not None and _has_role(principal.account, ROLE_NEEDED[permission], resource, view)
+    account = queries.account(view, principal.account)
+    return account is not None and (account.is_operator or permission is not Permission.GOVERN)
+
+
+def credential_is_active(credential: Credential, time: int) -> bool:
+    """Whether a credential is neither revoked nor expired at this time (block time; for reads also the clock's)."""
+    return not credential.revoked and time < credential.expires
+
+
+def demand(principal: Principal, permission: Permission, resource: Repository | None, view: View) -> None:
+    """Raise unless they may: NotFound for what they must not know of, else why not, in words."""
+    if may(principal, permission, resource, view):
+        return
+    if not _credential_stands(principal, view):
+        raise Unauthenticated("this credential was revoked")
+    if permission in ROLE_NEEDED and (
+        resource is None or not may(principal, Permission.READ_REPOSITORY, resource, view)
+    ):
+        raise hidden()
+    if principal.account is None:
+        raise Unauthenticated(f"nobody may {permission.value} without saying who they are")
+    raise NotAllowed(_why_not(principal, permission, resource))
+
+
+def hidden() -> NotFound:
+    """The answer for a repository that is missing and for one that must not be known of: the same."""
+    return NotFound("there is no such repository, or you may not read it")
+
+
+def _credential_stands(principal: Principal, view: View) -> bool:
+    """As of this view: a revocation counts from its height on, also for what began before it."""
+    if principal.credential is None:
+        return True
+    now = queries.credential(view, principal.credential.id)
+    return now is not None and not now.revoked and now.account == principal.account
+
+
+def _credential_allows(credential: Credential | None, permission: Permission, resource: Repository | None) -> bool:
+    return credential is None or (_scope_allows(credential, permission) and _reaches(credential, permission, resource))
+
+
+def _scope_allows(credential: Credential, permission: Permission) -> bool:
+    return not SCOPES_THAT_ALLOW[permission].isdisjoint(credential.scopes)
+
+
+def _reaches(credential: Credential, permission: Permission, resource: Repository | None) -> bool:
+    if credential.repos is None or permission in ALLOWED_WITHOUT_A_LISTED_REPOSITORY:
+        return True
+    return permission in ROLE_NEEDED and resource is not None and resource.id in credential.repos
+
+
+def _has_role(account: AccountId, needed: Role, repository: Repository, view: View) -> bool:
+    role = queries.role_of(view, repository, account)
+    return role is not None and role >= needed
+
+
+def _why_not(principal: Principal, permission: Permission, resource: Repository | None) -> str:
+    credential = principal.credential
+    if credential is not None and not SCOPES_THAT_ALLOW[permission]:
+        return f"a credential may not {permission.value}: sign with an account key"
+    if credential is not None and not _scope_allows(credential, permission):
+        scopes = ", ".join(scope.name.lower() for scope in credential.scopes)
+        return f"this credential may not {permission.value}: its scope is {scopes}"
+    if credential is not None and not _reaches(credential, permission, resource):
+        return f"this credential may not {permission.value}: it is limited to certain others"
+    return f"this account may not {permission.value}"

@@ -1,0 +1,215 @@
+"""
+Typed reads of the forge's state: the one place that knows how records are found.
+
+Execution reads an overlay through these and HTTP a committed snapshot. None of them asks who is
+reading: that is ``permissions.may``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from guts_core.codec import from_bytes
+from guts_core.errors import Corrupt, Malformed
+from guts_core.names import AccountId, CredentialId, NodeId, RefName, RepoId
+from guts_core.state.view import Pair, View
+
+from . import paths
+from .ids import credential_id
+from .records import (
+    Account,
+    AccountKeyHolder,
+    AccountNameHolder,
+    Affiliation,
+    Collaborator,
+    Counter,
+    Credential,
+    Node,
+    Pack,
+    PackSeat,
+    Quota,
+    Ref,
+    Repository,
+    RepositoryNameHolder,
+    Role,
+    ScheduledRules,
+)
+
+T = TypeVar("T")
+
+# A page is decoded while the store holds its read lock: 1,000 refs are about 5 ms.
+PAGE_RECORDS = 1000
+
+
+def account(view: View, account_id: AccountId) -> Account | None:
+    """An account by id."""
+    return _get(Account, view, paths.account(account_id))
+
+
+def account_by_name(view: View, name: str) -> Account | None:
+    """An account by name, in any case; names outside the grammar are simply not there."""
+    if not name.isascii() or len(name) > paths.NAME_REST_BYTES_MAX:
+        return None
+    holder = _get(AccountNameHolder, view, paths.account_name(name))
+    return None if holder is None else account(view, holder.account)
+
+
+def account_of_key(view: View, public_key: bytes) -> Account | None:
+    """The account that this is a key of."""
+    holder = _get(AccountKeyHolder, view, paths.account_key(public_key))
+    return None if holder is None else account(view, holder.account)
+
+
+def credential(view: View, wanted: CredentialId) -> Credential | None:
+    """A credential by id, revoked and expired ones included."""
+    return _get(Credential, view, paths.credential(wanted))
+
+
+def credential_of_key(view: View, public_key: bytes) -> Credential | None:
+    """A credential by its public key, revoked and expired ones included."""
+    return credential(view, credential_id(public_key))
+
+
+def node(view: View, node_id: NodeId) -> Node | None:
+    """A node by its network key."""
+    return _get(Node, view, paths.node(node_id))
+
+
+def nodes(view: View) -> Iterator[Node]:
+    """Every node that may be a gateway, in order of key."""
+    return _records(Node, view, paths.nodes())
+
+
+def repository(view: View, repo: RepoId) -> Repository | None:
+    """A repository by id."""
+    return _get(Repository, view, paths.repository(repo))
+
+
+def repository_of(view: View, owner: AccountId, name: str) -> Repository | None:
+    """An owner's repository by name, in any case."""
+    if not name.isascii() or len(name) > paths.NAME_REST_BYTES_MAX:
+        return None
+    holder = _get(RepositoryNameHolder, view, paths.repository_name(owner, name))
+    return None if holder is None else repository(view, holder.repository)
+
+
+def repository_by_name(view: View, owner_name: str, name: str) -> Repository | None:
+    """A repository by its owner's name and its own, in any case."""
+    owner = account_by_name(view, owner_name)
+    return None if owner is None else repository_of(view, owner.id, name)
+
+
+def repositories_of(view: View, account_id: AccountId) -> Iterator[Repository]:
+    """The repositories an account owns, in order of name, then those it collaborates in, in order of id."""
+    for name in _records(RepositoryNameHolder, view, paths.repository_names(account_id)):
+        yield _present(repository(view, name.repository), "a repository name")
+    for held in _records(Affiliation, view, paths.affiliations(account_id)):
+        yield _present(repository(view, held.repository), "an affiliation")
+
+
+def ref(view: View, repo: RepoId, name: str) -> Ref | None:
+    """A ref by its full name."""
+    return _get(Ref, view, paths.ref(repo, name))
+
+
+def refs(view: View, repo: RepoId, under: str = "") -> Iterator[Ref]:
+    """The refs whose names start with ``under``, in bytewise order of name."""
+    return _records(Ref, view, paths.refs(repo, under))
+
+
+def has_branches(view: View, repo: RepoId) -> bool:
+    """Whether any ref stands in refs/heads/."""
+    return bool(view.scan(paths.refs(repo, "refs/heads/"), limit=1))
+
+
+def ref_below(view: View, repo: RepoId, name: str, gone: frozenset[RefName]) -> RefName | None:
+    """The first ref of which ``name`` is a path prefix and which is not among those that go."""
+    below = view.scan(paths.refs(repo, name + "/"), limit=1 + len(gone))
+    names = (_decoded(Ref, data).name for _, data in below)
+    return next((RefName(found) for found in names if found not in gone), None)
+
+
+def pack(view: View, repo: RepoId, seq: int) -> Pack | None:
+    """An admitted pack by sequence number."""
+    return _get(Pack, view, paths.pack(repo, seq))
+
+
+def pack_of_digest(view: View, repo: RepoId, digest: bytes) -> Pack | None:
+    """An admitted pack of this repository by its digest."""
+    seat = _get(PackSeat, view, paths.pack_seat(repo, digest))
+    return None if seat is None else pack(view, repo, seat.seq)
+
+
+def packs(view: View, repo: RepoId) -> Iterator[Pack]:
+    """The admitted packs of a repository, in order of admission."""
+    return _records(Pack, view, paths.packs(repo))
+
+
+def collaborator(view: View, repo: RepoId, account_id: AccountId) -> Collaborator | None:
+    """An account's collaboration in a repository it does not own."""
+    return _get(Collaborator, view, paths.collaborator(repo, account_id))
+
+
+def collaborators(view: View, repo: RepoId) -> Iterator[Collaborator]:
+    """Everyone with a role in a repository, its owner left out, in order of id."""
+    return _records(Collaborator, view, paths.collaborators(repo))
+
+
+def role_of(view: View, repository: Repository, account_id: AccountId) -> Role | None:
+    """What an account may do in a repository; its owner administers it."""
+    if repository.owner == account_id:
+        return Role.ADMIN
+    found = collaborator(view, repository.id, account_id)
+    return None if found is None else found.role
+
+
+def quota(view: View, account_id: AccountId) -> Quota | None:
+    """What an account used in the last window in which it used anything."""
+    return _get(Quota, view, paths.quota(account_id))
+
+
+def operators_count(view: View) -> int:
+    """How many accounts are operators."""
+    return count(view, paths.counter(paths.Count.OPERATORS))
+
+
+def scheduled_rules(view: View) -> ScheduledRules | None:
+    """The rules that the operators decided on, if any."""
+    return _get(ScheduledRules, view, paths.scheduled_rules())
+
+
+def count(view: View, key: bytes) -> int:
+    """A counter's value by its key (``paths.counter``, ``paths.account_counter``); 0 before its first use."""
+    found = _get(Counter, view, key)
+    return 0 if found is None else found.value
+
+
+def _get(cls: type[T], view: View, key: bytes) -> T | None:
+    data = view.get(key)
+    return None if data is None else _decoded(cls, data)
+
+
+def _records(cls: type[T], view: View, prefix: bytes) -> Iterator[T]:
+    after = b""
+    while True:
+        page: list[Pair] = view.scan(prefix, after, PAGE_RECORDS)
+        for _, data in page:
+            yield _decoded(cls, data)
+        if len(page) < PAGE_RECORDS:
+            return
+        after = page[-1][0]
+
+
+def _decoded(cls: type[T], data: bytes) -> T:
+    """What we wrote ourselves and cannot read is the disk's fault, not a peer's."""
+    try:
+        return from_bytes(cls, data)
+    except Malformed as error:
+        raise Corrupt(f"a stored {cls.__name__} cannot be read: {error}") from error
+
+
+def _present(found: Repository | None, by: str) -> Repository:
+    if found is None:
+        raise Corrupt(f"{by} leads to a repository that is not stored")
+    return found
