@@ -1,0 +1,72 @@
+"""
+Execution of one action: the only door through which the forge's state changes.
+
+A "no" is raised as a leaf of ``Refused`` and may leave writes behind in the overlay: a transaction's
+actions are atomic together, so its overlay is discarded whole by the caller.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from guts_core.state.view import Overlay
+
+from .accounts import register
+from .actions import (
+    Action,
+    CreateCredential,
+    CreateRepository,
+    DescribeRepository,
+    RefUpdate,
+    Register,
+    RemoveCollaborator,
+    RevokeCredential,
+    SetCollaborator,
+    SetDefaultBranch,
+    SetRules,
+    SetVisibility,
+)
+from .activities import Activity
+from .collaborators import remove_collaborator, set_collaborator
+from .context import Availability, Context
+from .credentials import create_credential, revoke_credential
+from .manifests import needs_availability
+from .refs import update_refs
+from .repositories import create_repository, describe_repository, set_default_branch, set_visibility
+from .rules import set_rules
+
+__all__ = ["Availability", "Context", "apply", "needs_witness"]
+
+
+def apply(action: Action, state: Overlay, context: Context) -> tuple[Activity, ...]:
+    """What happened, with all of it written to the overlay; raises a subclass of Refused."""
+    match action:
+        case Register():
+            return register(action, state, context)
+        case CreateCredential():
+            return create_credential(action, state, context)
+        case RevokeCredential():
+            return revoke_credential(action, state, context)
+        case CreateRepository():
+            return create_repository(action, state, context)
+        case DescribeRepository():
+            return describe_repository(action, state, context)
+        case SetDefaultBranch():
+            return set_default_branch(action, state, context)
+        case SetVisibility():
+            return set_visibility(action, state, context)
+        case SetCollaborator():
+            return set_collaborator(action, state, context)
+        case RemoveCollaborator():
+            return remove_collaborator(action, state, context)
+        case RefUpdate():
+            return update_refs(action, state, context)
+        case SetRules():
+            return set_rules(action, state, context)
+        case _:
+            assert_never(action)
+
+
+def needs_witness(actions: tuple[Action, ...]) -> bool:
+    """Whether a transaction of these actions may only stand in a block beside a witness."""
+    return any(isinstance(action, RefUpdate) and needs_availability(action.manifest) for action in actions)

@@ -1,0 +1,57 @@
+"""
+What an account may use in a window of block time: the brake on spam in a network without fees.
+
+Windows are aligned (``time // quota_window_ms``), so one small record an account is enough. Paid
+whatever becomes of the transaction; one that its payer cannot pay may not stand in a block.
+"""
+
+from __future__ import annotations
+
+from guts_core.codec import to_bytes
+from guts_core.errors import LimitExceeded
+from guts_core.names import AccountId
+from guts_core.state.view import Overlay, View
+
+from . import paths, queries
+from .params import Params
+from .records import Quota
+
+
+class QuotaExhausted(LimitExceeded):
+    """Nothing is wrong with the request: the account may send it in the next window."""
+
+    code = "quota-exhausted"
+
+
+def charge(  # noqa: PLR0917  # one sentence: who, when, how much, under which limits
+    state: Overlay, account: AccountId, time: int, transactions: int, size: int, params: Params
+) -> None:
+    """Add to what the account used in the window of this block time; raises QuotaExhausted and adds nothing."""
+    used = _used_after(state, account, time // params.quota_window_ms, transactions, size)
+    why = _why_not(used, params)
+    if why is not None:
+        raise QuotaExhausted(why)
+    state.put(paths.quota(account), to_bytes(used))
+
+
+def can_pay(  # noqa: PLR0917  # as charge
+    state: View, account: AccountId, time: int, transactions: int, size: int, params: Params
+) -> bool:
+    """Whether ``charge`` would succeed."""
+    return _why_not(_used_after(state, account, time // params.quota_window_ms, transactions, size), params) is None
+
+
+def _used_after(state: View, account: AccountId, window: int, transactions: int, size: int) -> Quota:
+    before = queries.quota(state, account)
+    if before is None or before.window != window:
+        return Quota(window, transactions, size)
+    return Quota(window, before.transactions + transactions, before.bytes + size)
+
+
+def _why_not(used: Quota, params: Params) -> str | None:
+    minutes = params.quota_window_ms / 60_000
+    if used.transactions > params.quota_transactions:
+        return f"an account may send {params.quota_transactions} transactions in {minutes:g} minutes"
+    if used.bytes > params.quota_bytes:
+        return f"an account may send {params.quota_bytes} bytes in {minutes:g} minutes"
+    return None

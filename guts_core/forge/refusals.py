@@ -1,0 +1,55 @@
+"""
+Every "no" of execution by its code: a receipt and the port carry the code alone, and the edges need the class.
+
+A class says who is to blame and so which status and exit code to answer with (``errors``).
+"""
+
+from __future__ import annotations
+
+from guts_core import errors
+
+from .accounts import BadKey, KeyTaken, NameReserved, NameTaken, NotSponsored
+from .collaborators import IsOwner
+from .credentials import BadProof, Expired, Revoked
+from .manifests import RefConflict
+from .quota import QuotaExhausted
+from .refs import NotAttested, ObjectsMoved, Protected, RemovalsMoved, Stale
+from .repositories import PrivateImpossible, Unsupported
+from .rules import TooFewOperators
+
+REFUSALS: dict[str, type[errors.Refused]] = {
+    refusal.code: refusal
+    for refusal in (
+        errors.Refused,
+        errors.Invalid,
+        errors.NotFound,
+        errors.Unauthenticated,
+        errors.NotAllowed,
+        errors.Conflict,
+        errors.LimitExceeded,
+        BadKey,
+        BadProof,
+        Expired,
+        IsOwner,
+        KeyTaken,
+        NameReserved,
+        NameTaken,
+        NotAttested,
+        NotSponsored,
+        ObjectsMoved,
+        PrivateImpossible,
+        Protected,
+        QuotaExhausted,
+        RefConflict,
+        RemovalsMoved,
+        Revoked,
+        Stale,
+        TooFewOperators,
+        Unsupported,
+    )
+}
+
+
+def refusal_of(code: str) -> type[errors.Refused]:
+    """The class of a refusal's code; a code of newer rules is a refusal of an unknown kind."""
+    return REFUSALS.get(code, errors.Refused)

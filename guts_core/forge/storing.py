@@ -1,0 +1,64 @@
+"""Writing records: each goes under the key that ``paths`` says, as its canonical bytes."""
+
+from __future__ import annotations
+
+from guts_core.codec import to_bytes
+from guts_core.names import AccountId
+from guts_core.state.view import Overlay
+
+from . import paths, queries
+from .records import (
+    Account,
+    AccountKeyHolder,
+    AccountNameHolder,
+    Affiliation,
+    Collaborator,
+    Counter,
+    Credential,
+    Repository,
+    RepositoryNameHolder,
+)
+
+
+def put_account(state: Overlay, account: Account) -> None:
+    """Store an account with what leads to it: its name and its keys."""
+    state.put(paths.account(account.id), to_bytes(account))
+    state.put(paths.account_name(account.name), to_bytes(AccountNameHolder(account.id)))
+    for key in account.keys:
+        state.put(paths.account_key(key), to_bytes(AccountKeyHolder(account.id)))
+
+
+def put_credential(state: Overlay, credential: Credential) -> None:
+    """Store a credential."""
+    state.put(paths.credential(credential.id), to_bytes(credential))
+
+
+def put_repository(state: Overlay, repository: Repository) -> None:
+    """Store a repository under its id."""
+    state.put(paths.repository(repository.id), to_bytes(repository))
+
+
+def put_repository_name(state: Overlay, repository: Repository) -> None:
+    """Let the owner's name lead to the repository."""
+    holder = RepositoryNameHolder(repository.id)
+    state.put(paths.repository_name(repository.owner, repository.name), to_bytes(holder))
+
+
+def put_collaborator(state: Overlay, repository: Repository, collaborator: Collaborator) -> None:
+    """Store a role on both sides: under the repository and under the account."""
+    account = collaborator.account
+    state.put(paths.collaborator(repository.id, account), to_bytes(collaborator))
+    state.put(paths.affiliation(account, repository.id), to_bytes(Affiliation(repository.id, collaborator.role)))
+
+
+def delete_collaborator(state: Overlay, repository: Repository, account: AccountId) -> None:
+    """Remove a role from both sides."""
+    state.delete(paths.collaborator(repository.id, account))
+    state.delete(paths.affiliation(account, repository.id))
+
+
+def count_up(state: Overlay, key: bytes) -> int:
+    """Raise a counter by one and return its new value; the first is 1."""
+    value = queries.count(state, key) + 1
+    state.put(key, to_bytes(Counter(value)))
+    return value
