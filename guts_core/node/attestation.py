@@ -8,10 +8,12 @@ apart may differ; only equal ones make a witness, so those that lag answer again
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import define, field, frozen
 
 from guts_core.chain.transaction import Avail, Item, Witness
-from guts_core.codec import Tag, kinds, record, to_bytes
+from guts_core.codec import Tag, decode, from_value, kinds, record, to_bytes
 from guts_core.codec.fields import AHash, ATxId
 from guts_core.forge.actions import Manifest, RefUpdate
 from guts_core.identity import Signer, Verifier
@@ -53,6 +55,18 @@ class Announced:
     witness: Witness | None = None
     problem: str | None = None
     avails: dict[int, AvailSaid] = field(factory=dict)
+
+
+def live_attestations(records: Iterable[bytes], applied_time: int) -> list[Attested]:
+    """The promises among log records that some block may still call in, judged by applied block time."""
+    found = []
+    for data in records:
+        value = decode(data)
+        if isinstance(value, tuple) and value and value[0] == kinds.LOG_ATTESTED:
+            attested = from_value(Attested, value)
+            if attested.expires >= applied_time:
+                found.append(attested)
+    return found
 
 
 def manifest_of(item: Item) -> Manifest | None:

@@ -15,7 +15,7 @@ from guts_core.chain.genesis import Genesis, chain_id
 from guts_core.chain.ledger import Ledger
 from guts_core.chain.commit import ChainStore
 from guts_core.chain.transaction import Item, Witness, transaction_id
-from guts_core.codec import Value, decode, from_value, kind_of, to_bytes
+from guts_core.codec import Value, decode, kind_of, to_bytes
 from guts_core.errors import Malformed, Refused
 from guts_core.forge import queries
 from guts_core.identity import Signer, Verifier
@@ -27,7 +27,7 @@ from guts_core.simplex.messages import Certificate, Fetch, Propose, Supply, Vote
 from guts_core.simplex.ports import Instant
 from guts_core.simplex.quorum import quorum
 
-from .attestation import Announced, Attestations, Attested, manifest_of
+from .attestation import Announced, Attestations, Attested, live_attestations, manifest_of
 from .effects import CheckPack, CommitBlock, Disconnect, Effect, Log, Refuse, SendPeer, Stop, Urgency
 from .events import (
     Committed,
@@ -126,6 +126,10 @@ class Node:
         deadlines = [d for d in (self.engine.next_deadline(), self._retry_at) if d is not None]
         return min(deadlines, default=None)
 
+    def knows(self, tx_id: TxId) -> bool:
+        """Whether this transaction may still be ordered, as far as this node knows."""
+        return tx_id in self._own or self.attestations.get(tx_id) is not None or self.ledger.is_pending(tx_id)
+
     def attested(self) -> list[Attested]:
         """Promises that still hold: what must not be swept, and what a compacted log keeps."""
         return list(self._attested.values())
@@ -137,17 +141,9 @@ class Node:
     # ---- start and peers ----
 
     def _start(self, records: tuple[bytes, ...], now: Instant) -> list[Effect]:
-        ours, attested_kind = [], kind_of(Attested)
-        applied = self.ledger.head.time
-        for data in records:
-            value = decode(data)
-            if _kind(value) != attested_kind:
-                ours.append(data)
-                continue
-            attested = from_value(Attested, value)
-            # Judged by applied block time: the clock of this machine may have been set.
-            if attested.expires >= applied:
-                self._attested[TxId(attested.tx_id)] = attested
+        for attested in live_attestations(records, self.ledger.head.time):
+            self._attested[TxId(attested.tx_id)] = attested
+        ours = [data for data in records if _kind(decode(data)) != kind_of(Attested)]
         return self._from_engine(self.engine.start(ours, now))
 
     def _greet(self, peer: int) -> list[Effect]:
@@ -367,7 +363,7 @@ class Node:
                 self._own.pop(row.tx_id, None)
                 self.attestations.forget(row.tx_id)
             out.append(CommitBlock(commit))
-        if out and self._attested:
+        if out and (self._attested or len(self.attestations)):
             self._forget_expired()
         if self.ledger.stopped is not None and not self._stopped:
             self._stopped = True

@@ -1,0 +1,44 @@
+"""The node's end of a port conversation: frames over one duplex stream (``guts_core.node.port``)."""
+
+from __future__ import annotations
+
+import trio
+
+from guts_core.codec import Family, to_bytes
+from guts_core.errors import Malformed
+from guts_core.node.port import FRAME_BYTES_MAX
+
+_LENGTH_BYTES = 4
+
+
+class Conversation:
+    """Reads and writes records; one frame in memory at a time."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream = stream
+
+    async def say(self, record: object) -> None:
+        """Send one record; waits while the other end does not read."""
+        data = to_bytes(record)
+        assert len(data) <= FRAME_BYTES_MAX
+        await self._stream.send_all(len(data).to_bytes(_LENGTH_BYTES, "big") + data)
+
+    async def hear(self, family: Family) -> object:
+        """The next record; trio.EndOfChannel when the other end is gone, Malformed for anything else."""
+        size = int.from_bytes(await self._exactly(_LENGTH_BYTES), "big")
+        if size > FRAME_BYTES_MAX:
+            raise Malformed(f"a port frame of {size} bytes")
+        return family.from_bytes(await self._exactly(size))
+
+    async def wait_closed(self) -> None:
+        """Until the other end closes; what it says meanwhile is not expected and ends the wait too."""
+        await self._stream.receive_some(1)
+
+    async def _exactly(self, size: int) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            piece = await self._stream.receive_some(size - len(data))
+            if not piece:
+                raise trio.EndOfChannel
+            data += piece
+        return bytes(data)

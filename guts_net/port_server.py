@@ -1,0 +1,112 @@
+"""The node's side of the port: one task per conversation, one request each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+
+from guts_core.chain.transaction import SignedTransaction
+from guts_core.codec import from_bytes
+from guts_core.errors import GutsError, LimitExceeded, Malformed, NotFound, Unavailable
+from guts_core.forge import queries
+from guts_core.names import TxId
+from guts_core.node.node import Node
+from guts_core.node.port import (
+    REQUESTS,
+    Act,
+    AskStatus,
+    AskTransaction,
+    OpenFetch,
+    OpenPush,
+    PortError,
+    Projection,
+    Status,
+    SubmitTransaction,
+)
+
+from .conversation import Conversation
+from .logs import NodeLog
+from .packs.store import PackStore
+from .push import PushGateway
+from .submission import EXPIRES_MS, Submissions
+
+# Conversations open at once; each holds a socket pair and at most a frame.
+CONVERSATIONS_MAX = 2_048
+
+
+class PortServer:
+    """Answers conversations; refusals travel as PortError, cancellation as a closed stream."""
+
+    def __init__(
+        self,
+        node: Node,
+        packs: PackStore,
+        submissions: Submissions,
+        pushes: PushGateway,
+        status: Callable[[], Status],
+        log: NodeLog,
+    ) -> None:
+        self._node, self._packs, self._submissions = node, packs, submissions
+        self._pushes, self._status, self._log = pushes, status, log
+        self._open = 0
+
+    async def converse(self, stream: trio.abc.Stream) -> None:
+        """Serve one conversation to its end. Never raises for what the other side did."""
+        if self._open >= CONVERSATIONS_MAX:
+            await trio.aclose_forcefully(stream)
+            return
+        self._open += 1
+        try:
+            async with stream:
+                await self._serve(Conversation(stream))
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.EndOfChannel):
+            return  # the asker went away: what was ordered stays ordered, what was not is dropped
+        finally:
+            self._open -= 1
+
+    async def _serve(self, conversation: Conversation) -> None:
+        try:
+            await self._answer(conversation, await conversation.hear(REQUESTS))
+        except GutsError as error:
+            await conversation.say(PortError(error.code, str(error)))
+
+    async def _answer(self, conversation: Conversation, request: object) -> None:
+        match request:
+            case AskStatus():
+                await conversation.say(self._status())
+            case Act():
+                acting = self._submissions.acting(request.seed)
+                signed = self._submissions.compose(acting, request.actions, EXPIRES_MS)
+                await conversation.say(await self._submissions.submit(signed, request.texts, request.wait_ms))
+            case SubmitTransaction():
+                await self._submit(conversation, request)
+            case AskTransaction():
+                await conversation.say(self._submissions.outcome(TxId(request.tx_id)))
+            case OpenPush():
+                await self._pushes.serve(conversation, request)
+            case OpenFetch():
+                await self._lease(conversation, request)
+            case _:
+                raise Malformed(f"{type(request).__name__} is no request")
+
+    async def _submit(self, conversation: Conversation, request: SubmitTransaction) -> None:
+        signed = from_bytes(SignedTransaction, request.signed)
+        await conversation.say(await self._submissions.submit(signed, request.texts, request.wait_ms))
+
+    async def _lease(self, conversation: Conversation, request: OpenFetch) -> None:
+        """The snapshot is taken in one step of the loop, so the directory shows one generation."""
+        view = self._node.ledger.view()
+        repository = queries.repository(view, request.repo)
+        if repository is None:
+            raise NotFound("there is no such repository")
+        refs = tuple(queries.refs(view, request.repo))
+        packs = tuple(queries.packs(view, request.repo))
+        for pack in packs:
+            if not self._packs.has_linked(request.repo, pack.digest):
+                raise Unavailable("this node is still fetching packs of this repository; try another node")
+        if len(refs) > self._node.ledger.genesis.params.refs_per_repository_max:
+            raise LimitExceeded("the repository has more refs than this network allows")
+        async with self._packs.projected(request.repo, repository.generation, refs, repository.default_branch) as path:
+            await conversation.say(Projection(str(path), repository.generation))
+            await conversation.wait_closed()

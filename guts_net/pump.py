@@ -1,0 +1,132 @@
+"""
+The loop between the core and the world: gather events, let the node decide, perform in order.
+
+Events that arrive while a log sync is under way are decided together afterwards, so that syncs
+are shared under load (group commit) and nobody waits for a lone vote when idle.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import assert_never
+
+import trio
+
+from guts_core.node.effects import CheckPack, CommitBlock, Disconnect, Effect, Log, Refuse, SendPeer, Stop
+from guts_core.node.events import Event, Ticked
+from guts_core.node.node import Node
+from guts_core.simplex.effects import Persist, ReportEquivocation
+
+from .clock import Clock
+from .journal import Journal
+from .logs import NodeLog
+from .peers.links import PeerNetwork
+
+# Events that wait to be decided; links and conversations wait (back-pressure) beyond it.
+INBOX_EVENTS_MAX = 1_024
+# Decided between two syncs at most: bounds how long the first vote of a batch waits.
+BATCH_EVENTS_MAX = 256
+
+
+class StoppedByRules(Exception):  # noqa: N818 - it is how a node ends well, not an error of its own
+    """The node ends with a sentence and an exit code."""
+
+    def __init__(self, sentence: str, exit_code: int) -> None:
+        super().__init__(sentence)
+        self.exit_code = exit_code
+
+
+class Pump:
+    """Feeds one Node and performs what it decides."""
+
+    def __init__(
+        self,
+        node: Node,
+        journal: Journal,
+        network: PeerNetwork,
+        clock: Clock,
+        log: NodeLog,
+        *,
+        commit: Callable[[CommitBlock], Awaitable[None]],
+        check: Callable[[CheckPack], None],
+        refuse: Callable[[Refuse], None],
+        observe: Callable[[str, str], None],
+    ) -> None:
+        self._node, self._journal, self._network, self._clock, self._log = node, journal, network, clock, log
+        self._commit, self._check, self._refuse, self._observe = commit, check, refuse, observe
+        self._send, self._receive = trio.open_memory_channel[Event](INBOX_EVENTS_MAX)
+
+    async def put(self, event: Event) -> None:
+        """Hand in an event; waits while the node is that far behind."""
+        await self._send.send(event)
+
+    async def run(self) -> None:
+        """Until cancelled, or StoppedByRules."""
+        while True:
+            events = await self._next()
+            now = self._clock.now()
+            effects: list[Effect] = []
+            for event in events:
+                effects += self._node.receive(event, now)
+            await self._perform(effects)
+
+    async def _next(self) -> list[Event]:
+        """At least one event, waiting until the node's deadline; then all that are there already."""
+        events: list[Event] = []
+        try:
+            with trio.fail_at(self._deadline()):
+                events.append(await self._receive.receive())
+        except trio.TooSlowError:
+            return [Ticked()]
+        while len(events) < BATCH_EVENTS_MAX:
+            try:
+                events.append(self._receive.receive_nowait())
+            except trio.WouldBlock:
+                break
+        if self._deadline() <= trio.current_time():
+            events.append(Ticked())
+        return events
+
+    def _deadline(self) -> float:
+        due = self._node.next_deadline()
+        if due is None:
+            return math.inf
+        return trio.current_time() + (due - self._clock.monotonic_us()) / 1e6
+
+    async def _perform(self, effects: list[Effect]) -> None:
+        """Everything to persist first, one sync, then the rest in order: stronger than asked, and one wait."""
+        records = [effect for effect in effects if isinstance(effect, Persist)]
+        if records:
+            self._journal.append([effect.record for effect in records])
+            if any(effect.sync for effect in records):
+                await trio.to_thread.run_sync(self._journal.sync)
+        for effect in effects:
+            match effect:
+                case Persist():
+                    pass
+                case SendPeer():
+                    self._say(effect)
+                case CommitBlock():
+                    await self._commit(effect)
+                case CheckPack():
+                    self._check(effect)
+                case Refuse():
+                    self._refuse(effect)
+                case Disconnect():
+                    self._log.warning("peer_fault", peer=effect.peer, reason=effect.reason, ban=effect.ban)
+                    await self._network.disconnect(effect.peer, ban=effect.ban)
+                case ReportEquivocation():
+                    self._log.error("equivocation", signer=effect.first.signer, view=effect.first.view)
+                case Log():
+                    self._log.info(effect.event, **dict(effect.fields))
+                case Stop():
+                    raise StoppedByRules(effect.sentence, effect.exit_code)
+                case _:
+                    assert_never(effect)
+
+    def _say(self, effect: SendPeer) -> None:
+        self._observe("send", f"{effect.urgency.name.lower()}")
+        peers = sorted(self._network.connected) if effect.to is None else (effect.to,)
+        for peer in peers:
+            self._network.send(peer, effect.data, effect.urgency)

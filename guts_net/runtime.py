@@ -1,0 +1,281 @@
+"""
+A whole node on this machine: lock, log, database, packs, links, the pump, the port.
+
+``open_node`` is the one way in, used by the CLI, by tests and by programs that embed a node. All
+tasks live inside its block; leaving it stops them in order and releases the lock.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+from attrs import frozen
+
+from guts_core.chain.commit import Commit
+from guts_core.chain.genesis import Genesis
+from guts_core.chain.genesis_json import from_json
+from guts_core.errors import Invalid
+from guts_core.identity import Ed25519Verifier, KeyPair
+from guts_core.names import NodeId
+from guts_core.node.attestation import live_attestations
+from guts_core.node.effects import CheckPack, CommitBlock, Refuse
+from guts_core.node.events import Committed, PackChecked, PeerConnected, PeerDisconnected, PeerSaid, Started
+from guts_core.node.node import Node, NodeConfig
+from guts_core.node.port import PeerStatus, Status
+
+from .checks import Checker
+from .clock import Clock
+from .commits import Committer
+from .disk import Disk, Observer
+from .journal import Journal
+from .lock import hold_lock
+from .logs import NodeLog
+from .packs.store import PackStore
+from .peers import events as link_events
+from .peers.links import PeerAddress, PeerNetwork
+from .port_server import PortServer
+from .pump import Pump
+from .push import PushGateway
+from .repair import Repairer
+from .store import ChainDatabase
+from .submission import Submissions
+from .waiting import Waiters
+
+KEY_FILES = {"node": "node.key", "vote": "vote.key", "operator": "operator.key"}
+# A log larger than this is rewritten with what a restart still needs.
+JOURNAL_BYTES_MAX = 16 << 20
+
+
+@frozen
+class NodeSettings:
+    """What a node is told by its operator."""
+
+    directory: Path
+    genesis: Path
+    p2p_host: str = "127.0.0.1"
+    p2p_port: int = 0
+    peer_addresses: dict[str, str] | None = None  # node key hex -> host:port, over the genesis file's hints
+    private_read_grace_seconds: float = 600.0
+    log_path: Path | None = None
+    clock_offset_ms: int = 0
+
+
+def read_key(directory: Path, role: str) -> KeyPair:
+    """One of the node's keys: 64 hex digits of a seed in a file only its owner reads."""
+    path = directory / "keys" / KEY_FILES[role]
+    try:
+        return KeyPair(bytes.fromhex(path.read_text().strip()))
+    except (OSError, ValueError) as error:
+        raise Invalid(f"cannot read the {role} key {path}: {error}") from error
+
+
+class RunningNode:
+    """A started node: ask its status, open its port."""
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        genesis: Genesis,
+        node: Node,
+        network: PeerNetwork,
+        server: PortServer,
+        nursery: trio.Nursery,
+    ) -> None:
+        self.settings, self.genesis = settings, genesis
+        self.p2p_port = 0
+        self._node, self._network, self._server, self._nursery = node, network, server, nursery
+
+    async def open(self) -> trio.abc.Stream:
+        """A new conversation of the port, over a socket pair: kernel buffers are its back-pressure."""
+        ours, theirs = socket.socketpair()
+        self._nursery.start_soon(self._server.converse, _stream(ours))
+        return _stream(theirs)
+
+
+def _stream(raw: socket.socket) -> trio.SocketStream:
+    return trio.SocketStream(trio.socket.from_stdlib_socket(raw))
+
+
+class _Machine:
+    """The parts of one node, wired."""
+
+    def __init__(self, settings: NodeSettings, disk: Disk, log: NodeLog) -> None:
+        directory = settings.directory
+        self.settings, self.disk, self.log = settings, disk, log
+        file = from_json(settings.genesis.read_text())
+        self.genesis = file.genesis
+        self.node_key, vote_key = read_key(directory, "node"), read_key(directory, "vote")
+        self.index = _index(self.genesis, self.node_key, vote_key)
+        self.clock = Clock(settings.clock_offset_ms)
+        self.database = ChainDatabase(directory / "chain.db", disk)
+        self.journal, self.records = Journal.open(directory / "votes.log", disk)
+        self.packs = PackStore(directory, disk)
+        self.node = Node(NodeConfig(self.genesis, self.index, vote_key, Ed25519Verifier()), self.database)
+        addresses = dict(file.addresses) | (settings.peer_addresses or {})
+        self.network = PeerNetwork(
+            self.node_key, self.node.chain_id, _peers(self.genesis, addresses, self.index), self.index, serve=self._serve_chunk
+        )
+        self.waiters = Waiters()
+        self.committer = Committer(self.database, self.packs, self._committed)
+        self.checker = Checker(self.packs, self.network, log, self._checked)
+        self.pump = Pump(
+            self.node,
+            self.journal,
+            self.network,
+            self.clock,
+            log,
+            commit=self._commit,
+            check=self._check,
+            refuse=self._refuse,
+            observe=disk.observe,
+        )
+        self.submissions = Submissions(
+            self.node, self.node_key, self.database, self.clock, self.waiters, self.pump.put
+        )
+        self.pushes = PushGateway(self.node, self.packs, self.submissions, log)
+        self.server = PortServer(self.node, self.packs, self.submissions, self.pushes, self.status, log)
+        self.repairer = Repairer(self.database, self.packs, self.network, log)
+        self._last_final_us = self.clock.monotonic_us()
+        self._nursery: trio.Nursery | None = None
+
+    # ---- effects that need the machine ----
+
+    async def _commit(self, effect: CommitBlock) -> None:
+        self._last_final_us = self.clock.monotonic_us()
+        await self.committer.put(effect.commit)
+
+    async def _committed(self, commit: Commit) -> None:
+        self.log.info(
+            "committed", height=commit.height, transactions=len(commit.receipts), hash=commit.block_hash.hex()[:16]
+        )
+        for row in commit.receipts:
+            self.waiters.settle(row.tx_id)
+        if commit.packs:
+            self.repairer.wake()
+        await self.pump.put(Committed(commit.height))
+        if self.journal.size > JOURNAL_BYTES_MAX:
+            await self._compact()
+
+    async def _compact(self) -> None:
+        """The snapshot is taken and written in one go between two decisions: nothing is appended meanwhile."""
+        self.journal.rewrite(self.node.log_snapshot())
+
+    def _check(self, effect: CheckPack) -> None:
+        assert self._nursery is not None
+        self._nursery.start_soon(self.checker.check, effect)
+
+    async def _checked(self, event: PackChecked) -> None:
+        await self.pump.put(event)
+
+    def _refuse(self, effect: Refuse) -> None:
+        self.waiters.settle(effect.tx_id, (effect.code, effect.message))
+
+    async def _serve_chunk(self, digest: bytes, index: int) -> tuple[bytes, tuple[bytes, ...]] | None:
+        return await self.packs.read_chunk(digest, index)
+
+    # ---- tasks ----
+
+    async def run(self, task_status: trio.TaskStatus[int]) -> None:
+        await self._prepare()
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            port = await nursery.start(self.network.run, self.settings.p2p_host, self.settings.p2p_port)
+            nursery.start_soon(self.committer.run)
+            nursery.start_soon(self.repairer.run)
+            nursery.start_soon(self._listen)
+            await self.pump.put(Started(tuple(self.records)))
+            self.records = []
+            nursery.start_soon(self.pump.run)
+            task_status.started(port)
+
+    async def _prepare(self) -> None:
+        """Remove what a crash left: nothing that state lists or a live attestation promises."""
+        applied = self.node.ledger.head.time
+        promised = {a.digest for a in live_attestations(self.records, applied) if a.digest is not None}
+        await self.packs.sweep(promised, self.database)
+
+    async def _listen(self) -> None:
+        async for event in self.network.inbox:
+            match event:
+                case link_events.PeerConnected():
+                    self.log.info("peer_connected", peer=event.index)
+                    await self.pump.put(PeerConnected(event.index))
+                case link_events.PeerDisconnected():
+                    self.log.info("peer_disconnected", peer=event.index)
+                    await self.pump.put(PeerDisconnected(event.index))
+                case link_events.PeerSaid():
+                    await self.pump.put(PeerSaid(event.index, event.data))
+
+    # ---- status ----
+
+    def status(self) -> Status:
+        node, ledger = self.node, self.node.ledger
+        age_us = self.clock.monotonic_us() - self._last_final_us
+        grace = age_us / 1e6 <= self.settings.private_read_grace_seconds
+        return Status(
+            chain_id=node.chain_id,
+            node_id=NodeId(self.node_key.public_key),
+            validator_index=self.index,
+            height=self.database.height(),
+            view=node.engine.view,
+            epoch=0,
+            validators=len(node.vote_keys),
+            quorum=node.quorum,
+            peers=len(self.network.connected),
+            missing_packs=len(self.database.list_missing()),
+            time=ledger.next_time(self.clock.wall_ms()),
+            final_age_ms=age_us // 1000,
+            private_reads=len(node.vote_keys) == 1 or grace,
+            mempool=len(ledger.mempool),
+            peer_statuses=tuple(self._peer(i) for i in range(len(node.vote_keys)) if i != self.index),
+            halted=ledger.stopped,
+        )
+
+    def _peer(self, index: int) -> PeerStatus:
+        entry = self.genesis.validators[index]
+        connected = index in self.network.connected
+        return PeerStatus(index, entry.node_key, entry.name, connected, self.network.round_trip_us(index))
+
+
+def _index(genesis: Genesis, node_key: KeyPair, vote_key: KeyPair) -> int | None:
+    for index, entry in enumerate(genesis.validators):
+        if entry.node_key == node_key.public_key:
+            if entry.vote_key != vote_key.public_key:
+                raise Invalid(f"validator {entry.name} has another vote key in genesis than in keys/vote.key")
+            return index
+    raise Invalid("this node's key is not among the validators of the genesis file")
+
+
+def _peers(genesis: Genesis, addresses: dict[str, str], me: int | None) -> dict[int, PeerAddress]:
+    peers = {}
+    for index, entry in enumerate(genesis.validators):
+        if index != me:
+            host, _, port = addresses.get(entry.node_key.hex(), "").rpartition(":")
+            peers[index] = PeerAddress(entry.node_key, entry.name, host, int(port or 0))
+    return peers
+
+
+@asynccontextmanager
+async def open_node(settings: NodeSettings, observe: Observer | None = None) -> AsyncIterator[RunningNode]:
+    """A running node for as long as the block lasts. Raises Invalid, Corrupt or LockHeld with words."""
+    disk = Disk() if observe is None else Disk(observe)
+    directory = settings.directory
+    with hold_lock(directory / "node.lock"), NodeLog.open(settings.log_path, node=directory.name) as log:
+        machine = _Machine(settings, disk, log)
+        log.info("starting", pid=os.getpid(), height=machine.node.ledger.head.height)
+        async with trio.open_nursery() as nursery:
+            running = RunningNode(settings, machine.genesis, machine.node, machine.network, machine.server, nursery)
+            running.p2p_port = await nursery.start(machine.run)
+            log.info("started", p2p_port=running.p2p_port)
+            try:
+                yield running
+            finally:
+                log.info("stopping")
+                nursery.cancel_scope.cancel()
+        machine.journal.close()
+        machine.database.close()

@@ -1,0 +1,127 @@
+"""From a wish to a finalized receipt: compose, sign with what was handed over, submit, wait."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+
+import trio
+from attrs import frozen
+
+from guts_core.chain.compose import sign_with_credential
+from guts_core.chain.receipt import Receipt
+from guts_core.chain.transaction import Hand, Item, SignedTransaction, Text, Transaction, Via, transaction_id
+from guts_core.codec import from_bytes
+from guts_core.errors import NotAllowed, Unauthenticated, Unavailable
+from guts_core.forge import queries
+from guts_core.forge.actions import Action
+from guts_core.forge.permissions import Principal, credential_is_active
+from guts_core.forge.records import Credential
+from guts_core.identity import KeyPair
+from guts_core.names import NodeId, TxId
+from guts_core.node.events import Event, TransactionSubmitted
+from guts_core.node.node import Node
+from guts_core.node.port import Outcome, Phase
+
+from .clock import Clock
+from .store import ChainDatabase
+from .waiting import Waiter, Waiters
+
+# architecture.md 3: ten minutes for what one waits for, half an hour for pushes, whose pack may travel.
+EXPIRES_MS = 10 * 60 * 1000
+PUSH_EXPIRES_MS = 30 * 60 * 1000
+
+
+@frozen
+class Acting:
+    """Someone who handed this node a token: the key in it and the credential it stands for."""
+
+    key: KeyPair
+    credential: Credential
+
+    @property
+    def principal(self) -> Principal:
+        """Who they are to ``may``."""
+        return Principal(self.credential.account, self.credential)
+
+
+class Submissions:
+    """Submits transactions to the node and waits for what becomes of them."""
+
+    def __init__(
+        self,
+        node: Node,
+        gateway_key: KeyPair,
+        database: ChainDatabase,
+        clock: Clock,
+        waiters: Waiters,
+        put: Callable[[Event], Awaitable[None]],
+    ) -> None:
+        self._node, self._gateway, self._database = node, gateway_key, database
+        self._clock, self._waiters, self._put = clock, waiters, put
+
+    def acting(self, seed: bytes) -> Acting:
+        """Who a handed token stands for; Unauthenticated or NotAllowed with words."""
+        key = KeyPair(seed)
+        view = self._node.ledger.view()
+        credential = queries.credential_of_key(view, key.public_key)
+        now = max(self._clock.wall_ms(), self._node.ledger.head.time)
+        if credential is None or not credential_is_active(credential, now):
+            raise Unauthenticated("the token is unknown, expired or revoked")
+        if NodeId(self._gateway.public_key) not in credential.gateways:
+            raise NotAllowed("this token may not be handed to this node: it is not among the token's gateways")
+        return Acting(key, credential)
+
+    def compose(self, acting: Acting, actions: tuple[Action, ...], lifetime_ms: int) -> SignedTransaction:
+        """A transaction signed with the handed token and by this gateway."""
+        body = Transaction(
+            chain_id=self._node.chain_id,
+            author=acting.credential.account,
+            via=Via(acting.credential.id, NodeId(self._gateway.public_key), Hand.HANDED),
+            actions=actions,
+            expires=self._node.ledger.next_time(self._clock.wall_ms()) + lifetime_ms,
+            salt=os.urandom(32),
+        )
+        return sign_with_credential(body, acting.key, self._gateway)
+
+    async def submit(
+        self, signed: SignedTransaction, texts: tuple[Text, ...], wait_ms: int, pack: bytes | None = None
+    ) -> Outcome:
+        """Submit and wait: FINAL, REFUSED, or PENDING after ``wait_ms``. The same transaction may come again."""
+        tx_id = transaction_id(signed.body)
+        known = self.outcome(tx_id)
+        if known.phase is Phase.FINAL:
+            return known
+        if self._waiters.is_full:
+            raise Unavailable("too many clients wait for this node; try again in a moment")
+        async with self._waiters.waiting(tx_id) as waiter:
+            await self._put(TransactionSubmitted(Item(signed, None, texts), pack))
+            with trio.move_on_after(wait_ms / 1000):
+                await waiter.done.wait()
+            return self._after_wait(tx_id, waiter)
+
+    def _after_wait(self, tx_id: TxId, waiter: Waiter) -> Outcome:
+        if waiter.refusal is not None:
+            code, message = waiter.refusal
+            return Outcome(Phase.REFUSED, tx_id, None, None, code, message, self.missing_validators())
+        known = self.outcome(tx_id)
+        if known.phase is not Phase.UNKNOWN:
+            return known
+        return Outcome(Phase.PENDING, tx_id, None, None, None, None, self.missing_validators())
+
+    def outcome(self, tx_id: TxId) -> Outcome:
+        """What this node knows of a transaction, from its disk and its mempool."""
+        missing = self.missing_validators()
+        stored = self._database.receipt(tx_id)
+        if stored is not None:
+            receipt = from_bytes(Receipt, stored.receipt)
+            return Outcome(
+                Phase.FINAL, tx_id, stored.height, stored.index, receipt.error, receipt.message, missing
+            )
+        phase = Phase.PENDING if self._node.knows(tx_id) else Phase.UNKNOWN
+        return Outcome(phase, tx_id, None, None, None, None, missing)
+
+    def missing_validators(self) -> int:
+        """How many of a quorum are not connected right now."""
+        present = len(self._node.connected) + (self._node.index is not None)
+        return max(0, self._node.quorum - present)
