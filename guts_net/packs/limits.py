@@ -1,0 +1,18 @@
+"""How large a push may be, each number with its reason (``reliability.md`` C01-C03, C13)."""
+
+from __future__ import annotations
+
+# What GitHub takes in one push; larger histories go in by several.
+PACK_BYTES_MAX = 2 << 30
+# Linux has ten million after 20 years; index-pack needs some 200 bytes of memory for each.
+OBJECTS_MAX = 5_000_000
+# PACK, version, count and the SHA-1 trailer.
+PACK_BYTES_LEAST = 32
+# index-pack does about 10 MiB a second on one busy core; what takes longer is built to.
+CHECK_SECONDS_LEAST = 120.0
+CHECK_SECONDS_PER_MIB = 2.0
+
+
+def check_seconds(size: int) -> float:
+    """How long git may take over a pack of this size."""
+    return CHECK_SECONDS_LEAST + CHECK_SECONDS_PER_MIB * size / (1 << 20)
