@@ -1,0 +1,137 @@
+"""
+Log lines: one JSON object each, over the standard library's logging (F-13 of the roadmap's issue 2).
+
+    log = Log("peers")
+    log.info("peer-connected", peer="ada", round_trip_us=412)
+    with bound(request_id="7f"): ...
+
+JSON escapes control characters, so no text that someone else chose can start a line of its own.
+Nothing secret is written: fields with the name of a secret lose their value, and anything that
+looks like one of our tokens is cut out of every string, tracebacks included. A log call never
+raises because of what it was given.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeAlias
+
+from typing_extensions import override
+
+Scalar: TypeAlias = "str | int | float | bool | bytes | None"
+
+ROOT = "guts"
+REFUSED = "[refused]"
+# Whoever adds a field with one of these names made a mistake; the value must not reach the disk.
+SECRET_FIELDS = frozenset({
+    "authorization", "cookie", "credential_seed", "password", "private_key", "secret", "seed", "token", "vote_seed",
+})  # fmt: skip
+# One line of a hostile peer's or client's making stays readable.
+STRING_CHARS_MAX = 8_192
+_TOKEN = re.compile(r"guts_pat_[0-9A-Za-z]*")
+_BOUND: ContextVar[dict[str, Scalar]] = ContextVar("guts_log_fields", default={})  # noqa: B039  # never mutated, only replaced
+
+
+class Log:
+    """Says what happened in one part of the node."""
+
+    def __init__(self, part: str) -> None:
+        self._logger = logging.getLogger(f"{ROOT}.{part}")
+
+    def debug(self, event: str, **fields: Scalar) -> None:
+        """What only someone who looks for a bug wants to know."""
+        self._say(logging.DEBUG, event, fields)
+
+    def info(self, event: str, **fields: Scalar) -> None:
+        """What an operator may want to know later."""
+        self._say(logging.INFO, event, fields)
+
+    def warning(self, event: str, **fields: Scalar) -> None:
+        """What an operator should look at some day."""
+        self._say(logging.WARNING, event, fields)
+
+    def error(self, event: str, error: BaseException | None = None, **fields: Scalar) -> None:
+        """What an operator should look at now; ``error`` adds its traceback."""
+        if self._logger.isEnabledFor(logging.ERROR):
+            self._logger.error("%s", event, extra={"fields": fields}, exc_info=error)
+
+    def _say(self, level: int, event: str, fields: dict[str, Scalar]) -> None:
+        if self._logger.isEnabledFor(level):
+            self._logger.log(level, "%s", event, extra={"fields": fields})
+
+
+@contextmanager
+def bound(**fields: Scalar) -> Iterator[None]:
+    """Add these fields to every line said inside, in this task and the tasks it starts."""
+    token = _BOUND.set({**_BOUND.get(), **fields})
+    try:
+        yield
+    finally:
+        _BOUND.reset(token)
+
+
+@contextmanager
+def open_logs(target: Path | None, level: int = logging.INFO, **fields: Scalar) -> Iterator[None]:
+    """Write Guts' log lines to a file (appending, readable by its owner only) or, for None, to stderr."""
+    handler = _file_handler(target) if target else logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines(fields))
+    logger = logging.getLogger(ROOT)
+    before = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.level, logger.propagate = before
+        handler.close()
+
+
+def _file_handler(path: Path) -> logging.FileHandler:
+    path.touch(mode=0o600, exist_ok=True)
+    return logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a record: time, level, part, event, then fields."""
+
+    def __init__(self, fields: dict[str, Scalar] | None = None) -> None:
+        super().__init__()
+        self._fields = fields or {}
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "part": record.name.removeprefix(f"{ROOT}."),
+            "event": _clean(record.getMessage()),
+        }
+        said: dict[str, Scalar] = getattr(record, "fields", {})
+        for fields in (self._fields, _BOUND.get(), said):
+            line.update((name, REFUSED if name in SECRET_FIELDS else _clean(value)) for name, value in fields.items())
+        if record.exc_info:
+            line["error"] = _clean(self.formatException(record.exc_info))
+        return json.dumps(line, ensure_ascii=True, separators=(",", ":"), default=_unknown)
+
+
+def _clean(value: Scalar) -> Scalar:
+    if isinstance(value, bytes):
+        return value.hex()[:STRING_CHARS_MAX]
+    if isinstance(value, str):
+        return _TOKEN.sub("guts_pat_" + REFUSED, value[:STRING_CHARS_MAX])
+    return value
+
+
+def _unknown(value: object) -> Scalar:
+    return _clean(str(value))

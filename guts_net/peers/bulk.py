@@ -1,0 +1,138 @@
+"""
+Chunks over one bulk link, both ways (``consensus.md`` 6, Head-of-line blocking).
+
+Credit: at most ``CREDIT_CHUNKS`` requests are unanswered at a time. A request that its caller gave
+up keeps its credit until the answer comes, so the other side never holds more than that many
+megabytes for us; a peer that answers nothing for ``STALL_SECONDS`` loses the link, and with it all
+credit is new. Requests are served one after the other, each when the one before was taken.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias, assert_never
+
+import trio
+from attrs import define, field, frozen
+
+from guts_core.codec import to_bytes
+from guts_core.errors import Malformed, PeerFault
+from guts_core.link.chunks import BULK_MESSAGES, Chunk, ChunkMissing, ChunkWanted
+
+from .link import Link
+from .outbox import Urgency
+
+CREDIT_CHUNKS = 4
+STALL_SECONDS = 30.0
+
+Serve: TypeAlias = Callable[[bytes, int], Awaitable[tuple[bytes, tuple[bytes, ...]] | None]]
+
+
+@frozen
+class ChunkAnswer:
+    """A chunk as the peer sent it, with its path; nothing about it is believed yet."""
+
+    data: bytes
+    path: tuple[bytes, ...]
+
+
+class LinkLost(Exception):  # named for what happened
+    """The link ended before the answer came."""
+
+
+async def serve_nothing(_digest: bytes, _index: int) -> None:
+    """The server side of a node that holds no files."""
+
+
+@define(eq=False)
+class _Request:
+    """One unanswered question; ``answer`` counts once ``done`` is set."""
+
+    at: float
+    done: trio.Event = field(factory=trio.Event)
+    answer: ChunkAnswer | None = None
+    lost: bool = False
+
+
+class Exchange:
+    """Both sides of asking on one bulk link."""
+
+    def __init__(self, link: Link, serve: Serve, counters: Counter[str]) -> None:
+        self._link, self._serve, self._counters = link, serve, counters
+        self._requests: dict[int, _Request] = {}
+        self._number = 0
+        self._credit = trio.Semaphore(CREDIT_CHUNKS, max_value=CREDIT_CHUNKS)
+        self._answered_at = link.since
+        self._ended = False
+        self._asked_in, self._asked_out = trio.open_memory_channel[ChunkWanted](CREDIT_CHUNKS)
+
+    async def fetch(self, digest: bytes, index: int) -> ChunkAnswer | None:
+        """The peer's answer, None if it has no such chunk; raises LinkLost. The caller sets the deadline."""
+        await self._credit.acquire()
+        if self._ended:
+            self._credit.release()
+            raise LinkLost
+        self._number += 1
+        request = self._requests[self._number] = _Request(trio.current_time())
+        self._link.put(to_bytes(ChunkWanted(self._number, digest, index)), Urgency.CATCH_UP)
+        await request.done.wait()
+        if request.lost:
+            raise LinkLost
+        return request.answer
+
+    async def hear(self, message: bytes) -> None:
+        """One message from the peer; raises PeerFault for what an honest one never sends."""
+        heard: ChunkWanted | Chunk | ChunkMissing = BULK_MESSAGES.from_bytes(message)
+        match heard:
+            case ChunkWanted():
+                self._ask(heard)
+            case Chunk():
+                self._answer(heard.number, ChunkAnswer(heard.data, heard.path))
+            case ChunkMissing():
+                self._answer(heard.number, None)
+            case _:
+                assert_never(heard)
+        await trio.lowlevel.checkpoint()
+
+    async def serve_asked(self) -> None:
+        """Answer what the peer asks, one at a time, never further than a chunk ahead of its reading."""
+        async for wanted in self._asked_out:
+            found = await self._serve(wanted.digest, wanted.index)
+            answer = ChunkMissing(wanted.number) if found is None else Chunk(wanted.number, *found)
+            self._counters["chunks_served" if found else "chunks_missing"] += 1
+            self._link.put(to_bytes(answer), Urgency.CATCH_UP)
+            await self._link.outbox.wait_emptied()
+
+    async def watch(self) -> None:
+        """End the link if the peer owes answers and gives none."""
+        while True:
+            await trio.sleep(STALL_SECONDS / 4)
+            oldest = min((request.at for request in self._requests.values()), default=None)
+            if oldest is not None and trio.current_time() - max(oldest, self._answered_at) > STALL_SECONDS:
+                self._counters["links_reset_stalled"] += 1
+                self._link.close(f"{len(self._requests)} chunks asked for and none sent")
+
+    def end(self) -> None:
+        """The link is over: whoever waits learns it."""
+        self._ended = True
+        for request in self._requests.values():
+            request.lost = True
+            request.done.set()
+            self._credit.release()
+        self._requests.clear()
+
+    def _ask(self, wanted: ChunkWanted) -> None:
+        try:
+            self._asked_in.send_nowait(wanted)
+        except trio.WouldBlock:
+            raise PeerFault(f"more than {CREDIT_CHUNKS} chunks asked for at once") from None
+
+    def _answer(self, number: int, answer: ChunkAnswer | None) -> None:
+        request = self._requests.pop(number, None)
+        if request is None:
+            raise Malformed(f"an answer to request {number}, which is not open")
+        self._answered_at = trio.current_time()
+        self._credit.release()
+        request.answer = answer
+        request.done.set()

@@ -1,0 +1,173 @@
+"""
+One authenticated connection to one peer: reader, writer and pulse.
+
+The handshake is read to the byte, so nothing after it is lost. Each way of ending (silence, a fault
+of the peer, a reset, our own ``close``) ends the link and nothing else; what it was stands in
+``ending``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from guts_core.errors import Malformed, PeerFault
+from guts_core.link.frames import Lane, Opener, Sealer, split_pieces
+from guts_core.link.handshake import HANDSHAKE_BYTES_MAX, Dialer, Listener, Session
+
+from .outbox import Outbox, OutboxFull, Urgency
+
+# An honest handshake takes one round trip and a millisecond; commonware's bound.
+HANDSHAKE_SECONDS = 5.0
+PING_SECONDS = 5.0
+# Six pings unanswered: the peer or the way to it is gone (F28 of the reliability page).
+IDLE_SECONDS = 30.0
+# A peer that takes no byte for this long is not coming back on this connection.
+WRITE_SECONDS = 30.0
+READ_BYTES = 64 * 1024
+_PING_BYTES = 8
+_SMOOTHING = 8
+
+Hear = Callable[[bytes], Awaitable[None]]
+
+
+async def dial(stream: trio.SocketStream, dialer: Dialer) -> Session:
+    """Our side of a connection we opened; raises PeerFault or trio.TooSlowError."""
+    with trio.fail_after(HANDSHAKE_SECONDS):
+        await stream.send_all(_framed(dialer.syn))
+        last, session = dialer.finish(await _read_handshake(stream))
+        await stream.send_all(_framed(last))
+    return session
+
+
+async def welcome(stream: trio.SocketStream, listener: Listener) -> Session:
+    """Our side of a connection someone else opened; raises PeerFault or trio.TooSlowError."""
+    with trio.fail_after(HANDSHAKE_SECONDS):
+        answer = listener.answer(await _read_handshake(stream))
+        await stream.send_all(_framed(answer))
+        return listener.finish(await _read_handshake(stream))
+
+
+def _framed(message: bytes) -> bytes:
+    return len(message).to_bytes(2, "big") + message
+
+
+async def _read_handshake(stream: trio.SocketStream) -> bytes:
+    size = int.from_bytes(await _read_exactly(stream, 2), "big")
+    if size > HANDSHAKE_BYTES_MAX:
+        raise Malformed(f"a handshake message of {size} bytes; the most is {HANDSHAKE_BYTES_MAX}")
+    return await _read_exactly(stream, size)
+
+
+async def _read_exactly(stream: trio.SocketStream, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = await stream.receive_some(size - len(data))
+        if not more:
+            raise trio.BrokenResourceError("the connection ended inside the handshake")
+        data += more
+    return data
+
+
+class Link:
+    """An established connection; ``run`` returns when it is over."""
+
+    def __init__(self, index: int, stream: trio.SocketStream, session: Session, counters: Counter[str]) -> None:
+        self.index, self.session = index, session
+        self.since = trio.current_time()
+        self.finished = trio.Event()  # set by whoever runs it, after everyone was told
+        self.round_trip_us: int | None = None
+        self.ending: str | None = None
+        self.faulty = False  # the peer said what no honest node says
+        self.outbox = Outbox()
+        self._stream, self._counters = stream, counters
+        self._sealer, self._opener = Sealer(session.send_key), Opener(session.receive_key)
+        self._scope = trio.CancelScope()
+        self._pinged_at = 0.0
+        self._ping = 0
+
+    def put(self, data: bytes, urgency: Urgency) -> None:
+        """Queue a message; a peer that does not take its votes is reset."""
+        try:
+            self._counters["messages_dropped"] += self.outbox.put(data, urgency)
+        except OutboxFull as full:
+            self._counters["links_reset_full"] += 1
+            self.close(f"reset: {full}")
+
+    def close(self, reason: str) -> None:
+        """End the link soon; the first reason stands."""
+        self.ending = self.ending or reason
+        self._scope.cancel()
+
+    async def run(self, hear: Hear, *companions: Callable[[], Awaitable[None]]) -> None:
+        """Read, write and ping until it ends; ``companions`` are tasks that live as long as the link."""
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    for job in (lambda: self._read(hear), self._write, self._pulse, *companions):
+                        nursery.start_soon(self._guard, job)
+        finally:
+            await self.abandon()
+
+    async def abandon(self) -> None:
+        """Close the connection without a word."""
+        await trio.aclose_forcefully(self._stream)
+
+    async def _guard(self, job: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await job()
+        except PeerFault as fault:
+            self.faulty = isinstance(fault, Malformed)
+            self.close(f"{fault.code}: {fault}")
+        except trio.TooSlowError:
+            self.close("nothing came through in time")
+        except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
+            self.close("the connection broke")
+
+    async def _read(self, hear: Hear) -> None:
+        while True:
+            with trio.fail_after(IDLE_SECONDS):
+                data = await self._stream.receive_some(READ_BYTES)
+            if not data:
+                return self.close("the peer ended the connection")
+            self._counters["bytes_received"] += len(data)
+            try:
+                frames = self._opener.feed(data)
+            except PeerFault as broken:
+                # Anyone on the way can cause this, so the peer is not to blame.
+                return self.close(f"{broken.code}: {broken}")
+            for plain in frames:
+                for lane, message in split_pieces(plain):
+                    if lane is Lane.SAID:
+                        self._counters["messages_received"] += 1
+                        await hear(message)
+                    else:
+                        self._hear_pulse(lane, message)
+
+    async def _write(self) -> None:
+        while True:
+            await self.outbox.wait_filled()
+            frame = self._sealer.seal(self.outbox.take())
+            self._counters["frames_sent"] += 1
+            self._counters["bytes_sent"] += len(frame)
+            with trio.fail_after(WRITE_SECONDS):
+                await self._stream.send_all(frame)
+
+    async def _pulse(self) -> None:
+        while True:
+            self._ping += 1
+            self._pinged_at = trio.current_time()
+            self.outbox.put_piece(Lane.PING, self._ping.to_bytes(_PING_BYTES, "big"))
+            await trio.sleep(PING_SECONDS)
+
+    def _hear_pulse(self, lane: Lane, token: bytes) -> None:
+        if len(token) != _PING_BYTES:
+            raise Malformed(f"a ping of {len(token)} bytes")
+        if lane is Lane.PING:
+            self.outbox.put_piece(Lane.PONG, token)
+        elif int.from_bytes(token, "big") == self._ping:
+            took = round((trio.current_time() - self._pinged_at) * 1e6)
+            before = self.round_trip_us
+            self.round_trip_us = took if before is None else before + (took - before) // _SMOOTHING
