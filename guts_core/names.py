@@ -30,7 +30,7 @@ _REPOSITORY_SUFFIXES_NEVER = (".git", ".wiki", ".atom", ".lock")
 def account_name(text: str) -> str:
     """The text if it may name an account or organization, else raises Invalid."""
     if not _ACCOUNT.fullmatch(text):
-        raise Invalid(f"account name {text[:60]!r}: use 1 to {NAME_BYTES_MAX} of a-z, 0-9 and '-', not first or last")
+        raise Invalid(f"account name {text[:60]!a}: use 1 to {NAME_BYTES_MAX} of a-z, 0-9 and '-', not first or last")
     return text
 
 
@@ -38,7 +38,7 @@ def repository_name(text: str) -> str:
     """The text if it may name a repository, else raises Invalid."""
     if not _REPOSITORY.fullmatch(text):
         raise Invalid(
-            f"repository name {text[:120]!r}: use 1 to {REPOSITORY_NAME_BYTES_MAX} of A-Z, a-z, 0-9, '.', '_' and '-'"
+            f"repository name {text[:120]!a}: use 1 to {REPOSITORY_NAME_BYTES_MAX} of A-Z, a-z, 0-9, '.', '_' and '-'"
         )
     if text in _REPOSITORY_NEVER or text.lower().endswith(_REPOSITORY_SUFFIXES_NEVER):
         raise Invalid(f"repository name {text!r} is reserved")

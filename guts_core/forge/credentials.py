@@ -23,10 +23,10 @@ from .records import Credential
 from .storing import put_credential
 
 
-class BadProof(Invalid):
+class UnprovenKey(Invalid):
     """Whoever asks for the credential does not hold its key."""
 
-    code = "bad-proof"
+    code = "unproven-key"
 
 
 class Expired(Invalid):
@@ -88,7 +88,7 @@ def _check_proof(action: CreateCredential, context: Context) -> None:
     body = credential_proof_body(context.author)
     verify = context.verifier.verify
     if not verify(action.public_key, Tag.SIGN_CREDENTIAL, context.chain_id, body, action.proof):
-        raise BadProof("the proof is not the new key's signature over this chain and account")
+        raise UnprovenKey("the proof is not the new key's signature over this chain and account")
 
 
 def _check_ascending(items: Sequence[int] | Sequence[bytes], what: str) -> None:

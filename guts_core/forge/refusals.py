@@ -10,7 +10,7 @@ from guts_core import errors
 
 from .accounts import BadKey, KeyTaken, NameReserved, NameTaken, NotSponsored
 from .collaborators import IsOwner
-from .credentials import BadProof, Expired, Revoked
+from .credentials import Expired, Revoked, UnprovenKey
 from .manifests import RefConflict
 from .quota import QuotaExhausted
 from .refs import NotAttested, ObjectsMoved, Protected, RemovalsMoved, Stale
@@ -28,7 +28,7 @@ REFUSALS: dict[str, type[errors.Refused]] = {
         errors.Conflict,
         errors.LimitExceeded,
         BadKey,
-        BadProof,
+        UnprovenKey,
         Expired,
         IsOwner,
         KeyTaken,

@@ -109,7 +109,7 @@ def _check_supported(action: CreateRepository) -> None:
     if action.object_format is not ObjectFormat.SHA1:
         raise Unsupported("SHA-256 repositories are reserved: use the SHA-1 object format for now")
     if action.placement != PLACEMENT_ALL:
-        raise Unsupported(f"placement {action.placement[:40]!r} is reserved: every validator holds every repository")
+        raise Unsupported(f"placement {action.placement[:40]!a} is reserved: every validator holds every repository")
 
 
 def _check_visibility(private: bool, context: Context) -> None:
