@@ -62,8 +62,8 @@ class Projections:
         there = await trio.to_thread.run_sync(_children, self._layout.projections(repo_id))
         # No await between looking at the leases and renaming, so nobody leases what goes.
         gone = [self._put_away(other) for other in there if self._is_unused(repo_id, other)]
-        for path in gone:
-            await trio.to_thread.run_sync(self._disk.remove_tree, path)
+        for aside in gone:
+            await trio.to_thread.run_sync(self._disk.remove_tree, aside)
 
     def _put_away(self, path: Path) -> Path:
         aside = _hidden_beside(path)
