@@ -8,7 +8,7 @@ of the peer, a reset, our own ``close``) ends the link and nothing else; what it
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 
 import trio
@@ -22,13 +22,16 @@ from .outbox import Outbox, OutboxFull, Urgency
 # An honest handshake takes one round trip and a millisecond; commonware's bound.
 HANDSHAKE_SECONDS = 5.0
 PING_SECONDS = 5.0
+# The first pings come quicker, so that the round trip is known before the node is busy.
+FIRST_PING_SECONDS = 0.1
 # Six pings unanswered: the peer or the way to it is gone (F28 of the reliability page).
 IDLE_SECONDS = 30.0
 # A peer that takes no byte for this long is not coming back on this connection.
 WRITE_SECONDS = 30.0
 READ_BYTES = 64 * 1024
 _PING_BYTES = 8
-_SMOOTHING = 8
+# Of so many the least counts: queues and busy loops only ever add.
+_ROUND_TRIPS_KEPT = 8
 
 Hear = Callable[[bytes], Awaitable[None]]
 
@@ -78,7 +81,6 @@ class Link:
         self.index, self.session = index, session
         self.since = trio.current_time()
         self.finished = trio.Event()  # set by whoever runs it, after everyone was told
-        self.round_trip_us: int | None = None
         self.ending: str | None = None
         self.faulty = False  # the peer said what no honest node says
         self.outbox = Outbox()
@@ -87,6 +89,12 @@ class Link:
         self._scope = trio.CancelScope()
         self._pinged_at = 0.0
         self._ping = 0
+        self._round_trips: deque[int] = deque(maxlen=_ROUND_TRIPS_KEPT)
+
+    @property
+    def round_trip_us(self) -> int | None:
+        """The quickest of the last pings; None before the first came back."""
+        return min(self._round_trips, default=None)
 
     def put(self, data: bytes, urgency: Urgency) -> None:
         """Queue a message; a peer that does not take its votes is reset."""
@@ -156,11 +164,13 @@ class Link:
                 await self._stream.send_all(frame)
 
     async def _pulse(self) -> None:
+        pause = FIRST_PING_SECONDS
         while True:
             self._ping += 1
             self._pinged_at = trio.current_time()
             self.outbox.put_piece(Lane.PING, self._ping.to_bytes(_PING_BYTES, "big"))
-            await trio.sleep(PING_SECONDS)
+            await trio.sleep(pause)
+            pause = min(PING_SECONDS, pause * 2)
 
     def _hear_pulse(self, lane: Lane, token: bytes) -> None:
         if len(token) != _PING_BYTES:
@@ -168,6 +178,4 @@ class Link:
         if lane is Lane.PING:
             self.outbox.put_piece(Lane.PONG, token)
         elif int.from_bytes(token, "big") == self._ping:
-            took = round((trio.current_time() - self._pinged_at) * 1e6)
-            before = self.round_trip_us
-            self.round_trip_us = took if before is None else before + (took - before) // _SMOOTHING
+            self._round_trips.append(round((trio.current_time() - self._pinged_at) * 1e6))

@@ -89,7 +89,7 @@ class PeerNetwork:
         return frozenset(self._announced)
 
     def round_trip_us(self, index: int) -> int | None:
-        """How long a ping to this peer takes there and back, smoothed; None before the first answer."""
+        """How long a ping to this peer takes there and back; None before the first answer."""
         link = self._slots[index, Channel.CONTROL].link
         return link.round_trip_us if link else None
 

@@ -1,0 +1,41 @@
+"""One process per data directory (``architecture.md`` 2): a lock that the kernel lets go when its holder dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from guts_core.errors import Conflict
+
+# A pid and a line end.
+_PID_BYTES_MAX = 32
+
+
+@contextmanager
+def hold_lock(path: Path) -> Iterator[None]:
+    """
+    Hold this lock file; raises Conflict naming the process that holds it already.
+
+    The file stays when the lock is gone: removing it would let two processes lock two files of one
+    name. The number in it is for people; the lock itself is the kernel's.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _lock(descriptor, path)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, _PID_BYTES_MAX, 0).decode("ascii", "replace").strip()
+        who = f"process {holder}" if holder.isdigit() else "another process"
+        raise Conflict(f"{path.parent} is in use by {who}; stop it first, or use another directory") from None
