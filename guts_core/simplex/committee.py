@@ -1,0 +1,73 @@
+"""The validators of one epoch: who leads, what they sign, and whether they signed it."""
+
+from __future__ import annotations
+
+from guts_core.codec import Tag, encode, to_value
+from guts_core.errors import BadSignature, Malformed
+from guts_core.identity.keys import Verifier
+from guts_core.names import ChainId
+
+from .bounds import CONTENTS_KEPT
+from .messages import Certificate, Kind, Proposal, Vote
+from .quorum import FaultModel, quorum
+
+
+class Committee:
+    """A fixed list of vote keys; every check of a vote or certificate goes through here."""
+
+    def __init__(
+        self, chain_id: ChainId, epoch: int, validators: tuple[bytes, ...], fault_model: FaultModel, verifier: Verifier
+    ) -> None:
+        self.chain_id, self.epoch, self.validators = chain_id, epoch, validators
+        self.size = len(validators)
+        self.quorum = quorum(self.size, fault_model)
+        self._verifier = verifier
+        self._contents: dict[tuple[Kind, int, Proposal | None], bytes] = {}
+
+    def leader(self, view: int) -> int:
+        """Round robin, offset by the epoch: bounds how long one absent validator can hold us up."""
+        return (view + self.epoch) % self.size
+
+    def content(self, kind: Kind, view: int, proposal: Proposal | None) -> bytes:
+        """What a vote's signature covers, beside the tag and the chain id."""
+        key = (kind, view, proposal)
+        found = self._contents.get(key)
+        if found is None:
+            if len(self._contents) >= CONTENTS_KEPT:
+                self._contents.clear()
+            found = encode((int(kind), self.epoch, view, None if proposal is None else to_value(proposal)))
+            self._contents[key] = found
+        return found
+
+    def has_signed(self, signer: int, kind: Kind, view: int, proposal: Proposal | None, signature: bytes) -> bool:
+        """Whether this validator signed exactly this."""
+        body = self.content(kind, view, proposal)
+        return self._verifier.verify(self.validators[signer], Tag.SIGN_VOTE, self.chain_id, body, signature)
+
+    def check_shape(self, said: Vote | Certificate) -> None:
+        """Raise Malformed unless kind, epoch, view and proposal belong together."""
+        proposal = said.proposal
+        if said.epoch != self.epoch:
+            raise Malformed(f"a vote of epoch {said.epoch}; this is epoch {self.epoch}")
+        if (proposal is None) != (said.kind is Kind.NULLIFY):
+            raise Malformed(f"a {said.kind.name.lower()} vote with the wrong kind of content")
+        if said.view < 1:
+            raise Malformed("nobody votes in view 0")
+        if proposal is not None:
+            self.check_proposal(proposal)
+            if proposal.view != said.view:
+                raise Malformed(f"a vote in view {said.view} for a block of view {proposal.view}")
+
+    def check_proposal(self, proposal: Proposal) -> None:
+        """Raise Malformed unless the proposal is of this epoch and its parent is older."""
+        if proposal.epoch != self.epoch:
+            raise Malformed(f"a block of epoch {proposal.epoch}; this is epoch {self.epoch}")
+        if proposal.parent_view >= proposal.view:
+            raise Malformed(f"a block of view {proposal.view} whose parent is of view {proposal.parent_view}")
+
+    def check_signature(self, vote: Vote) -> None:
+        """Raise BadSignature unless the vote's signer signed it."""
+        if not self.has_signed(vote.signer, vote.kind, vote.view, vote.proposal, vote.signature):
+            raise BadSignature(
+                f"validator {vote.signer} did not sign that {vote.kind.name.lower()} of view {vote.view}"
+            )

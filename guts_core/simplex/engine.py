@@ -1,0 +1,223 @@
+"""
+Simplex agreement as a state machine: events in, effects out (``consensus.md`` 1).
+
+The adapter performs effects in list order (``Persist(sync=True)`` returns before anything after
+it is sent), then waits for the next event or for ``next_deadline()``.
+
+A message that breaks the protocol raises PeerFault and changes nothing; a contradiction in what
+this machine knows raises Corrupt, and from then on every call does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import assert_never
+
+from guts_core.errors import Corrupt, Malformed
+from guts_core.identity.keys import Signer, Verifier
+
+from . import catchup, intake, recovery, views
+from .effects import Effect
+from .journal import LogFloor
+from .messages import Certificate, Fetch, Message, Proposal, Propose, Supply, Vote
+from .ports import Application, Instant
+from .progress import nullify, poll
+from .state import EngineConfig, Rule, State
+from .voting import admit
+
+__all__ = ["Engine", "EngineConfig", "Rule"]
+
+
+class Engine:
+    """One validator's part in agreement, or a follower's when it has no seat."""
+
+    def __init__(
+        self, config: EngineConfig, signer: Signer | None, verifier: Verifier, application: Application
+    ) -> None:
+        self._state = State(config, signer, verifier, application)
+        self.halted: str | None = None
+
+    @property
+    def view(self) -> int:
+        """The current view."""
+        return self._state.view
+
+    @property
+    def final(self) -> Proposal:
+        """The newest block finalized through the application."""
+        return self._state.final
+
+    @property
+    def finalization(self) -> Certificate | None:
+        """The highest finalization known: ahead of ``final`` while blocks are being fetched."""
+        return self._state.newest
+
+    @property
+    def quorum(self) -> int:
+        """Votes that make a certificate."""
+        return self._state.committee.quorum
+
+    @property
+    def leader(self) -> int:
+        """Who proposes in the current view."""
+        return self._state.committee.leader(self._state.view)
+
+    @property
+    def fired(self) -> Counter[Rule]:
+        """How often each numbered rule was applied."""
+        return self._state.fired
+
+    @property
+    def held(self) -> dict[str, int]:
+        """How much of each bounded thing is held right now."""
+        s = self._state
+        votes = sum(len(tally) for round_ in s.rounds.values() for tally in round_.tallies.values())
+        return {
+            "rounds": len(s.rounds),
+            "votes": votes,
+            "blocks": len(s.blocks),
+            "block_bytes": s.blocks.bytes,
+            "anchors": len(s.anchors),
+            "uncommitted": len(s.uncommitted),
+            "evidence": len(s.evidence.pairs),
+        }
+
+    def evidence(self) -> list[tuple[Vote, Vote]]:
+        """Every pair of votes that convicts its signer, at most one per signer and kind."""
+        return list(self._state.evidence.pairs.values())
+
+    def start(self, log_records: list[bytes], now: Instant) -> list[Effect]:
+        """Replay the log (only records for which ``journal.belongs``) and join in; call once, first."""
+
+        def begin() -> None:
+            recovery.recover(self._state, log_records)
+            recovery.announce(self._state)
+
+        return self._step(now, begin)
+
+    def receive(self, peer: int, message: Message, now: Instant) -> list[Effect]:
+        """A message from a validator that the link authenticated."""
+        return self._step(now, lambda: self._receive(peer, message))
+
+    def tick(self, now: Instant) -> list[Effect]:
+        """Time has passed: due timers fire."""
+        return self._step(now, self._tick)
+
+    def work_arrived(self, now: Instant) -> list[Effect]:
+        """A transaction, or data that the application lacked, is here: ask it again at once."""
+        return self._step(now, self._ask_anew)
+
+    def greet(self, peer: int) -> list[Effect]:
+        """The link to a validator opened (again): say what it may have missed, and ask what we did."""
+        return self._step(self._state.now, lambda: catchup.greet(self._state, peer))
+
+    def peer_stands_at(self, peer: int, view: int, now: Instant) -> list[Effect]:
+        """A validator said in which view it is: help it if that view ended long ago."""
+
+        def look() -> None:
+            if view < self._state.view:
+                catchup.help_peer(self._state, peer, view)
+
+        return self._step(now, look)
+
+    def committed(self, view: int) -> list[Effect]:
+        """
+        The application has durably committed the block of this view: the log's floor moves up to it.
+
+        Until then finalized blocks stay in memory and in ``snapshot_records``; an adapter whose
+        database falls behind should stop feeding events rather than let them pile up.
+        """
+        return self._step(self._state.now, lambda: self._commit(view))
+
+    def snapshot_records(self) -> list[bytes]:
+        """
+        All log records still needed, to replace the log file by: written beside, synced, renamed.
+
+        Between this call and the rename no other record may be appended.
+        """
+        return recovery.snapshot(self._state)
+
+    def next_deadline(self) -> int | None:
+        """The monotonic time (us) at which ``tick`` is due, or None: nothing to wait for."""
+        return None if self.halted else views.next_deadline(self._state)
+
+    def _step(self, now: Instant, action: Callable[[], None]) -> list[Effect]:
+        if self.halted is not None:
+            raise Corrupt(self.halted)
+        s = self._state
+        s.now, s.effects = now, []
+        try:
+            action()
+            poll(s)
+        except Corrupt as error:
+            self.halted = str(error)
+            raise
+        if s.sync_at is None and catchup.is_stuck(s):
+            s.sync_at = now.monotonic + s.config.delta_us // 2
+        return s.effects
+
+    def _receive(self, peer: int, message: Message) -> None:
+        s = self._state
+        if not 0 <= peer < s.committee.size or peer == s.me:
+            raise Malformed(f"peer {peer} is no other validator")
+        match message:
+            case Vote():
+                intake.on_vote(s, peer, message)
+            case Certificate():
+                intake.on_certificate(s, peer, message)
+            case Propose():
+                intake.on_propose(s, peer, message)
+            case Fetch():
+                catchup.serve(s, peer, message)
+            case Supply():
+                self._supplied(peer, message)
+            case _:
+                assert_never(message)
+        s.heard[peer] = s.now.monotonic
+
+    def _supplied(self, peer: int, message: Supply) -> None:
+        s = self._state
+        if not s.asked[peer]:
+            return
+        for block in message.blocks:
+            s.committee.check_proposal(block.proposal)
+            if block.proposal.block_hash not in s.blocks and not s.application.is_bound(block.proposal, block.body):
+                raise Malformed(f"a supplied body is not the block of view {block.proposal.view} that it is said to be")
+        news = intake.checked_news(s, message.certificates)
+        s.asked[peer] -= 1
+        for certificate in news:
+            admit(s, certificate, peer, relay=False)
+        taken = catchup.accept_blocks(s, message.blocks)
+        before = s.final
+        poll(s)
+        catchup.stay_within_bounds(s, taken)
+        # An answer that helped is followed by the next question at once.
+        if (taken or news or before != s.final) and catchup.is_stuck(s) and catchup.ask(s):
+            s.sync_at = s.now.monotonic + s.config.retry_us
+
+    def _tick(self) -> None:
+        s = self._state
+        now = s.now.monotonic
+        expires = views.expires(s)
+        if expires is not None and expires <= now:
+            nullify(s)
+        if s.retry_at is not None and s.retry_at <= now:
+            catchup.retry(s)
+        if s.sync_at is not None and s.sync_at <= now:
+            s.sync_at = now + s.config.retry_us if catchup.is_stuck(s) and catchup.ask(s) else None
+
+    def _ask_anew(self) -> None:
+        self._state.ask_again = 0
+        for held in self._state.blocks.all():
+            held.ask_again = 0
+
+    def _commit(self, view: int) -> None:
+        s = self._state
+        done = [(held, certificate) for held, certificate in s.uncommitted if held.proposal.view <= view]
+        if not done:
+            return
+        s.uncommitted = s.uncommitted[len(done) :]
+        held, certificate = done[-1]
+        s.floor = held.proposal
+        s.log(LogFloor(held.proposal, certificate))

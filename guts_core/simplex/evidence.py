@@ -1,0 +1,53 @@
+"""Equivocation (``consensus.md`` 1.12): two votes that no honest validator casts together."""
+
+from __future__ import annotations
+
+from .messages import Kind, Proposal, Vote
+from .round import Round
+
+_OPPOSITE = {Kind.NULLIFY: Kind.FINALIZE, Kind.FINALIZE: Kind.NULLIFY}
+
+
+class EvidenceBook:
+    """At most one pair per signer and kind: proof needs no more, and a liar cannot fill our disk."""
+
+    def __init__(self) -> None:
+        self.pairs: dict[tuple[int, Kind], tuple[Vote, Vote]] = {}
+
+    def add(self, first: Vote, second: Vote) -> bool:
+        """Remember a pair; whether it is the first of this signer and kind."""
+        key = (second.signer, second.kind)
+        if key in self.pairs:
+            return False
+        self.pairs[key] = (first, second)
+        return True
+
+    def has(self, signer: int, kind: Kind) -> bool:
+        """Whether this signer is already known for this kind."""
+        return (signer, kind) in self.pairs
+
+
+def conflicting(round_: Round, vote: Vote) -> Vote | None:
+    """A held vote that an honest signer of ``vote`` would never have cast, or None."""
+    said = round_.tallies[vote.kind].of(vote.signer)
+    if said is not None and said[0] != vote.proposal:
+        return _vote(vote, vote.kind, *said)
+    opposite = _OPPOSITE.get(vote.kind)
+    if opposite is not None:
+        said = round_.tallies[opposite].of(vote.signer)
+        if said is not None:
+            return _vote(vote, opposite, *said)
+    return None
+
+
+def is_conflict(first: Vote, second: Vote) -> bool:
+    """Whether two well-formed votes convict their signer: for anyone who checks evidence later."""
+    if (first.signer, first.epoch, first.view) != (second.signer, second.epoch, second.view):
+        return False
+    if first.kind is second.kind:
+        return first.proposal != second.proposal
+    return {first.kind, second.kind} == {Kind.NULLIFY, Kind.FINALIZE}
+
+
+def _vote(like: Vote, kind: Kind, proposal: Proposal | None, signature: bytes) -> Vote:
+    return Vote(kind, like.epoch, like.view, proposal, like.signer, signature)

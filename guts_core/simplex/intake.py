@@ -1,0 +1,109 @@
+"""
+Votes, certificates and proposals of peers.
+
+Everything is checked before anything changes: a message either raises PeerFault and leaves no
+trace, or is taken whole.
+"""
+
+from __future__ import annotations
+
+from guts_core.errors import Malformed
+
+from .bounds import FUTURE_VIEWS_MAX
+from .catchup import help_peer
+from .certificates import check
+from .messages import Certificate, Kind, Propose, Vote
+from .progress import nullify
+from .state import State
+from .views import stir
+from .voting import admit, convict, count
+
+
+def on_vote(s: State, peer: int, vote: Vote) -> None:
+    """A vote, directly from its signer."""
+    s.committee.check_shape(vote)
+    if vote.signer != peer:
+        raise Malformed(f"validator {peer} brought a vote of validator {vote.signer}")
+    if vote.view < s.final.view or (vote.view < s.view and vote.kind is Kind.NULLIFY):
+        help_peer(s, peer, vote.view)
+    if s.final.view < vote.view <= s.view + FUTURE_VIEWS_MAX:
+        _take(s, vote)
+
+
+def _take(s: State, vote: Vote) -> None:
+    held = s.seen(vote.view)
+    if held is not None:
+        if held.tallies[vote.kind].of(vote.signer) == (vote.proposal, vote.signature) or convict(s, vote):
+            return
+        # Surplus: the certificate exists, so one more signature is not worth its check.
+        if vote.kind in held.certificates:
+            return
+    s.committee.check_signature(vote)
+    if vote.view == s.view and vote.kind is not Kind.FINALIZE:
+        stir(s)
+    gives_up = vote.kind is Kind.NULLIFY and vote.view == s.view and vote.signer == s.committee.leader(vote.view)
+    count(s, vote)
+    if gives_up and vote.view == s.view:
+        nullify(s)
+
+
+def is_news(s: State, certificate: Certificate) -> bool:
+    """Whether a certificate says something not known here."""
+    held = s.seen(certificate.view)
+    return certificate.view > s.final.view and (held is None or certificate.kind not in held.certificates)
+
+
+def checked_news(s: State, certificates: tuple[Certificate, ...]) -> list[Certificate]:
+    """Those that are news, each verified, before a round is made for any; raises PeerFault."""
+    news = [certificate for certificate in certificates if is_news(s, certificate)]
+    for certificate in news:
+        held = s.seen(certificate.view)
+        check(s.committee, certificate, held.tallies[certificate.kind] if held else None)
+    return news
+
+
+def on_certificate(s: State, peer: int, certificate: Certificate) -> None:
+    """A certificate, from anyone."""
+    for news in checked_news(s, (certificate,)):
+        admit(s, news, peer)
+
+
+def on_propose(s: State, peer: int, said: Propose) -> None:
+    """A leader's proposal: the first one of a view counts."""
+    proposal, vote = said.proposal, said.vote
+    _check_proposed(s, peer, said)
+    if not s.final.view < proposal.view <= s.view + FUTURE_VIEWS_MAX:
+        return
+    held = s.seen(proposal.view)
+    block = held.certificates.get(Kind.NOTARIZE) if held else None
+    certified = block is not None and block.proposal == proposal
+    if held is not None and held.proposal == proposal and proposal.block_hash in s.blocks:
+        return
+    if not s.application.is_bound(proposal, said.body):
+        raise Malformed(f"the body proposed for view {proposal.view} is not the one its hash names")
+    news = checked_news(s, said.justification)
+    second = convict(s, vote)
+    known = held is not None and held.tallies[Kind.NOTARIZE].of(peer) is not None
+    if not known:
+        s.committee.check_signature(vote)
+    for certificate in news:
+        admit(s, certificate, peer, relay=False)
+    if (second and not certified) or proposal.view <= s.final.view:
+        return
+    into = s.round(proposal.view)
+    if into.proposal is None and not second:
+        into.proposal = proposal
+    s.blocks.put(proposal, said.body)
+    if not known:
+        count(s, vote)
+    if proposal.view == s.view:
+        stir(s)
+
+
+def _check_proposed(s: State, peer: int, said: Propose) -> None:
+    proposal, vote = said.proposal, said.vote
+    s.committee.check_shape(vote)
+    if vote.kind is not Kind.NOTARIZE or vote.proposal != proposal:
+        raise Malformed(f"a proposal for view {proposal.view} without its leader's vote for it")
+    if not vote.signer == peer == s.committee.leader(proposal.view):
+        raise Malformed(f"validator {peer} proposed in view {proposal.view}, which it does not lead")

@@ -1,0 +1,154 @@
+"""What an engine does on its own account after every event, until nothing more follows (rules 2, 3, 5, 6)."""
+
+from __future__ import annotations
+
+from guts_core.errors import Corrupt
+
+from .ancestry import is_justified, justification, parent_for
+from .blocks import Held
+from .messages import Certificate, Kind, Proposal, Propose
+from .ports import Verdict
+from .state import Rule, State
+from .views import proposes_at, stir
+from .voting import cast, count, publish
+
+
+def poll(s: State) -> None:
+    """Apply the rules until none fires."""
+    if s.stirred is None and s.application.has_work():
+        stir(s)
+    while settle(s) or finalize(s) or propose(s) or notarize(s):
+        pass
+
+
+def propose(s: State) -> bool:
+    """Rule 2: as leader, one block on the newest justified parent."""
+    at = proposes_at(s)
+    if at is None or at > s.now.monotonic:
+        return False
+    found = parent_for(s, s.view)
+    if found is None or s.executed(found[0].block_hash) is not Verdict.VALID:
+        return False
+    parent, certificates = found
+    built = s.application.propose(parent, s.view, s.now)
+    if built is None:
+        s.ask_again = s.now.monotonic + s.config.delta_us // 2
+        return False
+    s.fired[Rule.PROPOSE] += 1
+    proposal = Proposal(s.config.epoch, s.view, parent.view, parent.block_hash, built[0])
+    held = s.blocks.put(proposal, built[1])
+    held.executed = True
+    s.round(s.view).proposal = proposal
+    offer(s, proposal, certificates)
+    return True
+
+
+def offer(s: State, proposal: Proposal, certificates: list[Certificate]) -> None:
+    """Vote for an own proposal and send it, or send again what was already voted for."""
+    held = s.blocks.get(proposal.block_hash)
+    assert held is not None, "an own proposal without its body"
+    mine = s.round(proposal.view).mine
+    vote = mine.get(Kind.NOTARIZE) or cast(s, Kind.NOTARIZE, proposal.view, proposal)
+    s.send(None, Propose(proposal, held.body, justification(certificates), vote))
+    count(s, vote)
+
+
+def notarize(s: State) -> bool:
+    """Rule 3: vote for the leader's block once its ancestry is shown and the application accepts it."""
+    current = s.seen(s.view)
+    proposal = current.proposal if current else None
+    if s.me is None or current is None or proposal is None:
+        return False
+    if current.refused or not current.may_cast(Kind.NOTARIZE) or s.ask_again > s.now.monotonic:
+        return False
+    held = s.blocks.get(proposal.block_hash)
+    if held is None or not is_justified(s, proposal) or s.executed(proposal.parent_hash) is not Verdict.VALID:
+        return False
+    parent = s.proposal_of(proposal.parent_hash)
+    assert parent is not None, "an executed block is held"
+    verdict = s.application.verify(parent, proposal, held.body, s.now)
+    if verdict is Verdict.UNKNOWN:
+        # Silence, never a nullify: it may be our clock or our missing data that is wrong.
+        s.ask_again = s.now.monotonic + s.config.delta_us // 2
+        return False
+    if verdict is Verdict.INVALID:
+        current.refused = True
+        nullify(s)
+        return True
+    held.executed = True
+    s.fired[Rule.NOTARIZE] += 1
+    publish(s, cast(s, Kind.NOTARIZE, s.view, proposal))
+    return True
+
+
+def nullify(s: State) -> None:
+    """Rule 4: give the current view up, unless this validator voted to finalize in it."""
+    current = s.round(s.view)
+    if s.me is None or not current.may_cast(Kind.NULLIFY):
+        return
+    s.fired[Rule.NULLIFY] += 1
+    s.retry_at = s.now.monotonic + s.config.retry_us
+    publish(s, cast(s, Kind.NULLIFY, s.view, None))
+
+
+def finalize(s: State) -> bool:
+    """
+    Rule 5: vote to finalize each notarized block once it is here and executed.
+
+    Below what is known to be final no vote is needed, and none may be cast: after a compaction of
+    the log an own nullify of such a view is forgotten.
+    """
+    for view in sorted(s.owed):
+        round_ = s.seen(view)
+        if s.me is None or view <= s.settled or round_ is None or not round_.may_cast(Kind.FINALIZE):
+            s.owed.discard(view)
+            continue
+        proposal = round_.certificates[Kind.NOTARIZE].proposal
+        assert proposal is not None, "a notarization names a block"
+        if proposal.block_hash in s.blocks and s.executed(proposal.block_hash) is Verdict.VALID:
+            s.owed.discard(view)
+            s.fired[Rule.FINALIZE] += 1
+            publish(s, cast(s, Kind.FINALIZE, view, proposal))
+            return True
+    return False
+
+
+def settle(s: State) -> bool:
+    """Rule 6: deliver a finalized block and its ancestors, in order, each once; True when one was."""
+    if not s.anchors:
+        return False
+    goal = s.anchors[-1]
+    walk = s.blocks.walk(goal, s.final)
+    if walk.dead:
+        raise Corrupt(f"a quorum finalized {goal.hex()}, which does not descend from final view {s.final.view} here")
+    if walk.missing is not None:
+        return False
+    verdict = s.executed(goal)
+    if verdict is Verdict.INVALID:
+        raise Corrupt(f"this node computes another state than the finalized block {goal.hex()} of its quorum")
+    if verdict is Verdict.UNKNOWN:
+        return False
+    for block in walk.run:
+        _deliver(s, block)
+    s.anchors.pop()
+    _forget(s)
+    return True
+
+
+def _deliver(s: State, block: Held) -> None:
+    proposal = block.proposal
+    s.fired[Rule.FINALIZED] += 1
+    certificate = s.newest if s.newest and s.newest.proposal == proposal else None
+    round_ = s.seen(proposal.view)
+    if certificate is None and round_ is not None:
+        certificate = round_.certificates.get(Kind.FINALIZE)
+    s.uncommitted.append((block, certificate))
+    s.final = proposal
+    s.application.finalize(proposal, block.body, certificate)
+
+
+def _forget(s: State) -> None:
+    s.blocks.prune(s.final.view)
+    for view in [view for view in s.rounds if view <= s.final.view]:
+        del s.rounds[view]
+    s.owed = {view for view in s.owed if view > s.final.view}

@@ -1,0 +1,178 @@
+"""All that an engine knows, and the few things every rule does with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import IntEnum
+
+from attrs import field, frozen, validators
+
+from guts_core.errors import Corrupt
+from guts_core.identity.keys import Signer, Verifier
+from guts_core.names import BlockHash, ChainId
+
+from .blocks import Blocks, Held
+from .bounds import PATIENCE_MAX, PATIENCE_STEPS_MAX
+from .committee import Committee
+from .effects import Effect, Persist, Send
+from .evidence import EvidenceBook
+from .journal import LogRecord, write
+from .messages import Certificate, Message, Proposal
+from .ports import Application, Instant, Verdict
+from .quorum import FaultModel
+from .round import Round
+
+
+class Rule(IntEnum):
+    """The numbered rules of ``consensus.md`` 1.4; a campaign that leaves one at zero has a hole."""
+
+    ENTER = 1
+    PROPOSE = 2
+    NOTARIZE = 3
+    NULLIFY = 4
+    FINALIZE = 5
+    FINALIZED = 6
+    CERTIFY = 7
+    RETRY = 8
+    HELP = 9
+
+
+_AT_LEAST_ONE = validators.ge(1)
+
+
+@frozen
+class EngineConfig:
+    """What an engine is started with; ``final`` is the application's last durably committed block."""
+
+    chain_id: ChainId
+    epoch: int
+    validators: tuple[bytes, ...]  # vote keys, in the order of the epoch
+    me: int | None  # None: follow without a vote
+    fault_model: FaultModel
+    delta_us: int = field(validator=_AT_LEAST_ONE)  # how long one message may take when all is well
+    retry_us: int = field(validator=_AT_LEAST_ONE)
+    heartbeat_us: int = field(validator=_AT_LEAST_ONE)
+    final: Proposal  # genesis: view 0, with the genesis block's hash
+    certificate: Certificate | None = None  # its own finalization, if it has one
+
+
+class State:
+    """One engine's memory. Rules are functions of it; effects are collected in ``effects``, in order."""
+
+    def __init__(
+        self, config: EngineConfig, signer: Signer | None, verifier: Verifier, application: Application
+    ) -> None:
+        self.config, self.signer, self.application = config, signer, application
+        self.me = config.me
+        self.committee = Committee(config.chain_id, config.epoch, config.validators, config.fault_model, verifier)
+        self.now = Instant(0, 0)
+        self.effects: list[Effect] = []
+        self.fired: Counter[Rule] = Counter()
+        self.evidence = EvidenceBook()
+        self.view = 0
+        self.rounds: dict[int, Round] = {}
+        self.blocks = Blocks()
+        self.final = config.final  # finalized through the application, executed
+        self.newest = config.certificate  # the highest finalization known, ahead of `final` while syncing
+        self.anchors: list[BlockHash] = []  # finalized hashes still to be connected to `final`, nearest last
+        self.tip = 0  # highest view with a notarization
+        self.owed: set[int] = set()  # notarized views whose finalize vote is not cast yet
+        self.floor = config.final  # durably committed by the application
+        self.uncommitted: list[tuple[Held, Certificate | None]] = []
+        # Times, monotonic us; None is "not armed".
+        self.entered = 0
+        self.stirred: int | None = None  # when this view was first known to have something to do
+        self.ask_again = 0  # before this, the application is not asked again about this view's block
+        self.retry_at: int | None = None
+        self.sync_at: int | None = None
+        self.heard: dict[int, int] = {}
+        self.helped: dict[int, int] = {}
+        self.asked: Counter[int] = Counter()
+        self.rotation = 0
+
+    def emit(self, effect: Effect) -> None:
+        """Order an effect after all earlier ones."""
+        self.effects.append(effect)
+
+    def log(self, entry: LogRecord, *, sync: bool = False) -> None:
+        """Append to the log; with ``sync`` nothing later happens before it is on disk."""
+        self.emit(Persist(write(entry), sync))
+
+    def send(self, to: int | None, message: Message) -> None:
+        """Say to one validator, or to all others; a single validator talks to nobody."""
+        if self.committee.size > 1 and to != self.me:
+            self.emit(Send(to, message))
+
+    def peers(self) -> list[int]:
+        """All other validators."""
+        return [index for index in range(self.committee.size) if index != self.me]
+
+    def round(self, view: int) -> Round:
+        """What is known of a view; makes room for it."""
+        found = self.rounds.get(view)
+        if found is None:
+            found = self.rounds[view] = Round()
+        return found
+
+    def seen(self, view: int) -> Round | None:
+        """What is known of a view, if anything."""
+        return self.rounds.get(view)
+
+    @property
+    def settled(self) -> int:
+        """The highest view known to be final, whether or not its blocks are here yet."""
+        return max(self.final.view, self.newest.view if self.newest else 0)
+
+    @property
+    def delta(self) -> int:
+        """
+        The patience now: half as long again after every n views without finality, and back at once.
+
+        Counting per n views keeps a few dead leaders from making everyone slow.
+        """
+        lost = max(0, self.view - self.settled - 2) // self.committee.size
+        steps = min(lost, PATIENCE_STEPS_MAX)
+        grown = self.config.delta_us * int(3**steps) // int(2**steps)
+        return min(grown, self.config.delta_us * PATIENCE_MAX)
+
+    def executed(self, block_hash: BlockHash) -> Verdict:
+        """Execute a held block after its ancestors, each once; UNKNOWN when something is missing."""
+        if block_hash == self.final.block_hash:
+            return Verdict.VALID
+        held = self.blocks.get(block_hash)
+        if held is not None and held.executed:
+            return Verdict.VALID
+        walk = self.blocks.walk(block_hash, self.final)
+        if not walk.connects:
+            return Verdict.UNKNOWN
+        parent = self.final
+        for block in walk.run:
+            verdict = self._execute(parent, block)
+            if verdict is not Verdict.VALID:
+                return verdict
+            parent = block.proposal
+        return Verdict.VALID
+
+    def _execute(self, parent: Proposal, block: Held) -> Verdict:
+        if block.executed:
+            return Verdict.VALID
+        if block.ask_again > self.now.monotonic:
+            return Verdict.UNKNOWN
+        verdict = self.application.execute(parent, block.proposal, block.body)
+        block.executed = verdict is Verdict.VALID
+        if verdict is Verdict.UNKNOWN:
+            block.ask_again = self.now.monotonic + self.config.delta_us // 2
+        return verdict
+
+    def proposal_of(self, block_hash: BlockHash) -> Proposal | None:
+        """The proposal of the tip or of a held block."""
+        if block_hash == self.final.block_hash:
+            return self.final
+        held = self.blocks.get(block_hash)
+        return held.proposal if held else None
+
+
+def must(truth: object, sentence: str) -> None:
+    """Raise Corrupt with a sentence unless this holds: going on would make it worse."""
+    if not truth:
+        raise Corrupt(sentence)

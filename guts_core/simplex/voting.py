@@ -1,0 +1,112 @@
+"""The only place where a vote is signed, and where votes become certificates (rules 3-5 and 7)."""
+
+from __future__ import annotations
+
+from guts_core.codec import Tag
+
+from .certificates import assemble, signers_of
+from .effects import ReportEquivocation
+from .evidence import conflicting
+from .journal import LogBody, LogCertificate, LogEvidence, LogVote
+from .messages import Certificate, Kind, Proposal, Vote
+from .state import Rule, State
+from .views import enter
+
+
+def cast(s: State, kind: Kind, view: int, proposal: Proposal | None) -> Vote:
+    """Sign an own vote and order it to disk, after the body it vouches for; the caller publishes it."""
+    own = s.round(view)
+    assert s.me is not None, "a node without a seat cast a vote"
+    assert s.signer is not None, "a seat has a signer"
+    assert own.may_cast(kind), f"a second or contradicting {kind.name.lower()} in view {view}"
+    content = s.committee.content(kind, view, proposal)
+    signature = s.signer.sign(Tag.SIGN_VOTE, s.config.chain_id, content)
+    vote = Vote(kind, s.config.epoch, view, proposal, s.me, signature)
+    own.mine[kind] = vote
+    if proposal is not None:
+        _log_body(s, proposal)
+    s.log(LogVote(vote), sync=True)
+    return vote
+
+
+def _log_body(s: State, proposal: Proposal) -> None:
+    held = s.blocks.get(proposal.block_hash)
+    assert held is not None, "a vote for a block that is not here"
+    if not held.logged:
+        s.log(LogBody(held.proposal, held.body))
+        held.logged = True
+
+
+def publish(s: State, vote: Vote) -> None:
+    """
+    Count an own vote and tell the others.
+
+    When it completes a certificate, those who have not voted alike get that instead: it holds the vote.
+    """
+    count(s, vote)
+    certificate = s.round(vote.view).certificates.get(vote.kind)
+    if certificate is None or certificate.proposal != vote.proposal or s.me not in signers_of(certificate):
+        s.send(None, vote)
+        return
+    for peer in s.peers():
+        if s.round(vote.view).tallies[vote.kind].of(peer) is not None:
+            s.send(peer, vote)
+
+
+def count(s: State, vote: Vote) -> None:
+    """Add a verified vote to its tally; rule 7 when that makes a quorum."""
+    into = s.round(vote.view)
+    equal = into.tallies[vote.kind].add(vote.signer, vote.proposal, vote.signature)
+    if equal < s.committee.quorum or vote.kind in into.certificates:
+        return
+    signatures = into.tallies[vote.kind].signatures(vote.proposal)
+    admit(s, assemble(s.committee, vote.kind, vote.view, vote.proposal, signatures))
+
+
+def admit(s: State, certificate: Certificate, sender: int | None = None, *, relay: bool = True) -> None:
+    """Rule 7: keep a verified certificate, pass it on once, and go where it leads."""
+    into = s.round(certificate.view)
+    if certificate.view <= s.final.view or certificate.kind in into.certificates:
+        return
+    s.fired[Rule.CERTIFY] += 1
+    into.certificates[certificate.kind] = certificate
+    s.log(LogCertificate(certificate))
+    if relay:
+        _pass_on(s, certificate, sender)
+    if certificate.kind is Kind.NOTARIZE:
+        s.tip = max(s.tip, certificate.view)
+        s.owed.add(certificate.view)
+    if certificate.kind is Kind.FINALIZE and certificate.view > s.settled:
+        aim(s, certificate)
+    enter(s, certificate.view + 1)
+
+
+def aim(s: State, certificate: Certificate) -> None:
+    """Make a newer finalization the one whose block and ancestors are to become final here."""
+    assert certificate.proposal is not None, "a finalization names a block"
+    s.newest = certificate
+    s.anchors[:1] = [certificate.proposal.block_hash]
+
+
+def _pass_on(s: State, certificate: Certificate, sender: int | None) -> None:
+    # A peer that voted the same hears the other votes as we did; if it missed some, its own
+    # nullify vote will tell, and rule 9 answers.
+    tally = s.round(certificate.view).tallies[certificate.kind]
+    for peer in s.peers():
+        said = tally.of(peer)
+        if peer != sender and (said is None or said[0] != certificate.proposal):
+            s.send(peer, certificate)
+
+
+def convict(s: State, vote: Vote) -> bool:
+    """Whether a vote contradicts one held from its signer; recorded once its signature was checked."""
+    held = s.seen(vote.view)
+    first = conflicting(held, vote) if held else None
+    if first is None:
+        return False
+    if not s.evidence.has(vote.signer, vote.kind):
+        s.committee.check_signature(vote)
+        s.evidence.add(first, vote)
+        s.log(LogEvidence(first, vote))
+        s.emit(ReportEquivocation(first, vote))
+    return True
