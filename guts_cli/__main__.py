@@ -1,0 +1,5 @@
+"""``python -m guts_cli`` is ``guts``."""
+
+from .main import main
+
+main()

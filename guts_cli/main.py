@@ -1,0 +1,125 @@
+"""The ``guts`` command: the table of what it can do, and the one place where a command ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from guts_core import VERSION
+
+from .outcomes import EXIT_CODES, EXIT_INTERRUPTED, EXIT_OK, failure_of, show_failure
+from .shape import Entry, Group
+
+RUN, FORM, USE = "Run a network", "Form a network with others", "Use a network"
+
+
+def _entry(module: str, attribute: str, line: str, section: str = "Commands") -> Entry:
+    return Entry(f"guts_cli.commands.{module}", attribute, line, section)
+
+
+NODE = Group(
+    "node",
+    help="One node of a network that several people run.",
+    entries={
+        "init": _entry("node", "init", "Make a node's keys and the entry file to hand over."),
+        "run": _entry("node", "run", "Run the node until it is told to stop."),
+    },
+)
+GENESIS = Group(
+    "genesis",
+    help="The file that a network begins with: new, then add every operator's entry, then seal.",
+    entries={
+        "new": _entry("genesis", "new", "Begin a draft."),
+        "add": _entry("genesis", "add", "Add operators' entry files to the draft."),
+        "seal": _entry("genesis", "seal", "Fix the draft; prints the chain id to compare aloud."),
+    },
+)
+DEVNET = Group(
+    "devnet",
+    help="Several validators on this machine, each a process of its own.",
+    entries={
+        "start": _entry("devnet", "start", "Start or resume; without --detach, stay and show a table."),
+        "stop": _entry("devnet", "stop", "Stop every node that was started here."),
+        "status": _entry("devnet", "status", "Show every node: running, height, peers."),
+        "start-node": _entry("devnet", "start_node", "Start one node that was stopped or killed."),
+    },
+)
+ACCOUNT = Group(
+    "account",
+    help="Accounts: who acts on a network.",
+    entries={"create": _entry("account", "create", "Make a key here and register an account for it.")},
+)
+TOKEN = Group(
+    "token",
+    help="Tokens: passwords for git and the API, limited in scope and time.",
+    entries={"create": _entry("token", "create", "Create a token and print it, once.")},
+)
+KEY = Group(
+    "key",
+    help="Keys that are kept on this machine.",
+    entries={"show": _entry("key", "show", "Show public keys and ids; never a secret.")},
+)
+REPO = Group(
+    "repo",
+    help="Repositories. A push to a name that is still free creates one, too.",
+    entries={
+        "create": _entry("repo", "create", "Create an empty repository."),
+        "list": _entry("repo", "list_", "List the repositories you can see as yourself."),
+    },
+)
+HERE = "guts_cli.main"
+ROOT = Group(
+    "guts",
+    help="""A git forge that nobody can take down, censor or quietly rewrite.
+
+    Begin with `guts up`: it starts a network of one node and tells you how to push to it.
+    `guts devnet start` starts four validators that agree on every push. Every command takes --json.
+    """,
+    entries={
+        "up": _entry("up", "up", "Start one node, with an account and a token: nothing to set up.", RUN),
+        "devnet": Entry(HERE, "DEVNET", "Several validators on this machine: start, stop, status.", RUN),
+        "status": _entry("status", "status", "Show what a node knows: height, root, peers.", RUN),
+        "node": Entry(HERE, "NODE", "One node of a larger network: init, run.", FORM),
+        "genesis": Entry(HERE, "GENESIS", "What a network begins with: new, add, seal.", FORM),
+        "account": Entry(HERE, "ACCOUNT", "Create an account.", USE),
+        "token": Entry(HERE, "TOKEN", "Create a token for git and the API.", USE),
+        "repo": Entry(HERE, "REPO", "Create and list repositories.", USE),
+        "key": Entry(HERE, "KEY", "Show the keys kept here.", USE),
+        "sim": _entry("sim", "sim", "Run a whole network from one seed, with faults, in memory.", "Check"),
+    },
+)
+click.version_option(VERSION, prog_name="guts", message="%(prog)s %(version)s")(ROOT)
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command line; returns its exit code."""
+    as_json = "--json" in args
+    try:
+        # In this mode click returns the code of an early exit (--help, --version) instead of exiting.
+        answer = ROOT.main(list(args), prog_name="guts", standalone_mode=False)
+    except (KeyboardInterrupt, click.Abort):
+        return EXIT_INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return EXIT_CODES["usage"]
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; keep the interpreter from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except Exception as error:  # noqa: BLE001 -- the end of the line: everything becomes an exit code
+        failure = failure_of(error)
+        if failure.code == "bug":
+            traceback.print_exc()
+        show_failure(failure, as_json)
+        return failure.exit_code
+    return answer if isinstance(answer, int) else EXIT_OK
+
+
+def main() -> NoReturn:
+    """Entry point of the ``guts`` script."""
+    sys.exit(run(sys.argv[1:]))

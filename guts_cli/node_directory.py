@@ -1,0 +1,118 @@
+"""A node's data directory: made once, with three fresh keys and an entry for a genesis."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import frozen
+
+from guts_core.chain.genesis import Entry, EntryFile, sign_entry
+from guts_core.chain.genesis_json import GenesisFile, genesis_from_json
+from guts_core.errors import Conflict, NotFound
+from guts_core.identity import KeyPair
+from guts_net.disk import Disk
+
+from .config import CONFIG_FILE, NodeConfig, config_text, load_config
+from .keys import (
+    NODE_KEY,
+    OPERATOR_KEY,
+    VOTE_KEY,
+    new_pair,
+    operator_account,
+    read_pair,
+    write_pair,
+)
+from .private_files import PRIVATE_DIRECTORY_MODE
+
+PUBLIC_MODE = 0o644
+
+
+@frozen
+class NodeDirectory:
+    """The files in a node's data directory that the command line makes or reads."""
+
+    path: Path
+
+    @property
+    def keys(self) -> Path:
+        """Three key files."""
+        return self.path / "keys"
+
+    @property
+    def genesis(self) -> Path:
+        """The node's own copy of the genesis file."""
+        return self.path / "genesis.json"
+
+    @property
+    def log(self) -> Path:
+        """Where the node writes its log."""
+        return self.path / "logs" / "node.log"
+
+    @property
+    def pid_file(self) -> Path:
+        """Names the process, when a command started it in the background."""
+        return self.path / "node.pid"
+
+    def config(self) -> NodeConfig:
+        """The settings; a directory without a file has the defaults."""
+        path = self.path / CONFIG_FILE
+        return load_config(path) if path.exists() else NodeConfig()
+
+    def node_key(self) -> KeyPair:
+        """The key that speaks to peers."""
+        return read_pair(self.keys / NODE_KEY)
+
+    def vote_key(self) -> KeyPair:
+        """The key that signs agreement."""
+        return read_pair(self.keys / VOTE_KEY)
+
+    def operator_key(self) -> KeyPair:
+        """The key of the account that answers for the node."""
+        return read_pair(self.keys / OPERATOR_KEY)
+
+    def create(self, config: NodeConfig, operator: str, advertised: str) -> EntryFile:
+        """Make keys and settings; returns the signed entry. Refused where keys are: they are never replaced."""
+        if self.keys.exists():
+            raise Conflict(f"{self.path} holds a node already; its keys are never replaced")
+        vote, node, operator_pair = new_pair(), new_pair(), new_pair()
+        self.path.mkdir(mode=PRIVATE_DIRECTORY_MODE, parents=True, exist_ok=True)
+        for name, pair in ((OPERATOR_KEY, operator_pair), (VOTE_KEY, vote), (NODE_KEY, node)):
+            write_pair(self.keys / name, pair)
+        write_public(self.path / CONFIG_FILE, config_text(config))
+        account = operator_account(operator, operator_pair).initial(is_operator=True)
+        entry = Entry(config.name, vote.public_key, node.public_key, account, advertised)
+        return sign_entry(entry, vote, node, operator_pair)
+
+    def adopt_genesis(self, given: Path | None) -> Path:
+        """
+        The genesis to run with: the given file, of which a copy is kept, or the copy.
+
+        A file of another network is refused; new address hints for the same network are taken over.
+        """
+        if given is None:
+            if not self.genesis.exists():
+                raise NotFound(f"{self.path} has no genesis.json yet: name the network's file with --genesis")
+            return self.genesis
+        text = given.read_text()
+        wanted = genesis_from_json(text)
+        if self.genesis.exists():
+            held = genesis_from_json(self.genesis.read_text())
+            if held.chain_id != wanted.chain_id:
+                raise Conflict(
+                    f"{self.path} belongs to network {held.genesis.name} ({held.chain_id.hex()[:12]}), "
+                    f"{given} is {wanted.genesis.name} ({wanted.chain_id.hex()[:12]})"
+                )
+        self._check_seat(wanted, given)
+        write_public(self.genesis, text)
+        return self.genesis
+
+    def _check_seat(self, file: GenesisFile, given: Path) -> None:
+        mine = self.node_key().public_key
+        if mine not in {validator.node_key for validator in file.genesis.validators}:
+            raise NotFound(f"the node in {self.path} is no validator of {given}")
+
+
+def write_public(path: Path, text: str) -> None:
+    """Replace a file that anyone may read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Disk().write_file(path, text.encode(), PUBLIC_MODE)

@@ -1,0 +1,145 @@
+"""
+How a command ends: one answer, printed for people or as one JSON object, and an exit code.
+
+Exit codes are those of ``architecture.md`` 7 and stand in one table. With ``--json`` exactly one
+object goes to standard output, be it the answer or the error.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import ClassVar, Final
+
+import click
+from attrs import field, frozen
+
+from guts_core.errors import GutsError, Refused, Unavailable
+
+EXIT_OK: Final = 0
+EXIT_BUG: Final = 70
+EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells expect
+
+# By the ``code`` of the error, or of the nearest ancestor that stands here.
+EXIT_CODES: Final[dict[str, int]] = {
+    "refused": 1,
+    "limit-exceeded": 1,
+    "peer-fault": 1,
+    "usage": 2,
+    "configuration": 2,
+    "invalid": 2,
+    "not-found": 3,
+    "unauthenticated": 4,
+    "not-allowed": 4,
+    "conflict": 5,
+    "unavailable": 6,
+    "false-proof": 7,
+    "error": EXIT_BUG,
+    "corrupt": EXIT_BUG,
+    "unknown-rules": 78,
+}
+
+# What to type after an error that does not say so itself.
+NEXT_AFTER: Final[dict[str, str]] = {
+    "not-found": "guts repo list",
+    "unauthenticated": "guts token create --scope repo --save",
+    "not-allowed": "guts key show",
+    "unavailable": "guts status",
+}
+
+
+@frozen
+class Said:
+    """A command's answer: the object for programs, the text for people, the next command to type."""
+
+    data: dict[str, object]
+    text: str
+    next: str | None = None
+
+
+class Usage(Refused):
+    """The command line asks for something that cannot be asked."""
+
+    code: ClassVar[str] = "usage"
+
+    def __init__(self, message: str, next_step: str | None = None) -> None:
+        super().__init__(message)
+        self.next_step = next_step
+
+
+class Misconfigured(Usage):
+    """A file or a port stands in the way: the operator must change something here first."""
+
+    code = "configuration"
+
+
+class Unreachable(Unavailable):
+    """No node answered."""
+
+    code: ClassVar[str] = "unreachable"
+
+    def __init__(self, message: str, next_step: str | None = None) -> None:
+        super().__init__(message)
+        self.next_step = next_step
+
+
+@frozen
+class Failure:
+    """What ``--json`` prints of an error."""
+
+    code: str
+    message: str
+    next: str | None
+    exit_code: int = field(default=1)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """The code, words and exit code of anything that ends a command."""
+    if isinstance(error, click.UsageError):
+        path = error.ctx.command_path if error.ctx else "guts"
+        return Failure("usage", error.format_message(), f"{path} --help", EXIT_CODES["usage"])
+    if isinstance(error, click.ClickException):
+        return Failure("usage", error.format_message(), None, EXIT_CODES["usage"])
+    if isinstance(error, GutsError):
+        codes = [cls.__dict__["code"] for cls in type(error).__mro__ if "code" in cls.__dict__]
+        exit_code = next((EXIT_CODES[code] for code in codes if code in EXIT_CODES), EXIT_BUG)
+        fallback = next((NEXT_AFTER[code] for code in codes if code in NEXT_AFTER), None)
+        return Failure(error.code, str(error), getattr(error, "next_step", None) or fallback, exit_code)
+    if isinstance(error, OSError):
+        return Failure("configuration", _os_words(error), None, EXIT_CODES["configuration"])
+    message = f"{type(error).__name__}: {error}: this is a bug in guts"
+    return Failure("bug", message, "report it with the lines above", EXIT_BUG)
+
+
+def _os_words(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+
+
+def show(said: Said, as_json: bool) -> None:
+    """Print an answer."""
+    if as_json:
+        show_object(said.data)
+        return
+    click.echo(printable(said.text))
+    if said.next:
+        click.echo(f"\nnext: {printable(said.next)}")
+
+
+def show_failure(failure: Failure, as_json: bool) -> None:
+    """Print an error: for people on standard error."""
+    if as_json:
+        show_object({"error": {"code": failure.code, "message": failure.message, "next": failure.next}})
+        return
+    click.echo(f"guts: {printable(failure.message)}", err=True)
+    if failure.next:
+        click.echo(f"next: {printable(failure.next)}", err=True)
+
+
+def show_object(data: dict[str, object]) -> None:
+    """One JSON object; escapes keep it ASCII, so no terminal can be addressed through it."""
+    click.echo(json.dumps(data, indent=2))
+
+
+def printable(text: str) -> str:
+    """The text with control characters shown, not obeyed: names and messages come from elsewhere."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c)[0] != "C" else f"\\x{ord(c):02x}" for c in text)

@@ -1,0 +1,65 @@
+"""Small files that only their owner may read: keys, tokens, contexts. Written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from cattrs import BaseValidationError, Converter, transform_error
+
+from guts_net.disk import Disk
+
+from .outcomes import Misconfigured
+
+T = TypeVar("T")
+PRIVATE_MODE = 0o600
+PRIVATE_DIRECTORY_MODE = 0o700
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def _converter() -> Converter:
+    """Types as they stand: JSON's 1 is no string and no truth value."""
+    converter = Converter(forbid_extra_keys=True)
+
+    def exactly(value: Any, kind: type) -> Any:
+        if type(value) is not kind:
+            raise ValueError(f"{kind.__name__} expected")
+        return value
+
+    for scalar in (int, str, bool):
+        converter.register_structure_hook(scalar, exactly)
+    return converter
+
+
+CONVERTER = _converter()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file, readable by its owner only from its first byte on."""
+    path.parent.mkdir(mode=PRIVATE_DIRECTORY_MODE, parents=True, exist_ok=True)
+    Disk().write_file(path, text.encode(), PRIVATE_MODE)
+
+
+def write_record(path: Path, record: object) -> None:
+    """An attrs value as a private JSON file."""
+    write_private(path, json.dumps(CONVERTER.unstructure(record), indent=2) + "\n")
+
+
+def read_private(path: Path) -> str:
+    """A file that holds a secret; refused while others can read it."""
+    mode = path.stat().st_mode
+    if mode & _OTHERS:
+        raise Misconfigured(f"{path} can be read by others (mode {stat.S_IMODE(mode):03o})", f"chmod 600 {path}")
+    return path.read_text()
+
+
+def read_record(path: Path, cls: type[T]) -> T:
+    """The attrs value in a JSON file; Misconfigured names the file and every problem."""
+    try:
+        return CONVERTER.structure(json.loads(path.read_text()), cls)
+    except json.JSONDecodeError as error:
+        raise Misconfigured(f"{path}: {error}") from error
+    except BaseValidationError as error:
+        raise Misconfigured(f"{path}: {'; '.join(cast('list[str]', transform_error(error)))}") from error

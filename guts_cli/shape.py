@@ -1,0 +1,83 @@
+"""Commands that load when they are used, and print what they return."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, cast
+
+import click
+from attrs import frozen
+
+from .outcomes import Said, show
+
+JSON_KEY = "guts.json"
+
+
+class Command(click.Command):
+    """A command with ``--json``; a returned ``Said`` is printed."""
+
+    def __init__(self, name: str | None, **attrs: Any) -> None:
+        json_option = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object.")
+        attrs["params"] = [*(attrs.get("params") or []), json_option]
+        super().__init__(name, **attrs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it and print the answer."""
+        as_json = bool(ctx.params.pop("as_json", False))
+        ctx.meta[JSON_KEY] = as_json
+        answer = super().invoke(ctx)
+        if isinstance(answer, Said):
+            show(answer, as_json)
+            return None
+        return answer
+
+
+def wants_json() -> bool:
+    """Whether the running command was asked for JSON."""
+    return bool(click.get_current_context().meta.get(JSON_KEY))
+
+
+@frozen
+class Entry:
+    """Where a command is found, and its line in the help, which is shown without loading it."""
+
+    module: str
+    attribute: str
+    line: str
+    section: str = "Commands"
+
+
+class Group(click.Group):
+    """A group whose commands are imported on use, so that ``--help`` and completion stay fast."""
+
+    command_class = Command
+    group_class = type
+
+    def __init__(self, name: str | None, *, entries: Mapping[str, Entry], **attrs: Any) -> None:
+        super().__init__(name, no_args_is_help=True, **attrs)
+        self.entries = dict(entries)
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Names in the order of the table."""
+        return list(self.entries)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now."""
+        entry = self.entries.get(cmd_name)
+        if entry is None:
+            return None
+        return cast("click.Command", getattr(import_module(entry.module), entry.attribute))
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The help's lists, from the table alone."""
+        sections = dict.fromkeys(entry.section for entry in self.entries.values())
+        for section in sections:
+            rows = [(name, entry.line) for name, entry in self.entries.items() if entry.section == section]
+            with formatter.section(section):
+                formatter.write_dl(rows)
+
+
+def command(**attrs: Any) -> Any:
+    """Decorator for a command that is reached through a table of entries."""
+    return click.command(cls=Command, **attrs)
