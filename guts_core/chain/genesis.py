@@ -238,7 +238,7 @@ def check_params(params: Params) -> None:
         ("heartbeat_ms", 1, 24 * EXPIRY_MS_MAX),
         ("epoch_ms", 1, 366 * 24 * EXPIRY_MS_MAX),
         # Never below the largest legal transaction, or that one could never be included.
-        ("block_bytes_max", TRANSACTION_BYTES_MAX + 4096, BODY_BYTES_MAX),
+        ("block_bytes_max", TRANSACTION_BYTES_MAX + 16 * 1024, BODY_BYTES_MAX),
         ("updates_max", 1, UPDATES_MAX),
         ("refs_per_repository_max", 1, 1_000_000),
         ("repositories_per_account_max", 1, 1_000_000),

@@ -1,0 +1,411 @@
+"""
+What may stand in a block at all (``architecture.md`` 3, "A block binds everything").
+
+*Inadmissible* makes the **block** invalid: leaders leave it out, gateways answer from finalized
+state. Everything else that goes wrong is a receipt "no", paid by the author. The judgement has
+three parts, cheapest first: the form of an item by itself, its place in a state at a time, and the
+signatures and witness it carries.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import ClassVar
+
+from attrs import evolve, field, frozen
+
+from guts_core.codec import Tag, to_bytes
+from guts_core.errors import Conflict, Invalid, LimitExceeded, NotAllowed, Refused, Unauthenticated
+from guts_core.forge import queries
+from guts_core.forge.actions import RefUpdate, Register, SetRules
+from guts_core.forge.apply import needs_witness
+from guts_core.forge.context import Availability
+from guts_core.forge.ids import account_id
+from guts_core.forge.params import EXPIRY_MS_MAX, Params
+from guts_core.forge.permissions import credential_is_active
+from guts_core.forge.quota import QuotaExhausted
+from guts_core.forge.records import Account, Credential
+from guts_core.identity import Verifier
+from guts_core.names import AccountId, ChainId, TxId
+from guts_core.simplex.quorum import quorum
+from guts_core.state.view import View
+
+from .block import BLOCK_OVERHEAD_BYTES, commitments
+from .genesis import Genesis, chain_id
+from .header import EPOCH
+from .transaction import (
+    TRANSACTION_BYTES_MAX,
+    Item,
+    Transaction,
+    Via,
+    Witness,
+    transaction_id,
+)
+
+GROUP_ALL = "all"
+# 128 signatures of 66 bytes and an Avail: set aside, so that a witness never makes an item too large.
+WITNESS_BYTES_MAX = 12 * 1024
+# Verdicts of two signatures per pooled transaction, some 150 bytes each.
+VERIFIED_MAX = 100_000
+
+
+class Inadmissible(Refused):
+    """A transaction that no block may hold, here and now."""
+
+    code = "inadmissible"
+
+
+class BadForm(Inadmissible, Invalid):
+    """Its parts do not belong together."""
+
+    code = "bad-form"
+
+
+class TooLarge(Inadmissible, LimitExceeded):
+    """It would not fit into a block with its texts."""
+
+    code = "too-large"
+
+
+class WrongChain(Inadmissible, Invalid):
+    """It was made for another network."""
+
+    code = "wrong-chain"
+
+
+class TransactionExpired(Inadmissible, Conflict):
+    """Its time is over: nothing will come of it any more."""
+
+    code = "transaction-expired"
+
+
+class ExpiresTooLate(Inadmissible, Invalid):
+    """It would have to be remembered for too long."""
+
+    code = "expires-too-late"
+
+
+class Replayed(Inadmissible, Conflict):
+    """It stands in the chain already."""
+
+    code = "replayed"
+
+
+class UnknownAccount(Inadmissible, Unauthenticated):
+    """Nobody of that id is here."""
+
+    code = "unknown-account"
+
+
+class UnknownCredential(Inadmissible, Unauthenticated):
+    """No such credential, or one of another account."""
+
+    code = "unknown-credential"
+
+
+class CredentialEnded(Inadmissible, Unauthenticated):
+    """The credential was revoked or has expired."""
+
+    code = "credential-ended"
+
+
+class GatewayNotListed(Inadmissible, NotAllowed):
+    """The credential does not let this node speak for it."""
+
+    code = "gateway-not-listed"
+
+
+class WrongSignatures(Inadmissible, Unauthenticated):
+    """The signatures are not exactly the required ones."""
+
+    code = "bad-signature"
+
+
+class WitnessMissing(Inadmissible, Conflict):
+    """It waits for a quorum to hold its pack."""
+
+    code = "witness-missing"
+
+
+class WitnessWrong(Inadmissible, Invalid):
+    """What it carries as a witness is none."""
+
+    code = "witness-wrong"
+
+
+class TextMissing(Inadmissible, Invalid):
+    """It commits to a text that is not here: who asks again may get it."""
+
+    code = "text-missing"
+
+
+class TextUnexpected(Inadmissible, Invalid):
+    """It carries a text that it does not commit to."""
+
+    code = "text-unexpected"
+
+
+class CannotPay(Inadmissible, QuotaExhausted):
+    """The account that would pay has used up its window."""
+
+    code = QuotaExhausted.code
+
+
+# For the edges, which see codes: which class, and so which status, a code stands for.
+REFUSALS: dict[str, type[Inadmissible]] = {
+    refusal.code: refusal
+    for refusal in (
+        Inadmissible,
+        BadForm,
+        TooLarge,
+        WrongChain,
+        TransactionExpired,
+        ExpiresTooLate,
+        Replayed,
+        UnknownAccount,
+        UnknownCredential,
+        CredentialEnded,
+        GatewayNotListed,
+        WrongSignatures,
+        WitnessMissing,
+        WitnessWrong,
+        TextMissing,
+        TextUnexpected,
+        CannotPay,
+    )
+}
+
+
+class CachingVerifier:
+    """A verifier that checks each good signature once; only good ones are remembered, so bad ones evict none."""
+
+    _PERSON: ClassVar[bytes] = b"guts/verified"
+
+    def __init__(self, verifier: Verifier, most: int = VERIFIED_MAX) -> None:
+        self._verifier, self._most = verifier, most
+        self._good: OrderedDict[bytes, None] = OrderedDict()
+
+    def verify(self, public_key: bytes, tag: Tag, chain_id: ChainId, body: bytes, signature: bytes) -> bool:
+        """As Verifier.verify."""
+        if len(public_key) != 32 or len(signature) != 64:
+            return False
+        name = blake2b(public_key + signature + tag.value + chain_id, digest_size=32, person=self._PERSON)
+        name.update(body)
+        key = name.digest()
+        if key in self._good:
+            self._good.move_to_end(key)
+            return True
+        if not self._verifier.verify(public_key, tag, chain_id, body, signature):
+            return False
+        self._good[key] = None
+        if len(self._good) > self._most:
+            self._good.popitem(last=False)
+        return True
+
+
+@frozen
+class Network:
+    """What every judgement on one network shares."""
+
+    chain_id: ChainId
+    genesis_time: int
+    params: Params
+    vote_keys: tuple[bytes, ...]
+    quorum: int
+    reserved_names: frozenset[str]
+    verifier: Verifier = field(eq=False)
+
+    @classmethod
+    def of(cls, genesis: Genesis, verifier: Verifier) -> Network:
+        """The network that a genesis founds."""
+        return cls(
+            chain_id=chain_id(genesis),
+            genesis_time=genesis.time,
+            params=genesis.params,
+            vote_keys=genesis.vote_keys,
+            quorum=quorum(len(genesis.validators), genesis.fault_model),
+            reserved_names=frozenset(genesis.reserved_names),
+            verifier=CachingVerifier(verifier),
+        )
+
+    def epoch_of(self, time: int) -> int:
+        """The number of the epoch that this block time falls into, for what begins or ends with one."""
+        return max(0, time - self.genesis_time) // self.params.epoch_ms
+
+
+@frozen
+class Candidate:
+    """An item whose form is in order, with what is computed of it once."""
+
+    item: Item
+    tx_id: TxId
+    body_bytes: bytes = field(repr=False)
+    size: int  # canonical bytes of the item, texts included
+    needs_witness: bool
+    charge: int  # bytes that its payer is charged: of the body and of what validators must hold
+
+    @property
+    def body(self) -> Transaction:
+        """The signed body."""
+        return self.item.signed.body
+
+    def with_witness(self, witness: Witness) -> Candidate:
+        """The same, once a quorum holds its pack."""
+        item = evolve(self.item, witness=witness)
+        return evolve(self, item=item, size=len(to_bytes(item)))
+
+
+@frozen
+class Place:
+    """What a state says about a candidate: who acts, who pays, and which keys must have signed."""
+
+    payer: AccountId
+    credential: Credential | None
+    signers: tuple[tuple[tuple[bytes, ...], Tag], ...]  # for each signature: any one of these keys, under this tag
+
+
+def candidate_of(item: Item, network: Network) -> Candidate:
+    """The item, if its form is in order by itself; raises Inadmissible."""
+    body = item.signed.body
+    if body.chain_id != network.chain_id:
+        raise WrongChain(f"the transaction is for network {body.chain_id.hex()[:16]}")
+    _check_actions(body)
+    _check_texts(item)
+    size = len(to_bytes(item))
+    if size > TRANSACTION_BYTES_MAX and len(to_bytes(item.signed)) > TRANSACTION_BYTES_MAX:
+        raise TooLarge(f"the transaction has more than {TRANSACTION_BYTES_MAX} bytes")
+    room = network.params.block_bytes_max - BLOCK_OVERHEAD_BYTES - (0 if item.witness else WITNESS_BYTES_MAX)
+    if size > room:
+        raise TooLarge(f"the transaction takes {size} bytes with its texts; a block has room for {room}")
+    body_bytes = to_bytes(body)
+    return Candidate(
+        item, transaction_id(body), body_bytes, size, needs_witness(body.actions), len(body_bytes) + _held(body)
+    )
+
+
+def _check_actions(body: Transaction) -> None:
+    for index, action in enumerate(body.actions):
+        if isinstance(action, Register):
+            if index or body.via is not None:
+                raise BadForm("Register comes first in its transaction, signed by account keys")
+            if body.author != account_id(body.chain_id, action.key, action.salt):
+                raise BadForm("the author of a Register is not the account it makes")
+        elif isinstance(action, SetRules):
+            if len(body.actions) != 1 or body.via is not None:
+                raise BadForm("SetRules stands alone in its transaction, signed by account keys")
+            if body.author not in action.operators or list(action.operators) != sorted(set(action.operators)):
+                raise BadForm("the operators of SetRules stand in order, each once, the author among them")
+    # One Avail speaks of one repository's counters, so one transaction moves the refs of one repository.
+    if sum(isinstance(action, RefUpdate) for action in body.actions) > 1:
+        raise BadForm("a transaction holds at most one RefUpdate")
+
+
+def _check_texts(item: Item) -> None:
+    wanted = commitments(item.signed.body)
+    found = [text.commitment for text in item.texts]
+    if len(found) != len(set(found)) or not wanted.issuperset(found):
+        raise TextUnexpected("a text matches no commitment of the transaction, or stands twice")
+    if len(found) != len(wanted):
+        raise TextMissing(f"{len(wanted) - len(found)} of the texts that the transaction commits to are not here")
+
+
+def _held(body: Transaction) -> int:
+    """Bytes of packs; texts are not counted, because execution must not depend on having them."""
+    return sum(
+        action.manifest.blob.size
+        for action in body.actions
+        if isinstance(action, RefUpdate) and action.manifest.blob is not None
+    )
+
+
+def place_of(candidate: Candidate, view: View, time: int, seen: Callable[[TxId], bool]) -> Place:
+    """What the state before it says of a candidate at a block time; raises Inadmissible."""
+    body = candidate.body
+    if body.expires < time:
+        raise TransactionExpired(f"the transaction expired at {body.expires}; block time is {time}")
+    if body.expires > time + EXPIRY_MS_MAX:
+        raise ExpiresTooLate(f"the transaction expires more than {EXPIRY_MS_MAX // 60_000} minutes from now")
+    if seen(candidate.tx_id):
+        raise Replayed("the transaction stands in the chain already")
+    first = body.actions[0]
+    if isinstance(first, Register):
+        sponsor = _account(view, first.sponsor, "sponsor")
+        return Place(sponsor.id, None, (((first.key,), Tag.SIGN_TX), (sponsor.keys, Tag.SIGN_TX)))
+    author = _account(view, body.author, "author")
+    if isinstance(first, SetRules):
+        operators = [_account(view, operator, "operator") for operator in first.operators]
+        return Place(author.id, None, tuple((operator.keys, Tag.SIGN_TX) for operator in operators))
+    if body.via is None:
+        return Place(author.id, None, ((author.keys, Tag.SIGN_TX),))
+    credential = _credential(view, body.via, author, time)
+    signers: list[tuple[tuple[bytes, ...], Tag]] = [((credential.public_key,), Tag.SIGN_TX)]
+    if body.via.gateway is not None:
+        signers.append(((body.via.gateway,), Tag.SIGN_GATEWAY))
+    return Place(author.id, credential, tuple(signers))
+
+
+def _account(view: View, wanted: AccountId, role: str) -> Account:
+    found = queries.account(view, wanted)
+    if found is None:
+        raise UnknownAccount(f"there is no account {wanted.hex()[:16]}, named as {role}")
+    return found
+
+
+def _credential(view: View, via: Via, author: Account, time: int) -> Credential:
+    found = queries.credential(view, via.credential)
+    if found is None or found.account != author.id:
+        raise UnknownCredential(f"{author.name} has no credential {via.credential.hex()[:16]}")
+    if not credential_is_active(found, time):
+        raise CredentialEnded(f"the credential of {author.name} was revoked or has expired")
+    if found.gateways and via.gateway not in found.gateways:
+        raise GatewayNotListed("the credential does not list this node as a gateway")
+    if not found.gateways and via.gateway is not None:
+        raise GatewayNotListed("the credential signs locally only, and names no gateway")
+    return found
+
+
+def check_signatures(candidate: Candidate, place: Place, network: Network) -> None:
+    """Raises WrongSignatures unless exactly the required keys signed, in order."""
+    signatures = candidate.item.signed.signatures
+    if len(signatures) != len(place.signers):
+        raise WrongSignatures(f"{len(signatures)} signatures where {len(place.signers)} are required")
+    for index, (said, (keys, _)) in enumerate(zip(signatures, place.signers, strict=True)):
+        if said.public_key not in keys:
+            raise WrongSignatures(f"signature {index + 1} is by key {said.public_key.hex()[:16]}, which may not sign")
+    for index, (said, (_, tag)) in enumerate(zip(signatures, place.signers, strict=True)):
+        if not network.verifier.verify(said.public_key, tag, network.chain_id, candidate.body_bytes, said.signature):
+            raise WrongSignatures(f"signature {index + 1} does not verify")
+
+
+def check_witness(candidate: Candidate, network: Network) -> Availability | None:
+    """What a quorum asserts about the candidate's pack; raises WitnessMissing or WitnessWrong."""
+    witness = candidate.item.witness
+    if not candidate.needs_witness:
+        if witness is not None:
+            raise WitnessWrong("the transaction needs no witness and carries one")
+        return None
+    if witness is None:
+        raise WitnessMissing("no quorum of validators holds what the push needs yet")
+    avail = witness.avail
+    if avail.chain_id != network.chain_id or avail.epoch != EPOCH or avail.group != GROUP_ALL:
+        raise WitnessWrong("the witness is of another network, epoch or group")
+    if avail.tx_id != candidate.tx_id:
+        raise WitnessWrong("the witness is about another transaction")
+    _check_quorum(witness, network)
+    return Availability(avail.objects_epoch, avail.removals)
+
+
+def _check_quorum(witness: Witness, network: Network) -> None:
+    count = len(network.vote_keys)
+    bits = int.from_bytes(witness.signers, "little")
+    if len(witness.signers) != (count + 7) // 8 or bits >> count:
+        raise WitnessWrong(f"the witness names signers beyond the {count} validators")
+    signers = [index for index in range(count) if bits >> index & 1]
+    if len(signers) < network.quorum or len(signers) != len(witness.signatures):
+        raise WitnessWrong(f"{len(signers)} signers with {len(witness.signatures)} signatures are no quorum")
+    body = to_bytes(witness.avail)
+    for signer, signature in zip(signers, witness.signatures, strict=True):
+        if not network.verifier.verify(network.vote_keys[signer], Tag.SIGN_AVAIL, network.chain_id, body, signature):
+            raise WitnessWrong(f"validator {signer} did not sign that witness")

@@ -1,0 +1,90 @@
+"""
+Blocks, and what ties their bytes to their header (``architecture.md`` 3, "A block binds everything").
+
+Leaf i of ``tx_root`` is ``H(tx_id || H(signatures) || H(witness))``: nobody can swap a signature or
+a witness of a block under its hash. Texts are bound by the commitments in the actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, assert_never
+
+from attrs import frozen
+
+from guts_core.codec import Limit, Tag, digest, encode, kinds, record, to_bytes, to_value
+from guts_core.forge.actions import (
+    Action,
+    CreateCredential,
+    CreateRepository,
+    DescribeRepository,
+    RefUpdate,
+    Register,
+    RemoveCollaborator,
+    RevokeCredential,
+    SetCollaborator,
+    SetDefaultBranch,
+    SetRules,
+    SetVisibility,
+)
+from guts_core.names import TxId
+
+from . import merkle
+from .header import Header
+from .transaction import Item, Signature, Transaction, Witness, transaction_id
+
+# Signed transactions take 200 bytes at least, so the byte cap of a block binds first.
+ITEMS_MAX = 8192
+# A header is under 400 bytes and an array head nine: what a leader sets aside of the byte cap.
+BLOCK_OVERHEAD_BYTES = 512
+
+
+@record(kinds.BLOCK)
+@frozen
+class Block:
+    """A header with its transactions, in order, and their texts."""
+
+    header: Header
+    items: Annotated[tuple[Item, ...], Limit(most=ITEMS_MAX)]
+
+
+def leaf(tx_id: TxId, signatures: tuple[Signature, ...], witness: Witness | None) -> bytes:
+    """One transaction's leaf of ``tx_root``."""
+    signed = digest(Tag.TX_PART, encode(tuple(to_value(signature) for signature in signatures)))
+    seen = digest(Tag.TX_PART, encode(None) if witness is None else to_bytes(witness))
+    return digest(Tag.TX_LEAF, tx_id, signed, seen)
+
+
+def item_leaf(item: Item) -> bytes:
+    """One item's leaf of ``tx_root``."""
+    return leaf(transaction_id(item.signed.body), item.signed.signatures, item.witness)
+
+
+def tx_root(items: Iterable[Item]) -> bytes:
+    """What a header says of its transactions."""
+    return merkle.root([item_leaf(item) for item in items])
+
+
+def commitments(body: Transaction) -> frozenset[bytes]:
+    """The texts that a transaction commits to."""
+    return frozenset(found for found in map(_commitment, body.actions) if found is not None)
+
+
+def _commitment(action: Action) -> bytes | None:
+    match action:
+        case CreateRepository() | DescribeRepository():
+            return action.description
+        case (
+            Register()
+            | CreateCredential()
+            | RevokeCredential()
+            | SetDefaultBranch()
+            | SetVisibility()
+            | SetCollaborator()
+            | RemoveCollaborator()
+            | RefUpdate()
+            | SetRules()
+        ):
+            return None
+        case _:
+            assert_never(action)

@@ -1,0 +1,93 @@
+"""
+Execution of transactions over an overlay: deterministic, without clock, without text.
+
+An inadmissible transaction raises and leaves the overlay as it was. Any other has a receipt: its
+actions take effect together or not at all, and its payer is charged either way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from attrs import frozen
+
+from guts_core.errors import Refused
+from guts_core.forge.activities import Activity, PackAdmitted
+from guts_core.forge.apply import apply
+from guts_core.forge.context import Availability, Context
+from guts_core.forge.quota import QuotaExhausted, charge
+from guts_core.names import AccountId, TxId
+from guts_core.state.view import Overlay
+
+from .admission import Candidate, CannotPay, Network, Place, check_signatures, check_witness, place_of
+from .commit import AdmittedPack
+from .receipt import Receipt, failed, succeeded
+
+
+@frozen
+class Moment:
+    """Where in the chain something executes."""
+
+    height: int
+    time: int  # of the executing header
+
+
+def execute(
+    candidate: Candidate, state: Overlay, network: Network, moment: Moment, seen: Callable[[TxId], bool]
+) -> Receipt:
+    """The receipt of a transaction at this place; raises Inadmissible and writes nothing."""
+    place = place_of(candidate, state, moment.time, seen)
+    check_signatures(candidate, place, network)
+    availability = check_witness(candidate, network)
+    _pay(candidate, place.payer, state, network, moment)
+    return attempt(candidate, place, availability, state, network, moment)
+
+
+def attempt(  # noqa: PLR0917  # all that decides about a transaction, none of it optional
+    candidate: Candidate,
+    place: Place,
+    availability: Availability | None,
+    state: Overlay,
+    network: Network,
+    moment: Moment,
+) -> Receipt:
+    """The actions of an admissible transaction, all of them or none."""
+    above = Overlay(state)
+    context = Context(
+        chain_id=network.chain_id,
+        height=moment.height,
+        time=moment.time,
+        epoch=network.epoch_of(moment.time),
+        tx_id=candidate.tx_id,
+        author=candidate.body.author,
+        credential=place.credential,
+        params=network.params,
+        availability=availability,
+        reserved_names=network.reserved_names,
+        verifier=network.verifier,
+    )
+    activities: list[Activity] = []
+    try:
+        for action in candidate.body.actions:
+            activities += apply(action, above, context)
+    except Refused as refusal:
+        return failed(candidate.tx_id, refusal)
+    state.absorb(above)
+    return succeeded(candidate.tx_id, activities)
+
+
+def _pay(candidate: Candidate, payer: AccountId, state: Overlay, network: Network, moment: Moment) -> None:
+    try:
+        charge(state, payer, moment.time, 1, candidate.charge, network.params)
+    except QuotaExhausted as refusal:
+        raise CannotPay(str(refusal)) from refusal
+
+
+def admitted_packs(receipts: Iterable[Receipt]) -> tuple[AdmittedPack, ...]:
+    """The packs that a block's receipts tell every holder to keep."""
+    return tuple(
+        AdmittedPack(activity.repo, activity.digest, activity.idx_digest, activity.size)
+        for receipt in receipts
+        for activity in receipt.activities
+        if isinstance(activity, PackAdmitted)
+    )

@@ -1,0 +1,132 @@
+"""
+Transactions that wait for a block: first come, first proposed, within bounds (``consensus.md`` 4).
+
+A push waits here for its witness and becomes proposable when it is set. Nothing here is durable:
+whoever submitted keeps a transaction until it is final or expired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heappop, heappush
+
+from attrs import define
+
+from guts_core.errors import LimitExceeded
+from guts_core.names import AccountId, TxId
+
+from .admission import Candidate
+
+MEMPOOL_BYTES_MAX = 64 << 20
+MEMPOOL_TRANSACTIONS_MAX = 50_000
+# One payer may hold a twentieth: a flood by one account leaves room for nineteen others.
+PAYER_SHARE = 20
+
+
+@define
+class _Entry:
+    candidate: Candidate
+    payer: AccountId
+
+
+@define
+class _Load:
+    transactions: int = 0
+    bytes: int = 0
+
+    def add(self, size: int, sign: int) -> None:
+        """Count one transaction in (1) or out (-1)."""
+        self.transactions += sign
+        self.bytes += sign * size
+
+
+class Mempool:
+    """FIFO of candidates by transaction id, those that wait for a witness apart."""
+
+    def __init__(self, bytes_max: int = MEMPOOL_BYTES_MAX, transactions_max: int = MEMPOOL_TRANSACTIONS_MAX) -> None:
+        self._bytes_max, self._transactions_max = bytes_max, transactions_max
+        self._entries: dict[TxId, _Entry] = {}
+        self._ready: dict[TxId, Candidate] = {}  # in the order in which they became proposable
+        self._ends: list[tuple[int, TxId]] = []  # a heap; entries that left earlier are skipped
+        self._total = _Load()
+        self._loads: dict[AccountId, _Load] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, tx_id: TxId) -> bool:
+        return tx_id in self._entries
+
+    @property
+    def bytes(self) -> int:
+        """Canonical bytes held."""
+        return self._total.bytes
+
+    @property
+    def has_ready(self) -> bool:
+        """Whether anything could be proposed."""
+        return bool(self._ready)
+
+    def get(self, tx_id: TxId) -> Candidate | None:
+        """A waiting candidate."""
+        entry = self._entries.get(tx_id)
+        return None if entry is None else entry.candidate
+
+    def ready(self) -> list[Candidate]:
+        """Everything that could be proposed, in order."""
+        return list(self._ready.values())
+
+    def add(self, candidate: Candidate, payer: AccountId) -> None:
+        """Let a candidate wait; raises LimitExceeded (try again later) when there is no room."""
+        if candidate.tx_id in self._entries:
+            return
+        load = self._loads.get(payer, _Load())
+        if self._over(self._total, candidate.size, 1):
+            raise LimitExceeded("this node has too many waiting transactions: try again in a few seconds")
+        if self._over(load, candidate.size, PAYER_SHARE):
+            raise LimitExceeded("this account has too many waiting transactions: try again in a few seconds")
+        self._loads[payer] = load
+        self._entries[candidate.tx_id] = _Entry(candidate, payer)
+        self._count(payer, candidate.size, 1)
+        heappush(self._ends, (candidate.body.expires, candidate.tx_id))
+        if not candidate.needs_witness or candidate.item.witness is not None:
+            self._ready[candidate.tx_id] = candidate
+
+    def _over(self, load: _Load, size: int, share: int) -> bool:
+        return load.transactions >= self._transactions_max // share or load.bytes + size > self._bytes_max // share
+
+    def _count(self, payer: AccountId, size: int, sign: int) -> None:
+        self._total.add(size, sign)
+        load = self._loads[payer]
+        load.add(size, sign)
+        if not load.transactions:
+            del self._loads[payer]
+
+    def set_ready(self, candidate: Candidate) -> None:
+        """Replace a waiting candidate by itself with its witness: from now on it may be proposed."""
+        entry = self._entries[candidate.tx_id]
+        grown = candidate.size - entry.candidate.size
+        self._total.bytes += grown
+        self._loads[entry.payer].bytes += grown
+        entry.candidate = candidate
+        self._ready[candidate.tx_id] = candidate
+
+    def discard(self, tx_id: TxId) -> None:
+        """Forget a candidate, if it is here."""
+        entry = self._entries.pop(tx_id, None)
+        if entry is not None:
+            self._ready.pop(tx_id, None)
+            self._count(entry.payer, entry.candidate.size, -1)
+
+    def drop_expired(self, time: int) -> list[TxId]:
+        """Forget what no block after this time may hold; their ids."""
+        gone = []
+        while self._ends and self._ends[0][0] < time:
+            _, tx_id = heappop(self._ends)
+            if tx_id in self._entries:
+                self.discard(tx_id)
+                gone.append(tx_id)
+        return gone
+
+    def __iter__(self) -> Iterator[Candidate]:
+        return (entry.candidate for entry in self._entries.values())

@@ -1,0 +1,36 @@
+"""What became of a transaction, as far as one node knows."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from attrs import frozen
+
+from .receipt import Receipt
+
+
+class Where(Enum):
+    """How far a transaction came, as far as this node knows."""
+
+    FINAL = auto()  # executed in a finalized block: the receipt tells how
+    PENDING = auto()  # waits in the mempool
+    EXPIRED = auto()  # no block can hold it any more
+    REFUSED = auto()  # the finalized state rules it out
+    UNKNOWN = auto()  # never seen here, or long ago
+
+
+@frozen
+class Standing:
+    """A transaction's place; ``error`` and ``message`` when it failed, expired or was refused."""
+
+    where: Where
+    height: int | None = None
+    index: int | None = None
+    receipt: Receipt | None = None
+    error: str | None = None
+    message: str | None = None
+
+
+def final_standing(height: int, index: int, receipt: Receipt) -> Standing:
+    """The place of a transaction that a finalized block holds."""
+    return Standing(Where.FINAL, height, index, receipt, receipt.error, receipt.message)
