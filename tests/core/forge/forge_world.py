@@ -41,14 +41,20 @@ MAIN, DEV, TOPIC, TAG = "refs/heads/main", "refs/heads/dev", "refs/heads/topic",
 FIRST, SECOND, THIRD = (Oid(bytes((n,)) * 20) for n in (1, 2, 3))
 
 
-class Nothing:
-    """The store below all overlays: empty."""
+@frozen
+class Records:
+    """A store that is a dict, as simulations have it."""
+
+    records: dict[bytes, bytes] = field(factory=dict)
 
     def get(self, key: bytes) -> bytes | None:
-        return None
+        """The record's bytes, or None."""
+        return self.records.get(key)
 
     def scan(self, prefix: bytes, after: bytes = b"", limit: int = 1000) -> list[Pair]:
-        return []
+        """In bytewise order."""
+        keys = sorted(key for key in self.records if key.startswith(prefix) and key > after)
+        return [(key, self.records[key]) for key in keys[:limit]]
 
 
 def key_pair(name: str) -> KeyPair:
@@ -65,14 +71,17 @@ class Person:
 
     @property
     def key(self) -> bytes:
+        """The first account key."""
         return key_pair(self.holds or self.name).public_key
 
     @property
     def salt(self) -> bytes:
+        """The same for everyone: keys differ."""
         return b"\x01" * 32
 
     @property
     def id(self) -> AccountId:
+        """As genesis makes it."""
         return account_id(GENESIS_CHAIN_ID, self.key, self.salt)
 
 
@@ -85,6 +94,7 @@ class Machine:
 
     @property
     def node_key(self) -> NodeId:
+        """The node's id."""
         return NodeId(key_pair(f"node {self.name}").public_key)
 
 
@@ -97,8 +107,8 @@ NODES = tuple(sorted((Machine(name, ALICE.id) for name in ("n1", "n2", "n3")), k
 class World:
     """State after genesis, a clock, and a way to act."""
 
-    params: Params = Params()
-    state: Overlay = field(factory=lambda: Overlay(Nothing()))
+    params: Params = field(factory=Params)
+    state: Overlay = field(factory=lambda: Overlay(Records()))
     time: int = NOW
     height: int = 1
 
@@ -125,6 +135,7 @@ class World:
     def context(
         self, author: AccountId, credential: Credential | None = None, availability: Availability | None = None
     ) -> Context:
+        """What execution is told of the transaction that comes next."""
         return Context(
             chain_id=CHAIN,
             height=self.height,
@@ -155,11 +166,13 @@ class World:
         assert before == self.state.writes
 
     def repository(self, repo: RepoId) -> Repository:
+        """A repository that is known to be there."""
         found = queries.repository(self.state, repo)
         assert found is not None
         return found
 
     def a_repository(self, owner: Person = BOB, name: str = "site", *, private: bool = False) -> RepoId:
+        """Create an empty repository."""
         create = creation(name, private=private)
         self.run(owner.id, create)
         return repository_id(CHAIN, owner.id, create.salt)
@@ -171,6 +184,7 @@ class World:
         repos: tuple[RepoId, ...] | None = None,
         name: str = "laptop",
     ) -> Credential:
+        """Create a credential with these scopes, or scope repo."""
         key = key_pair(f"{owner.name} {name}")
         self.run(owner.id, credential_creation(owner.id, key, scopes or (Scope.REPO,), repos=repos))
         credential = queries.credential(self.state, credential_id(key.public_key))
@@ -192,6 +206,7 @@ class World:
         return self.run(author.id, pushing(repo, *updates, pack=pack), credential=credential, availability=seen)
 
     def refs(self, repo: RepoId) -> dict[str, bytes]:
+        """Every ref and its value."""
         return {ref.name: ref.oid for ref in queries.refs(self.state, repo)}
 
 

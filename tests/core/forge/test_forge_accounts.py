@@ -21,8 +21,8 @@ from tests.core.forge.forge_world import (
     CHAIN,
     NODES,
     Machine,
-    Nothing,
     Person,
+    Records,
     World,
     credential_creation,
     key_pair,
@@ -63,14 +63,14 @@ def test_integer_ids_count_up_and_are_not_given_out_by_what_fails() -> None:
 @pytest.mark.parametrize(
     "name", ["Zoe", "-zoe", "zoe-", "", "a" * 40, "z\u043ee", "zo\u200be", "z.e", "../zoe", "ad min"]
 )
-def test_bad_K07_names_outside_the_grammar_are_refused(name: str) -> None:
+def test_bad_K07_names_outside_the_grammar_are_refused(name: str) -> None:  # noqa: N802  # names of the checklist
     """Confusable and invisible names, upper case and paths all fail one ASCII grammar."""
     author, register = registration("zoe", BOB.id)
 
     World().assert_refused(author, evolve(register, name=name), kind=Invalid, words="account name")
 
 
-def test_bad_K08_a_reserved_name_is_refused() -> None:
+def test_bad_K08_a_reserved_name_is_refused() -> None:  # noqa: N802  # names of the checklist
     """Genesis names what the network needs for itself."""
     author, register = registration("admin", BOB.id)
 
@@ -189,4 +189,4 @@ def test_a_genesis_that_contradicts_itself_is_refused(
     people: tuple[Person, ...], seats: tuple[Machine, ...], kind: type[Refused]
 ) -> None:
     with pytest.raises(kind):
-        found(Overlay(Nothing()), people, seats, 0, frozenset({"admin"}))
+        found(Overlay(Records()), people, seats, 0, frozenset({"admin"}))

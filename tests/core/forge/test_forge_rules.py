@@ -1,0 +1,135 @@
+"""The operators' decision, quotas, and the table of refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from attrs import evolve
+
+from guts_core.errors import Invalid, NotAllowed, Refused
+from guts_core.forge import queries
+from guts_core.forge.actions import SetRules
+from guts_core.forge.activities import RulesScheduled
+from guts_core.forge.params import Params
+from guts_core.forge.quota import QuotaExhausted, can_pay, charge
+from guts_core.forge.records import Quota, ScheduledRules, Scope
+from guts_core.forge.refusals import REFUSALS, refusal_of
+from guts_core.forge.rules import TooFewOperators
+from guts_core.names import AccountId
+from guts_core.state.view import Overlay
+from tests.core.forge.forge_world import ALICE, BOB, CAROL, ERIN, FRANK, HOUR, NOW, Records, World
+
+ALL = tuple(sorted((ALICE.id, ERIN.id, FRANK.id)))
+
+
+def test_all_three_operators_schedule_rules() -> None:
+    world = World()
+
+    assert world.run(ALICE.id, SetRules(1, 5, ALL)) == (RulesScheduled(1, 5),)
+    assert queries.scheduled_rules(world.state) == ScheduledRules(1, 5)
+
+
+def test_a_later_decision_replaces_the_earlier() -> None:
+    """There is one record: deciding on the rules in force calls the change off."""
+    world = World()
+    world.run(ALICE.id, SetRules(1, 5, ALL))
+
+    world.run(ERIN.id, SetRules(0, 5, ALL))
+
+    assert queries.scheduled_rules(world.state) == ScheduledRules(0, 5)
+
+
+def test_two_of_three_operators_are_not_more_than_two_thirds() -> None:
+    two = tuple(sorted((ALICE.id, ERIN.id)))
+
+    World().assert_refused(ALICE.id, SetRules(1, 5, two), kind=TooFewOperators, words="2 of 3 operators")
+
+
+@pytest.mark.parametrize(
+    ("operators", "kind", "words"),
+    [
+        (ALL[::-1], Invalid, "ascending"),
+        ((ALL[0], ALL[0], ALL[1]), Invalid, "ascending"),
+        ((ERIN.id,), Invalid, "author must be among"),
+        (tuple(sorted((*ALL, BOB.id))), NotAllowed, "not an operator"),
+        (tuple(sorted((*ALL, AccountId(b"\x09" * 32)))), NotAllowed, "not an operator"),
+    ],
+)
+def test_the_list_of_operators_is_exact(operators: tuple[AccountId, ...], kind: type[Refused], words: str) -> None:
+    World().assert_refused(ALICE.id, SetRules(1, 5, operators), kind=kind, words=words)
+
+
+def test_rules_do_not_change_in_an_epoch_that_has_begun() -> None:
+    World().assert_refused(ALICE.id, SetRules(1, 0, ALL), kind=Invalid, words="epoch 0 has begun")
+
+
+def test_only_operators_govern_and_never_through_a_credential() -> None:
+    world = World()
+    token = world.a_credential(ALICE, Scope.REPO)
+
+    world.assert_refused(CAROL.id, SetRules(1, 5, ALL), kind=NotAllowed, words="may not govern")
+    world.assert_refused(
+        ALICE.id, SetRules(1, 5, ALL), credential=token, kind=NotAllowed, words="sign with an account key"
+    )
+
+
+LITTLE = Params(quota_transactions=2, quota_bytes=100, quota_window_ms=HOUR)
+
+
+def test_an_account_pays_until_its_window_is_used_up() -> None:
+    """Transactions and bytes are separate limits; what is refused is not counted."""
+    state = Overlay(Records())
+    charge(state, BOB.id, NOW, 1, 60, LITTLE)
+
+    assert not can_pay(state, BOB.id, NOW, 1, 41, LITTLE)
+    with pytest.raises(QuotaExhausted, match="100 bytes in 60 minutes"):
+        charge(state, BOB.id, NOW, 1, 41, LITTLE)
+    charge(state, BOB.id, NOW, 1, 40, LITTLE)
+    assert queries.quota(state, BOB.id) == Quota(NOW // HOUR, 2, 100)
+    with pytest.raises(QuotaExhausted, match="2 transactions in 60 minutes"):
+        charge(state, BOB.id, NOW, 1, 0, LITTLE)
+
+
+def test_a_new_window_of_block_time_starts_from_nothing() -> None:
+    """The window is a number, so nothing has to be reset when it passes."""
+    state = Overlay(Records())
+    last = (NOW // HOUR + 1) * HOUR - 1
+    charge(state, BOB.id, last, 2, 100, LITTLE)
+
+    assert not can_pay(state, BOB.id, last, 1, 0, LITTLE)
+    assert can_pay(state, BOB.id, last + 1, 1, 0, LITTLE)
+    charge(state, BOB.id, last + 1, 1, 7, LITTLE)
+
+    assert queries.quota(state, BOB.id) == Quota(NOW // HOUR + 1, 1, 7)
+
+
+def test_accounts_pay_for_themselves() -> None:
+    state = Overlay(Records())
+    charge(state, BOB.id, NOW, 2, 100, LITTLE)
+
+    assert can_pay(state, CAROL.id, NOW, 2, 100, LITTLE)
+
+
+def test_more_than_a_window_holds_can_never_be_paid() -> None:
+    state = Overlay(Records())
+
+    assert can_pay(state, BOB.id, NOW, 1, 100, LITTLE)
+    assert not can_pay(state, BOB.id, NOW, 1, 101, LITTLE)
+    assert not can_pay(state, BOB.id, NOW, 1, 1, evolve(LITTLE, quota_bytes=0))
+
+
+def test_every_refusal_of_the_forge_is_in_the_table_under_its_own_code() -> None:
+    """A receipt carries the code alone; an edge that does not know it cannot say whose fault it was."""
+    ours = {cls for cls in _below(Refused) if cls.__module__.startswith("guts_core.forge")}
+
+    assert ours <= set(REFUSALS.values())
+    assert len({cls.code for cls in ours}) == len(ours)
+    assert all(refusal_of(cls.code) is cls for cls in ours)
+    assert refusal_of("made-up-later") is Refused
+
+
+def _below(cls: type[Refused]) -> Iterator[type[Refused]]:
+    for child in cls.__subclasses__():
+        yield child
+        yield from _below(child)
