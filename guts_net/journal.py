@@ -83,7 +83,7 @@ class Journal:
 
     def sync(self) -> None:
         """Make every record so far survive a power cut."""
-        self._do(DiskFile.sync)
+        self._do(lambda file: file.sync())
         self._synced = self._size
 
     def rewrite(self, records: Iterable[bytes]) -> None:
