@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from attrs import evolve
 
@@ -9,7 +11,6 @@ from guts_core.errors import Conflict, Invalid, LimitExceeded, NotAllowed, NotFo
 from guts_core.forge import queries
 from guts_core.forge.accounts import NameTaken
 from guts_core.forge.actions import (
-    CreateRepository,
     DescribeRepository,
     SetCollaborator,
     SetDefaultBranch,
@@ -73,8 +74,8 @@ def test_an_id_is_used_once() -> None:
         ({"object_format": ObjectFormat.SHA256}, Unsupported, "SHA-256"),
     ],
 )
-def test_a_repository_that_cannot_be_is_refused(change: dict[str, object], kind: type[Refused], words: str) -> None:
-    create: CreateRepository = evolve(creation("site"), **change)
+def test_a_repository_that_cannot_be_is_refused(change: dict[str, Any], kind: type[Refused], words: str) -> None:
+    create = evolve(creation("site"), **change)
 
     World().assert_refused(BOB.id, create, kind=kind, words=words)
 
