@@ -1,0 +1,214 @@
+"""
+The authenticated state tree over stored pages (``architecture.md`` 3, Authenticated).
+
+``Tree.apply`` turns a root and the writes of a block into the next root and the pages to write, and
+touches nothing: the pages of an unfinalized block lie in a ``PageOverlay`` until it is final.
+
+Pages split like those of a B-tree, from the top: when one outgrows its limit, its topmost nodes move
+into the parent, so all leaves stay about equally many pages deep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from guts_core.errors import Corrupt
+from guts_core.names import Root
+from guts_core.state.nodes import EMPTY_ROOT, TREE_KEY_BITS, TREE_KEY_BYTES, value_hash
+from guts_core.state.pages import (
+    PAGE_BYTES_LEAST,
+    PAGE_BYTES_MAX,
+    ROOT_PATH,
+    Item,
+    Page,
+    build,
+    decode,
+    path_of,
+    seal,
+    weights,
+)
+
+GetPage: TypeAlias = Callable[[bytes], bytes | None]
+PageWrites: TypeAlias = dict[bytes, bytes | None]
+_Change: TypeAlias = tuple[bytes, bytes | None]  # tree key, value hash or None: gone
+
+# Decoded pages take about 12 KB each. At a million records this holds all pages above the lowest.
+CACHED_PAGES_MAX = 3000
+# A subtree of so few items is not worth a page of its own.
+ITEMS_INLINE_MAX = 2
+
+
+class PageOverlay:
+    """The pages that an unfinalized block writes, above those of its parent."""
+
+    def __init__(self, below: GetPage, writes: PageWrites) -> None:
+        self._below, self.writes = below, writes
+
+    def page(self, path: bytes) -> bytes | None:
+        """One page as of this block, or None."""
+        if path in self.writes:
+            return self.writes[path]
+        return self._below(path)
+
+
+class PageCache:
+    """Decoded pages by path, each used only where the stored bytes are the same: forks may share one."""
+
+    def __init__(self, most: int = CACHED_PAGES_MAX) -> None:
+        self._most = most
+        self._pages: dict[bytes, tuple[bytes, Page]] = {}
+
+    def get(self, path: bytes, raw: bytes) -> Page:
+        """The page with these bytes; raises Corrupt."""
+        known = self._pages.pop(path, None)
+        page = known[1] if known and (known[0] is raw or known[0] == raw) else decode(path, raw)
+        self.put(path, raw, page)
+        return page
+
+    def put(self, path: bytes, raw: bytes, page: Page) -> None:
+        """Remember a page as the newest, forgetting the one least recently used."""
+        self._pages.pop(path, None)
+        self._pages[path] = (raw, page)
+        if len(self._pages) > self._most:
+            del self._pages[next(iter(self._pages))]
+
+
+class Tree:
+    """The tree whose pages ``get_page`` reads; several trees (one per block) may share a cache."""
+
+    def __init__(self, get_page: GetPage, cache: PageCache | None = None, page_bytes_max: int = PAGE_BYTES_MAX) -> None:
+        # Less, and a page of three items over long keys would not fit.
+        assert page_bytes_max >= PAGE_BYTES_LEAST
+        self.page_bytes_max = page_bytes_max
+        self._get_page = get_page
+        self._cache = PageCache() if cache is None else cache
+
+    def over(self, writes: PageWrites) -> Tree:
+        """The tree after these page writes, which stay in memory."""
+        return Tree(PageOverlay(self._get_page, writes).page, self._cache, self.page_bytes_max)
+
+    def apply(self, root: Root, writes: Mapping[bytes, bytes | None]) -> tuple[Root, PageWrites]:
+        """
+        The root after writing these records by tree key (None: removed), and the pages that change.
+
+        Writing what is there or removing what is not changes nothing. Raises Corrupt when the stored
+        pages are not those of ``root``.
+        """
+        changes = [(key, None if value is None else value_hash(value)) for key, value in sorted(writes.items())]
+        if any(len(key) != TREE_KEY_BYTES for key in writes):
+            raise ValueError(f"a tree key has {TREE_KEY_BYTES} bytes")
+        return _Update(self).run(root, changes)
+
+    def page(self, path: bytes, expected: bytes) -> Page:
+        """The page kept under a path, if its topmost hash is the expected one; else raises Corrupt."""
+        raw = self._get_page(path)
+        if raw is None:
+            raise Corrupt(f"page {path.hex() or 'root'} of the state tree is missing")
+        page = self._cache.get(path, raw)
+        if page.root() != expected:
+            raise Corrupt(f"page {path.hex() or 'root'} of the state tree is not the one its parent names")
+        return page
+
+    def remember(self, path: bytes, raw: bytes, page: Page) -> None:
+        """Keep a page that was just made, so that the next block need not decode it."""
+        self._cache.put(path, raw, page)
+
+
+class _Update:
+    """One application of changes: goes down to the pages they touch and rewrites them on the way back."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._writes: PageWrites = {}
+
+    def run(self, root: Root, changes: list[_Change]) -> tuple[Root, PageWrites]:
+        if root == EMPTY_ROOT:
+            page, items = None, self._changed_leaves(changes)
+        else:
+            page = self._tree.page(ROOT_PATH, root)
+            after = self._change(page, changes)
+            if after is page:
+                return root, self._writes
+            if isinstance(after, Page):
+                self._write(ROOT_PATH, after)
+                return Root(after.root()), self._writes
+            items = after
+        return self._new_root(page, items, [key for key, _ in changes]), self._writes
+
+    def _new_root(self, old: Page | None, items: list[Item], changed: list[bytes]) -> Root:
+        if not items:
+            if old is not None:
+                self._writes[ROOT_PATH] = None
+            return EMPTY_ROOT
+        page = build(items, old, changed)
+        while weights(items)[-1] > self._tree.page_bytes_max:
+            items = self._parts(page)
+            page = build(items, page, [])
+        self._write(ROOT_PATH, seal(page, ROOT_PATH))
+        return Root(page.root())
+
+    def _change(self, page: Page, changes: list[_Change]) -> Page | list[Item]:
+        """The page itself if nothing changes, a page with other hashes, or other items to make one of."""
+        found: dict[int, list[_Change]] = {}
+        for change in changes:
+            found.setdefault(page.find(change[0]), []).append(change)
+        added = self._changed_leaves(found.pop(-1, []))
+        replaced = {at: self._change_item(page, at, under) for at, under in found.items()}
+        if not added and all(_is_still(page, at, new) for at, new in replaced.items()):
+            hashes = [(at, new[0][2]) for at, new in replaced.items() if new[0][2] != page.hashes[at]]
+            return page.with_hashes(hashes) if hashes else page
+        items = [item for at, item in enumerate(page.items()) if at not in replaced]
+        for new in replaced.values():
+            items += new
+        return sorted(items + added)
+
+    @staticmethod
+    def _changed_leaves(changes: list[_Change]) -> list[Item]:
+        return [(key, TREE_KEY_BITS, hashed) for key, hashed in changes if hashed is not None]
+
+    def _change_item(self, page: Page, at: int, changes: list[_Change]) -> list[Item]:
+        """What stands in place of an item after the changes to it or under it."""
+        if page.bits[at] == TREE_KEY_BITS:
+            return self._changed_leaves(changes)
+        item = page.keys[at], page.bits[at], page.hashes[at]
+        path = path_of(item[0], item[1])
+        child = self._tree.page(path, item[2])
+        after = self._change(child, changes)
+        if after is child:
+            return [item]
+        if isinstance(after, Page):
+            self._write(path, after)
+            return [after.top_item()]
+        self._writes[path] = None
+        if len(after) <= ITEMS_INLINE_MAX:
+            return after
+        return self._parts(build(after, child, [key for key, _ in changes]))
+
+    def _parts(self, page: Page) -> list[Item]:
+        """What a parent holds of a new child page: one link if it is small enough, else its parts."""
+        return self._cut(page, page.items(), weights(page.items()), page.top, 0, len(page.keys))
+
+    def _cut(self, page: Page, items: list[Item], sizes: list[int], node: int, first: int, end: int) -> list[Item]:
+        """The items from first to end, all that are under a node, in pages of their own where they fit."""
+        if end - first <= ITEMS_INLINE_MAX:
+            return items[first:end]
+        told_by_path = page.shared[node] // 8
+        if sizes[end] - sizes[first] - told_by_path * (end - first) <= self._tree.page_bytes_max:
+            part = build(items[first:end], page, [])
+            link = part.top_item()
+            path = path_of(link[0], link[1])
+            self._write(path, seal(part, path))
+            return [link]
+        left = self._cut(page, items, sizes, page.lefts[node], first, node + 1)
+        return left + self._cut(page, items, sizes, page.rights[node], node + 1, end)
+
+    def _write(self, path: bytes, page: Page) -> None:
+        raw = page.encode()
+        self._writes[path] = raw
+        self._tree.remember(path, raw, page)
+
+
+def _is_still(page: Page, at: int, now: list[Item]) -> bool:
+    """Whether an item stands where it stood, be it with another hash."""
+    return len(now) == 1 and now[0][0] == page.keys[at] and now[0][1] == page.bits[at]
