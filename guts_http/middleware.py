@@ -35,22 +35,24 @@ class FinishCleanly:
     bounds, so that hypercorn's bounded queue cannot block the close.
     """
 
-    def __init__(self, app: AsgiApp) -> None:
+    def __init__(self, app: AsgiApp, drain_bytes: int = DRAIN_BYTES_MAX) -> None:
         self._app = app
+        self._drain_bytes = drain_bytes
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Run the application within one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        ending = _Ending(receive, send)
+        ending = _Ending(receive, send, self._drain_bytes)
         await self._app(scope, ending.receive, ending.send)
 
 
 class _Ending:
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, drain_bytes: int) -> None:
         self._receive = receive
         self._send = send
+        self._drain_bytes = drain_bytes
         self._body_complete = False
         self._finished = False
 
@@ -82,7 +84,7 @@ class _Ending:
             nursery.cancel_scope.cancel()
 
     async def _drain(self) -> None:
-        left = DRAIN_BYTES_MAX
+        left = self._drain_bytes
         with trio.move_on_after(DRAIN_SECONDS):
             while left > 0 and not self._body_complete:
                 message = await self._receive()

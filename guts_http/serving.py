@@ -188,7 +188,7 @@ def _summary(group: BaseExceptionGroup[Any]) -> str:
 def _config(settings: ServeSettings) -> Config:
     config = Config()
     config.alpn_protocols = ["http/1.1"]
-    config.keep_alive_timeout = settings.keep_alive_seconds  # type: ignore[assignment]  # fractions work and serve tests
+    config.keep_alive_timeout = settings.keep_alive_seconds
     config.graceful_timeout = settings.graceful_seconds
     config.read_timeout = None  # B5: it would cut long answers; BodyLimit bounds silence instead
     config.include_server_header = False
@@ -210,7 +210,8 @@ def _listening(binds: Sequence[str]) -> list[socket.socket]:
 
 def _listen(bind: str) -> socket.socket:
     if bind.startswith("unix:"):
-        family, where = socket.AF_UNIX, bind.removeprefix("unix:")
+        family: socket.AddressFamily = socket.AF_UNIX
+        where: str | tuple[str, int] = bind.removeprefix("unix:")
     else:
         host, _, port = bind.rpartition(":")
         host = host.strip("[]")

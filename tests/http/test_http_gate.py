@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Serving
+
+from tests.http.http_world import Serving
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: a\r\n"
 REFUSED = {

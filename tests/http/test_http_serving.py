@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 import trio
-from conftest import PATIENCE_SECONDS, LiveServer, Serving, read_all
+import trio.testing
 from hypercorn.protocol import ProtocolWrapper
 from quart import Response, request
 from quart_trio import QuartTrio
 
-from guts_http.middleware import BodyLimit
+from guts_http.middleware import BodyLimit, FinishCleanly
 from guts_http.serving import ServeSettings
+from tests.http.http_world import PATIENCE_SECONDS, LiveServer, Serving, read_all
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
@@ -77,9 +78,9 @@ async def attack(server: LiveServer, name: str) -> bytes:
         async with await server.dial() as stream:
             await stream.send_all(KILLS[name])
             if "early answer" in name:
-                said = b""
-                while b"hello" not in said and b"400" not in said:
-                    said += bytes(await stream.receive_some(65536))
+                early = b""
+                while b"hello" not in early and b"400" not in early:
+                    early += bytes(await stream.receive_some(65536))
                 with suppress(trio.BrokenResourceError):
                     for _ in range(3):
                         await stream.send_all(h2_frame(0, 0, 1, b"late"))
@@ -270,9 +271,13 @@ async def test_b4_a_chunked_body_over_the_limit_is_refused(serving: Serving) -> 
 
 
 async def test_b4_a_declared_body_over_the_limit_is_refused_before_it_comes(serving: Serving) -> None:
-    """The length says enough."""
-    limited = BodyLimit(quart_hello(), lambda _: 1000, 5)
-    async with serving(limited) as server:
+    """The length says enough: the application is not even asked."""
+
+    async def never(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "lifespan"
+        await obey_lifespan(receive, send)
+
+    async with serving(BodyLimit(never, lambda _: 1000, 5)) as server:
         said = await server.say(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n" + bytes(1001))
 
         assert said.startswith(b"HTTP/1.1 413")
@@ -296,16 +301,15 @@ async def test_b5_a_body_that_stops_coming_is_given_up(serving: Serving) -> None
 
 async def test_b5_a_long_answer_is_not_cut(serving: Serving) -> None:
     """A timeout on the reader of the connection would cut what is still being answered."""
+    app = QuartTrio("long")
 
-    async def long(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            await obey_lifespan(receive, send)
-            return
+    @app.get("/")
+    async def index() -> str:
         await trio.sleep(0.6)  # longer than every timeout below
-        await answer(send, b"done")
+        return "done"
 
     settings = ServeSettings(keep_alive_seconds=0.2, write_seconds=0.2)
-    async with serving(BodyLimit(long, lambda _: 10, 0.2), settings) as server:
+    async with serving(BodyLimit(app, lambda _: 10, 0.2), settings) as server:
         assert (await server.get()).endswith(b"done")
 
 
@@ -337,20 +341,37 @@ async def send_for_ever(stream: trio.SocketStream) -> None:
 
 async def test_an_endless_body_after_a_refusal_does_not_hold_its_connection(serving: Serving) -> None:
     """The drain is bounded, and hypercorn's full queue cannot block the close."""
+    may_answer = trio.Event()
+
+    async def refusing(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await obey_lifespan(receive, send)
+            return
+        await may_answer.wait()
+        await answer(send, b"no", 403)
+
+    gone = trio.Event()
+
+    async def flood(stream: trio.SocketStream) -> None:
+        await stream.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
+        with pytest.raises(trio.BrokenResourceError):
+            await send_for_ever(stream)
+        gone.set()
+
     with trio.fail_after(PATIENCE_SECONDS):
-        async with serving(hello, ServeSettings(connections_max=1)) as server:
-            async with await server.dial() as stream:
-                await stream.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
-                with pytest.raises(trio.BrokenResourceError):
-                    await send_for_ever(stream)
-            while b"hello" not in await server.get():
-                pass  # the place is free once the server has cleaned up
+        async with serving(FinishCleanly(refusing, drain_bytes=0), finish=False) as server:
+            stream = await server.dial()
+            async with stream, trio.open_nursery() as nursery:
+                nursery.start_soon(flood, stream)
+                await trio.testing.wait_all_tasks_blocked(0.05)  # every queue and buffer on the way is full
+                may_answer.set()
+                await gone.wait()
 
 
 async def test_clients_beyond_the_limit_are_told(serving: Serving) -> None:
     """503 at once instead of a connection that never answers; a place that frees is given again."""
     with trio.fail_after(PATIENCE_SECONDS):
-        async with serving(hello, ServeSettings(connections_max=1)) as server:
+        async with serving(hello, ServeSettings(connections_max=1, keep_alive_seconds=3600)) as server:
             async with await server.dial() as first:
                 await first.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
                 await first.receive_some(65536)

@@ -1,0 +1,156 @@
+"""What every door shares: the port, the reader, the settings, and who is asking."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable
+
+import trio
+from attrs import frozen
+
+from guts_core.chain.admission import Inadmissible
+from guts_core.chain.transaction import Text
+from guts_core.errors import Conflict, GutsError, Unavailable
+from guts_core.forge.actions import Action
+from guts_core.forge.permissions import Permission, demand, hidden
+from guts_core.forge.queries import repository_by_name
+from guts_core.forge.records import Repository
+from guts_core.forge.refusals import REFUSALS, refusal_of
+from guts_core.names import NodeId
+from guts_core.node.port import Act, AskStatus, Outcome, Phase, Request, Status
+
+from .auth import Caller, identify, shown_in
+from .port import Port, ask
+from .problems import NotFinal
+from .reader import Reader, Snapshot
+
+_INADMISSIBLE = {cls.code: cls for cls in Inadmissible.__subclasses__()}
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,255}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?")
+# A status older than this is asked anew for the decision about private reads.
+STATUS_SECONDS = 1.0
+_POLL_SECONDS = 0.02
+
+
+@frozen
+class Settings:
+    """What the doors are told by the operator."""
+
+    public_url: str | None = None  # None: what the Host header says
+    wait_ms: int = 30_000  # how long a write waits for finality
+    min_height_seconds: float = 10.0  # how long a read waits for Guts-Min-Height
+    json_bytes_max: int = 1 << 20  # a transaction with its texts is the largest body
+    body_idle_seconds: float = 30.0
+    fetches_max: int = 32  # git children for clones at once, 20-50 MB each at work
+    pushes_max: int = 64
+    queue_seconds: float = 10.0  # how long a clone or push waits for its turn before 503
+    pack_bytes_max: int = 2 << 30
+    fetch_request_bytes_max: int = 16 << 20  # 65,536 haves are 3.3 MB
+    keepalive_seconds: float = 5.0  # what keeps proxies from closing a push that waits
+
+
+class Site:
+    """One node as its doors see it."""
+
+    def __init__(
+        self,
+        port: Port,
+        reader: Reader,
+        settings: Settings,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self.port = port
+        self.reader = reader
+        self.settings = settings
+        self._clock_ms = clock_ms
+        self._status: Status | None = None
+        self._status_at = -STATUS_SECONDS
+
+    async def status(self) -> Status:
+        """What the node does now."""
+        status = await ask(self.port, AskStatus())
+        assert isinstance(status, Status)
+        self._status, self._status_at = status, trio.current_time()
+        return status
+
+    async def recent_status(self) -> Status:
+        """What the node did a moment ago."""
+        if self._status is not None and trio.current_time() - self._status_at < STATUS_SECONDS:
+            return self._status
+        return await self.status()
+
+    async def node_id(self) -> NodeId:
+        """The node behind the port: the gateway that a token must list."""
+        status = self._status or await self.status()
+        return NodeId(status.node_id)
+
+    def caller(self, headers: Iterable[tuple[bytes, bytes]], query: bytes, snapshot: Snapshot, node: NodeId) -> Caller:
+        """Who asks, judged by this snapshot."""
+        shown = shown_in(headers, query)
+        return identify(shown, snapshot, max(self._clock_ms(), snapshot.time), node)
+
+    async def check_private_reads(self) -> None:
+        """Raise Unavailable while this node cannot know whether access was revoked (``private_read_grace``)."""
+        status = await self.recent_status()
+        if not status.private_reads:
+            seconds = status.final_age_ms // 1000
+            raise Unavailable(
+                f"this node has learned of no final block for {seconds} s and cannot know who may still read this;"
+                " private repositories are shown again when it has"
+            )
+
+    def repository(self, snapshot: Snapshot, caller: Caller, owner: str, name: str, need: Permission) -> Repository:
+        """The repository by names, if the caller may do this to it; raises what ``demand`` raises."""
+        found = repository_by_name(snapshot, owner, name)
+        if found is None:
+            raise hidden()
+        demand(caller.principal, need, found, snapshot)
+        return found
+
+    async def act(self, caller: Caller, actions: tuple[Action, ...], texts: tuple[Text, ...] = ()) -> Outcome:
+        """Sign and submit for the caller, and wait: the final outcome, or the error it stands for."""
+        assert caller.seed is not None, "a route that writes needs a token"
+        return settled(await self.outcome(Act(caller.seed, actions, texts, self.settings.wait_ms)))
+
+    async def outcome(self, request: Request) -> Outcome:
+        """The outcome of a request that has one."""
+        reply = await ask(self.port, request)
+        assert isinstance(reply, Outcome)
+        return reply
+
+    async def wait_for_height(self, height: int) -> None:
+        """Return when this height can be read; Unavailable when that takes too long."""
+        with trio.move_on_after(self.settings.min_height_seconds):
+            while True:
+                with self.reader.snapshot() as snapshot:
+                    reached = snapshot.height
+                if reached >= height:
+                    return
+                await trio.sleep(_POLL_SECONDS)
+        raise Unavailable(f"this node is at height {reached}, below the {height} you asked for; try again or elsewhere")
+
+    def base_url(self, host: str | None) -> str:
+        """Where links lead: the operator's word, else what the client called us."""
+        if self.settings.public_url is not None:
+            return self.settings.public_url.rstrip("/")
+        return f"http://{host}" if host is not None and _HOST.fullmatch(host) else ""
+
+
+def settled(outcome: Outcome) -> Outcome:
+    """The outcome if it is final and a yes; else raises what it stands for."""
+    match outcome.phase:
+        case Phase.FINAL if outcome.error is None:
+            return outcome
+        case Phase.FINAL | Phase.REFUSED:
+            raise error_with(outcome.error or "refused", outcome.message or "refused")
+        case Phase.EXPIRED:
+            raise Conflict("the transaction expired before it could become final: nothing happened, and nothing will")
+        case _:
+            raise NotFinal(outcome.tx_id, outcome.missing_validators)
+
+
+def error_with(code: str, message: str) -> GutsError:
+    """The error that a code and a sentence stand for."""
+    if code not in REFUSALS and code in _INADMISSIBLE:
+        return _INADMISSIBLE[code](message)
+    return refusal_of(code)(message)
