@@ -113,7 +113,7 @@ def test_heads_are_as_short_as_can_be(number: int) -> None:
         ("array with one item short", b"\x82\x01"),
     ],
 )
-def test_bad_J_05_other_encodings_are_refused(name: str, data: bytes) -> None:  # noqa: N802  # names the bad input of reliability.md
+def test_bad_J_05_other_encodings_are_refused(name: str, data: bytes) -> None:
     """Two encodings of one value would be two ids of one thing."""
     with pytest.raises(Malformed):
         decode(data)

@@ -33,7 +33,7 @@ SEEDS = st.binary(min_size=32, max_size=32)
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"][:60])
-def test_bad_J_01_every_vector_is_judged_as_written(vector: dict[str, Any]) -> None:  # noqa: N802  # names the bad input of reliability.md
+def test_bad_J_01_every_vector_is_judged_as_written(vector: dict[str, Any]) -> None:
     """Small orders, other encodings of a key and S + L are where libraries disagree, and nodes would fork."""
     raw = {name: bytes.fromhex(vector[name]) for name in ("public_key", "chain_id", "body", "signature")}
 
