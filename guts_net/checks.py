@@ -13,13 +13,13 @@ import trio
 
 from guts_core.errors import GutsError, Refused
 from guts_core.forge.actions import Blob, Manifest
-from guts_core.git.chunks import CHUNK_BYTES, chunk_count, verify_chunk
+from guts_core.git.chunks import chunk_count, verify_chunk
+from guts_core.names import RefName
 from guts_core.node.effects import CheckPack
 from guts_core.node.events import PackChecked
 
-from .logs import NodeLog
-from .packs.facts import RefCommand, facts
-from .packs.store import PackStore
+from .logs import Log
+from .packs import PackStore
 from .peers.links import PeerNetwork
 
 # Checks run git children that take a core each; more at once only slow each other down.
@@ -36,7 +36,7 @@ class Checker:
     """Performs CheckPack effects, a few at a time."""
 
     def __init__(
-        self, packs: PackStore, network: PeerNetwork, log: NodeLog, report: Callable[[PackChecked], Awaitable[None]]
+        self, packs: PackStore, network: PeerNetwork, log: Log, report: Callable[[PackChecked], Awaitable[None]]
     ) -> None:
         self._packs, self._network, self._log, self._report = packs, network, log, report
         self._limit = trio.CapacityLimiter(CHECKS_AT_ONCE)
@@ -66,17 +66,18 @@ class Checker:
                 await incoming.write(piece)
             await incoming.finish()
             checked = await incoming.check(manifest.repo)
-            if checked.blob != blob:
+            if checked is None or checked.blob != blob:
                 raise Refused("the pack is not what its manifest says")
             await self._packs.keep(checked)
         self._log.info("pack_held", digest=blob.digest.hex())
         await self._compare(manifest, effect, blob.digest)
 
     async def _compare(self, manifest: Manifest, effect: CheckPack, held: bytes | None) -> None:
-        commands = tuple(RefCommand(update.ref, update.old, update.new) for update in manifest.updates)
-        found = await facts(self._packs, manifest.repo, effect.refs, commands, held)
-        if found != manifest.updates:
-            raise Refused("the updates are not what their manifest says")
+        refs = {RefName(ref.name): ref.oid for ref in effect.refs}
+        found = await self._packs.facts(manifest.repo, refs, manifest.updates, held)
+        if found.answers != manifest.updates:
+            why = "; ".join(str(refused) for refused in found.refused.values())
+            raise Refused(why or "the updates are not what their manifest says")
 
     async def _pieces(self, blob: Blob, effect: CheckPack) -> AsyncIterator[bytes]:
         if effect.pack is not None:
@@ -98,6 +99,5 @@ async def _pull_chunk(network: PeerNetwork, blob: Blob, index: int, first: int |
     for peer in order:
         answer = await network.fetch_chunk(peer, blob.digest, index)
         if answer is not None and verify_chunk(blob.chunk_root, blob.size, index, answer.data, answer.path):
-            assert len(answer.data) <= CHUNK_BYTES
             return answer.data
     raise MissingEverywhere(f"no connected validator gave chunk {index} of blob {blob.digest.hex()[:12]}")

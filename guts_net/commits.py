@@ -13,7 +13,7 @@ import trio
 
 from guts_core.chain.commit import Commit
 
-from .packs.store import PackStore
+from .packs import PackStore
 from .store import ChainDatabase
 
 # Blocks that are final and not yet on disk; agreement goes on meanwhile, but not without bound.

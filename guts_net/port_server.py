@@ -8,9 +8,9 @@ import trio
 
 from guts_core.chain.transaction import SignedTransaction
 from guts_core.codec import from_bytes
-from guts_core.errors import GutsError, LimitExceeded, Malformed, NotFound, Unavailable
+from guts_core.errors import GutsError, Malformed, NotFound, Unavailable
 from guts_core.forge import queries
-from guts_core.names import TxId
+from guts_core.names import RefName, TxId
 from guts_core.node.node import Node
 from guts_core.node.port import (
     REQUESTS,
@@ -26,8 +26,8 @@ from guts_core.node.port import (
 )
 
 from .conversation import Conversation
-from .logs import NodeLog
-from .packs.store import PackStore
+from .logs import Log
+from .packs import PackStore
 from .push import PushGateway
 from .submission import EXPIRES_MS, Submissions
 
@@ -45,7 +45,7 @@ class PortServer:
         submissions: Submissions,
         pushes: PushGateway,
         status: Callable[[], Status],
-        log: NodeLog,
+        log: Log,
     ) -> None:
         self._node, self._packs, self._submissions = node, packs, submissions
         self._pushes, self._status, self._log = pushes, status, log
@@ -100,13 +100,11 @@ class PortServer:
         repository = queries.repository(view, request.repo)
         if repository is None:
             raise NotFound("there is no such repository")
-        refs = tuple(queries.refs(view, request.repo))
-        packs = tuple(queries.packs(view, request.repo))
-        for pack in packs:
-            if not self._packs.has_linked(request.repo, pack.digest):
+        refs = {RefName(ref.name): ref.oid for ref in queries.refs(view, request.repo)}
+        for pack in list(queries.packs(view, request.repo)):
+            if not self._packs.is_linked(request.repo, pack.digest):
                 raise Unavailable("this node is still fetching packs of this repository; try another node")
-        if len(refs) > self._node.ledger.genesis.params.refs_per_repository_max:
-            raise LimitExceeded("the repository has more refs than this network allows")
-        async with self._packs.projected(request.repo, repository.generation, refs, repository.default_branch) as path:
+        head = RefName(repository.default_branch)
+        async with self._packs.projected(request.repo, repository.generation, refs, head) as path:
             await conversation.say(Projection(str(path), repository.generation))
             await conversation.wait_closed()

@@ -20,16 +20,19 @@ from guts_core.simplex.effects import Persist, ReportEquivocation
 
 from .clock import Clock
 from .journal import Journal
-from .logs import NodeLog
+from .logs import Log as NodeLog
 from .peers.links import PeerNetwork
+from .peers.outbox import Urgency
 
 # Events that wait to be decided; links and conversations wait (back-pressure) beyond it.
 INBOX_EVENTS_MAX = 1_024
 # Decided between two syncs at most: bounds how long the first vote of a batch waits.
 BATCH_EVENTS_MAX = 256
+# A log larger than this is rewritten with what a restart still needs.
+JOURNAL_BYTES_MAX = 16 << 20
 
 
-class StoppedByRules(Exception):  # noqa: N818 - it is how a node ends well, not an error of its own
+class StoppedByRules(Exception):
     """The node ends with a sentence and an exit code."""
 
     def __init__(self, sentence: str, exit_code: int) -> None:
@@ -70,6 +73,9 @@ class Pump:
             for event in events:
                 effects += self._node.receive(event, now)
             await self._perform(effects)
+            if self._journal.size > JOURNAL_BYTES_MAX:
+                # Between two decisions, so that the snapshot holds exactly what was appended.
+                await trio.to_thread.run_sync(self._journal.rewrite, self._node.log_snapshot())
 
     async def _next(self) -> list[Event]:
         """At least one event, waiting until the node's deadline; then all that are there already."""
@@ -129,4 +135,4 @@ class Pump:
         self._observe("send", f"{effect.urgency.name.lower()}")
         peers = sorted(self._network.connected) if effect.to is None else (effect.to,)
         for peer in peers:
-            self._network.send(peer, effect.data, effect.urgency)
+            self._network.send(peer, effect.data, Urgency(effect.urgency))

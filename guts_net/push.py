@@ -18,11 +18,11 @@ from guts_core.chain.transaction import transaction_id
 from guts_core.codec import Tag, digest
 from guts_core.errors import NotAllowed, NotFound, Refused
 from guts_core.forge import queries
-from guts_core.forge.actions import Action, CreateRepository, Manifest, ManifestKind, RefUpdate, Update
+from guts_core.forge.actions import Action, CreateRepository, Manifest, ManifestKind, RefUpdate, SourceKind
 from guts_core.forge.permissions import Permission, may
 from guts_core.forge.records import ObjectFormat
 from guts_core.git.refs import ref_name
-from guts_core.names import RepoId, TxId, repository_name
+from guts_core.names import RefName, RepoId, TxId, repository_name
 from guts_core.node.messages import INLINE_PACK_BYTES_MAX
 from guts_core.node.node import Node
 from guts_core.node.port import (
@@ -38,10 +38,8 @@ from guts_core.node.port import (
 )
 
 from .conversation import Conversation
-from .logs import NodeLog
-from .packs.facts import RefCommand, facts
-from .packs.ingest import CheckedPack
-from .packs.store import PackStore
+from .logs import Log
+from .packs import CheckedPack, Facts, Incoming, PackStore
 from .submission import PUSH_EXPIRES_MS, Acting, Submissions
 
 DEFAULT_BRANCH = "refs/heads/main"
@@ -76,7 +74,7 @@ class _Push:
 class PushGateway:
     """Carries pushes from a conversation to finality."""
 
-    def __init__(self, node: Node, packs: PackStore, submissions: Submissions, log: NodeLog) -> None:
+    def __init__(self, node: Node, packs: PackStore, submissions: Submissions, log: Log) -> None:
         self._node, self._packs, self._submissions, self._log = node, packs, submissions, log
 
     async def serve(self, conversation: Conversation, request: OpenPush) -> None:
@@ -85,13 +83,15 @@ class PushGateway:
         self._refuse_early(push)
         self._log.info("push_opened", repo=push.repo.hex(), refs=len(request.commands))
         async with self._packs.incoming() as incoming:
+            received = 0
             while isinstance(piece := await conversation.hear(PUSH_PIECES), PackData):
+                received += len(piece.data)
                 await incoming.write(piece.data)
             if not push.undecided:
                 await conversation.say(push.report())
                 return
             try:
-                checked = await self._take_pack(incoming, push)
+                checked = await self._take_pack(incoming, push) if received else None
             except Refused as refusal:
                 push.fail(list(push.undecided), "unpacker error")
                 await conversation.say(push.report(str(refusal)))
@@ -103,10 +103,7 @@ class PushGateway:
         self._log.info("push_done", repo=push.repo.hex(), ok=sum(e is None for e in push.errors.values()))
         await conversation.say(push.report())
 
-    async def _take_pack(self, incoming, push: _Push) -> CheckedPack | None:  # type: ignore[no-untyped-def]
-        if not incoming.size:
-            return None
-        await incoming.finish()
+    async def _take_pack(self, incoming: Incoming, push: _Push) -> CheckedPack | None:
         checked = await incoming.check(push.repo)
         if checked is not None:
             await self._packs.keep(checked)
@@ -178,48 +175,52 @@ class PushGateway:
 
     async def _settle(self, push: _Push, checked: CheckedPack | None) -> None:
         while push.undecided:
-            batch = push.undecided[: self._updates_max(push)]
+            most = self._updates_max(push)
+            batch = push.undecided[:most]
+            if not batch:
+                return
             outcome = await self._submit(push, batch, checked)
             if outcome is None:
                 continue
             self._apply(push, batch, outcome)
 
     def _updates_max(self, push: _Push) -> int:
-        most = self._node.ledger.genesis.params.updates_max
+        most = self._node.ledger.network.params.updates_max
         if push.request.atomic and len(push.undecided) > most:
             push.fail(list(push.undecided), f"an atomic push moves at most {most} refs")
         return most
 
     async def _submit(self, push: _Push, batch: list[PushCommand], checked: CheckedPack | None) -> Outcome | None:
-        """None when every ref of the batch was refused here already."""
-        try:
-            updates = await self._facts(push, batch, checked)
-        except Refused as refusal:
-            self._fail_some(push, batch, str(refusal))
+        """None when something was refused here and what remains has to be asked for anew."""
+        found = await self._facts(push, batch, checked)
+        if found.refused:
+            self._fail_refused(push, found)
             return None
-        from_pack = any(update.source.name == "PACK" for update in updates)
+        from_pack = any(update.source is SourceKind.PACK for update in found.updates)
         blob = checked.blob if checked is not None and from_pack else None
-        manifest = Manifest(ManifestKind.PACK, push.repo, ObjectFormat.SHA1, blob, updates)
+        manifest = Manifest(ManifestKind.PACK, push.repo, ObjectFormat.SHA1, blob, found.updates)
         actions: tuple[Action, ...] = (RefUpdate(manifest),)
         if push.creating is not None:
             actions = (push.creating, *actions)
         signed = self._submissions.compose(push.acting, actions, PUSH_EXPIRES_MS)
         push.tx_id = transaction_id(signed.body)
-        self._log.info("push_submitted", tx=push.tx_id.hex(), refs=len(updates))
+        self._log.info("push_submitted", tx=push.tx_id.hex(), refs=len(found.updates))
         inline = None
         if blob is not None and blob.size <= INLINE_PACK_BYTES_MAX:
-            inline = await self._packs.read_whole(blob.digest)
+            inline = await self._packs.read_chunk(blob.digest, 0)
         wait_ms = max(0, int((push.deadline - trio.current_time()) * 1000))
         return await self._submissions.submit(signed, (), wait_ms, inline)
 
-    async def _facts(self, push: _Push, batch: list[PushCommand], checked: CheckedPack | None) -> tuple[Update, ...]:
-        refs = tuple(queries.refs(self._node.ledger.view(), push.repo)) if push.creating is None else ()
-        commands = tuple(RefCommand(ref_name(c.ref), c.old, c.new) for c in batch)
-        return await facts(self._packs, push.repo, refs, commands, None if checked is None else checked.blob.digest)
+    async def _facts(self, push: _Push, batch: list[PushCommand], checked: CheckedPack | None) -> Facts:
+        refs = {RefName(ref.name): ref.oid for ref in queries.refs(self._node.ledger.view(), push.repo)}
+        return await self._packs.facts(push.repo, refs, batch, checked)
 
-    def _fail_some(self, push: _Push, batch: list[PushCommand], reason: str) -> None:
-        """One bad ref in a batch is found by asking for each alone; all fail together when atomic."""
-        push.fail(batch if len(batch) == 1 or push.request.atomic else batch[:1], reason)
+    def _fail_refused(self, push: _Push, found: Facts) -> None:
+        for command in list(push.undecided):
+            if command.ref in found.refused:
+                push.fail([command], str(found.refused[command.ref]))
+        if push.request.atomic:
+            push.fail(list(push.undecided), f"atomic push failed: {next(iter(found.refused))} was refused")
 
     def _apply(self, push: _Push, batch: list[PushCommand], outcome: Outcome) -> None:
         if outcome.phase is Phase.FINAL and outcome.error is None:
@@ -242,7 +243,9 @@ class PushGateway:
 
     def _pending_words(self, outcome: Outcome) -> str:
         missing = outcome.missing_validators
-        why = f"{missing} more validator{'s are' if missing != 1 else ' is'} needed" if missing else "the network is slow"
+        why = (
+            f"{missing} more validator{'s are' if missing != 1 else ' is'} needed" if missing else "the network is slow"
+        )
         return f"not final in time ({why}); it may still happen: fetch before you push again"
 
     async def _notices(self, conversation: Conversation) -> None:
@@ -251,5 +254,3 @@ class PushGateway:
             missing = self._submissions.missing_validators()
             words = f"{missing} of the validators needed are missing" if missing else "waiting for the validators"
             await conversation.say(Progress(f"guts: not final yet: {words}\n"))
-
-

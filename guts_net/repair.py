@@ -10,13 +10,17 @@ from collections.abc import AsyncIterator
 import trio
 
 from guts_core.errors import GutsError
+from guts_core.forge.actions import Blob
+from guts_core.git.chunks import chunk_count
 
 from .checks import MissingEverywhere
-from .logs import NodeLog
-from .packs.store import PackStore
+from .logs import Log
+from .packs import PackStore
 from .peers.links import PeerNetwork
 from .store import ChainDatabase, MissingPack
 
+# State names the whole by its digest; what its chunks hash to is not kept.
+_UNKNOWN_ROOT = bytes(32)
 # Peers that hold the pack may be restarting too; asking twice a second costs nothing.
 RETRY_SECONDS = 0.5
 
@@ -24,7 +28,7 @@ RETRY_SECONDS = 0.5
 class Repairer:
     """Works off the ``missing`` rows whenever a peer that may hold the packs is connected."""
 
-    def __init__(self, database: ChainDatabase, packs: PackStore, network: PeerNetwork, log: NodeLog) -> None:
+    def __init__(self, database: ChainDatabase, packs: PackStore, network: PeerNetwork, log: Log) -> None:
         self._database, self._packs, self._network, self._log = database, packs, network, log
         self._wake = trio.Event()
 
@@ -47,7 +51,8 @@ class Repairer:
     async def _repair(self, row: MissingPack) -> None:
         try:
             if not self._packs.has(row.digest):
-                await self._packs.adopt(row.digest, row.idx_digest, row.size, self._chunks(row))
+                blob = Blob(row.digest, row.size, _UNKNOWN_ROOT, 0, row.idx_digest)
+                await self._packs.adopt(blob, self._chunks(row))
         except GutsError as error:
             self._log.warning("pack_still_missing", digest=row.digest.hex(), reason=str(error))
             return
@@ -57,8 +62,7 @@ class Repairer:
 
     async def _chunks(self, row: MissingPack) -> AsyncIterator[bytes]:
         """Any peer's chunks: the whole is checked against the digest that state names."""
-        count = max(1, -(-row.size // (1 << 20)))
-        for index in range(count):
+        for index in range(chunk_count(row.size)):
             for peer in sorted(self._network.connected):
                 answer = await self._network.fetch_chunk(peer, row.digest, index)
                 if answer is not None:

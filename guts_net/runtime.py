@@ -16,9 +16,9 @@ from pathlib import Path
 import trio
 from attrs import frozen
 
-from guts_core.chain.commit import Commit
+from guts_core.chain.commit import AdmittedPack, Commit
 from guts_core.chain.genesis import Genesis
-from guts_core.chain.genesis_json import from_json
+from guts_core.chain.genesis_json import genesis_from_json
 from guts_core.errors import Invalid
 from guts_core.identity import Ed25519Verifier, KeyPair
 from guts_core.names import NodeId
@@ -29,15 +29,17 @@ from guts_core.node.node import Node, NodeConfig
 from guts_core.node.port import PeerStatus, Status
 
 from .checks import Checker
+from .chunks import ChunkServer
 from .clock import Clock
 from .commits import Committer
 from .disk import Disk, Observer
 from .journal import Journal
 from .lock import hold_lock
-from .logs import NodeLog
-from .packs.store import PackStore
+from .logs import Log, open_logs
+from .packs import PackStore
 from .peers import events as link_events
-from .peers.links import PeerAddress, PeerNetwork
+from .peers.events import PeerAddress
+from .peers.links import PeerNetwork
 from .port_server import PortServer
 from .pump import Pump
 from .push import PushGateway
@@ -47,8 +49,6 @@ from .submission import Submissions
 from .waiting import Waiters
 
 KEY_FILES = {"node": "node.key", "vote": "vote.key", "operator": "operator.key"}
-# A log larger than this is rewritten with what a restart still needs.
-JOURNAL_BYTES_MAX = 16 << 20
 
 
 @frozen
@@ -104,10 +104,10 @@ def _stream(raw: socket.socket) -> trio.SocketStream:
 class _Machine:
     """The parts of one node, wired."""
 
-    def __init__(self, settings: NodeSettings, disk: Disk, log: NodeLog) -> None:
+    def __init__(self, settings: NodeSettings, disk: Disk, log: Log) -> None:
         directory = settings.directory
         self.settings, self.disk, self.log = settings, disk, log
-        file = from_json(settings.genesis.read_text())
+        file = genesis_from_json(settings.genesis.read_text())
         self.genesis = file.genesis
         self.node_key, vote_key = read_key(directory, "node"), read_key(directory, "vote")
         self.index = _index(self.genesis, self.node_key, vote_key)
@@ -118,7 +118,13 @@ class _Machine:
         self.node = Node(NodeConfig(self.genesis, self.index, vote_key, Ed25519Verifier()), self.database)
         addresses = dict(file.addresses) | (settings.peer_addresses or {})
         self.network = PeerNetwork(
-            self.node_key, self.node.chain_id, _peers(self.genesis, addresses, self.index), self.index, serve=self._serve_chunk
+            self.node_key,
+            self.node.chain_id,
+            _peers(self.genesis, addresses, self.index),
+            self.index,
+            os.urandom,
+            serve=ChunkServer(self.packs).serve,
+            now_ms=self.clock.wall_ms,
         )
         self.waiters = Waiters()
         self.committer = Committer(self.database, self.packs, self._committed)
@@ -134,9 +140,7 @@ class _Machine:
             refuse=self._refuse,
             observe=disk.observe,
         )
-        self.submissions = Submissions(
-            self.node, self.node_key, self.database, self.clock, self.waiters, self.pump.put
-        )
+        self.submissions = Submissions(self.node, self.node_key, self.database, self.clock, self.waiters, self.pump.put)
         self.pushes = PushGateway(self.node, self.packs, self.submissions, log)
         self.server = PortServer(self.node, self.packs, self.submissions, self.pushes, self.status, log)
         self.repairer = Repairer(self.database, self.packs, self.network, log)
@@ -158,12 +162,6 @@ class _Machine:
         if commit.packs:
             self.repairer.wake()
         await self.pump.put(Committed(commit.height))
-        if self.journal.size > JOURNAL_BYTES_MAX:
-            await self._compact()
-
-    async def _compact(self) -> None:
-        """The snapshot is taken and written in one go between two decisions: nothing is appended meanwhile."""
-        self.journal.rewrite(self.node.log_snapshot())
 
     def _check(self, effect: CheckPack) -> None:
         assert self._nursery is not None
@@ -175,29 +173,39 @@ class _Machine:
     def _refuse(self, effect: Refuse) -> None:
         self.waiters.settle(effect.tx_id, (effect.code, effect.message))
 
-    async def _serve_chunk(self, digest: bytes, index: int) -> tuple[bytes, tuple[bytes, ...]] | None:
-        return await self.packs.read_chunk(digest, index)
-
     # ---- tasks ----
 
     async def run(self, task_status: trio.TaskStatus[int]) -> None:
         await self._prepare()
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            port = await nursery.start(self.network.run, self.settings.p2p_host, self.settings.p2p_port)
+            listeners = await trio.open_tcp_listeners(self.settings.p2p_port, host=self.settings.p2p_host)
+            await nursery.start(self.network.run, listeners)
             nursery.start_soon(self.committer.run)
             nursery.start_soon(self.repairer.run)
             nursery.start_soon(self._listen)
             await self.pump.put(Started(tuple(self.records)))
-            self.records = []
+            self.records = ()
             nursery.start_soon(self.pump.run)
-            task_status.started(port)
+            task_status.started(listeners[0].socket.getsockname()[1])
 
     async def _prepare(self) -> None:
-        """Remove what a crash left: nothing that state lists or a live attestation promises."""
+        """Remove what a crash left, never what state lists or a live attestation promises; drive links again."""
         applied = self.node.ledger.head.time
         promised = {a.digest for a in live_attestations(self.records, applied) if a.digest is not None}
-        await self.packs.sweep(promised, self.database)
+        listed = await trio.to_thread.run_sync(lambda: list(self.database.listed_packs()))
+        removed = await self.packs.sweep(promised | {pack.digest for pack in listed})
+        for pack in listed:
+            await self._relink(pack)
+        if removed:
+            self.log.info("swept", packs=len(removed))
+
+    async def _relink(self, pack: AdmittedPack) -> None:
+        """A link that a power cut took away comes back; a pack that is gone becomes a missing row."""
+        if self.packs.is_linked(pack.repo, pack.digest) and self.packs.has(pack.digest):
+            return
+        if not await self.packs.link(pack.repo, pack.digest):
+            self.database.add_missing(pack)
 
     async def _listen(self) -> None:
         async for event in self.network.inbox:
@@ -265,7 +273,8 @@ async def open_node(settings: NodeSettings, observe: Observer | None = None) -> 
     """A running node for as long as the block lasts. Raises Invalid, Corrupt or LockHeld with words."""
     disk = Disk() if observe is None else Disk(observe)
     directory = settings.directory
-    with hold_lock(directory / "node.lock"), NodeLog.open(settings.log_path, node=directory.name) as log:
+    log = Log("node")
+    with hold_lock(directory / "node.lock"), open_logs(settings.log_path, node=directory.name):
         machine = _Machine(settings, disk, log)
         log.info("starting", pid=os.getpid(), height=machine.node.ledger.head.height)
         async with trio.open_nursery() as nursery:

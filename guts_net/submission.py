@@ -115,9 +115,7 @@ class Submissions:
         stored = self._database.receipt(tx_id)
         if stored is not None:
             receipt = from_bytes(Receipt, stored.receipt)
-            return Outcome(
-                Phase.FINAL, tx_id, stored.height, stored.index, receipt.error, receipt.message, missing
-            )
+            return Outcome(Phase.FINAL, tx_id, stored.height, stored.index, receipt.error, receipt.message, missing)
         phase = Phase.PENDING if self._node.knows(tx_id) else Phase.UNKNOWN
         return Outcome(phase, tx_id, None, None, None, None, missing)
 

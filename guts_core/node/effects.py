@@ -91,6 +91,4 @@ class Stop:
     exit_code: int
 
 
-Effect: TypeAlias = (
-    Persist | ReportEquivocation | SendPeer | CheckPack | CommitBlock | Refuse | Disconnect | Log | Stop
-)
+Effect: TypeAlias = Persist | ReportEquivocation | SendPeer | CheckPack | CommitBlock | Refuse | Disconnect | Log | Stop

@@ -67,5 +67,7 @@ class Hello:
     view: int
 
 
-PeerMessage: TypeAlias = Submit | Announce | AvailSaid | Witnessed | Hello | Propose | Vote | Certificate | Fetch | Supply
+PeerMessage: TypeAlias = (
+    Submit | Announce | AvailSaid | Witnessed | Hello | Propose | Vote | Certificate | Fetch | Supply
+)
 PEER_MESSAGES = Family((Submit, Announce, AvailSaid, Witnessed, Hello, Propose, Vote, Certificate, Fetch, Supply))

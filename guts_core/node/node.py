@@ -11,19 +11,20 @@ from typing import assert_never
 
 from attrs import frozen
 
+from guts_core.chain.commit import ChainStore
 from guts_core.chain.genesis import Genesis, chain_id
 from guts_core.chain.ledger import Ledger
-from guts_core.chain.commit import ChainStore
 from guts_core.chain.transaction import Item, Witness, transaction_id
-from guts_core.codec import Value, decode, kind_of, to_bytes
-from guts_core.errors import Malformed, Refused
+from guts_core.codec import from_bytes, to_bytes
+from guts_core.errors import BadSignature, PeerFault, Refused
 from guts_core.forge import queries
 from guts_core.identity import Signer, Verifier
 from guts_core.names import TxId
+from guts_core.simplex import journal
 from guts_core.simplex.effects import Effect as EngineEffect
 from guts_core.simplex.effects import Persist, ReportEquivocation, Send
 from guts_core.simplex.engine import Engine, EngineConfig
-from guts_core.simplex.messages import Certificate, Fetch, Propose, Supply, Vote
+from guts_core.simplex.messages import Certificate, Fetch, Proposal, Propose, Supply, Vote
 from guts_core.simplex.ports import Instant
 from guts_core.simplex.quorum import quorum
 
@@ -79,6 +80,7 @@ class Node:
                 retry_us=self._retry_us,
                 heartbeat_us=params.heartbeat_ms * 1000,
                 final=self.ledger.final_point(),
+                certificate=self.ledger.final_certificate(),
             ),
             config.vote_signer,
             config.verifier,
@@ -90,6 +92,7 @@ class Node:
         self.connected: set[int] = set()
         self.equivocations = 0
         self._own: dict[TxId, Item] = {}  # submitted here, without a manifest, until final or expired
+        self._views: dict[int, int] = {}  # of blocks on their way to disk, by height
         self._retry_at: int | None = None
         self._stopped = False
         self._attested: dict[TxId, Attested] = {}
@@ -113,8 +116,7 @@ class Node:
             case PackChecked():
                 out = self._pack_checked(event, now)
             case Committed():
-                self.ledger.committed(event.height)
-                out = []
+                out = self._committed(event.height)
             case Ticked():
                 out = self._from_engine(self.engine.tick(now)) + self._retry(now)
             case _:
@@ -143,7 +145,7 @@ class Node:
     def _start(self, records: tuple[bytes, ...], now: Instant) -> list[Effect]:
         for attested in live_attestations(records, self.ledger.head.time):
             self._attested[TxId(attested.tx_id)] = attested
-        ours = [data for data in records if _kind(decode(data)) != kind_of(Attested)]
+        ours = [data for data in records if journal.belongs(data)]
         return self._from_engine(self.engine.start(ours, now))
 
     def _greet(self, peer: int) -> list[Effect]:
@@ -158,11 +160,21 @@ class Node:
             out.append(self._to(peer, Submit(batch), Urgency.TRANSACTION))
         return out
 
+    def _committed(self, height: int) -> list[Effect]:
+        self.ledger.committed(height)
+        view = self._views.pop(height)
+        return self._from_engine(self.engine.committed(view))
+
     def _hear(self, peer: int, data: bytes, now: Instant) -> list[Effect]:
+        """A peer that breaks the protocol changes nothing and loses its link."""
         try:
-            message: PeerMessage = PEER_MESSAGES.from_bytes(data)
-        except Malformed as error:
+            return self._heard(peer, PEER_MESSAGES.from_bytes(data), now)
+        except BadSignature as error:
+            return [Disconnect(peer, ban=True, reason=str(error))]
+        except PeerFault as error:
             return [Disconnect(peer, ban=False, reason=str(error))]
+
+    def _heard(self, peer: int, message: PeerMessage, now: Instant) -> list[Effect]:
         match message:
             case Submit():
                 return self._take(message.items, now)
@@ -362,6 +374,7 @@ class Node:
             for row in commit.receipts:
                 self._own.pop(row.tx_id, None)
                 self.attestations.forget(row.tx_id)
+            self._views[commit.height] = from_bytes(Proposal, commit.proposal).view
             out.append(CommitBlock(commit))
         if out and (self._attested or len(self.attestations)):
             self._forget_expired()
@@ -389,11 +402,6 @@ class Node:
         return SendPeer(peer, to_bytes(message), urgency)
 
 
-def _kind(value: Value) -> int | None:
-    first = value[0] if isinstance(value, tuple) and value else None
-    return first if isinstance(first, int) else None
-
-
 def _urgency(message: PeerMessage) -> Urgency:
     if isinstance(message, Vote | Certificate):
         return Urgency.VOTE
@@ -402,5 +410,3 @@ def _urgency(message: PeerMessage) -> Urgency:
     if isinstance(message, Fetch | Supply):
         return Urgency.CATCH_UP
     return Urgency.TRANSACTION
-
-

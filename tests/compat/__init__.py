@@ -1,0 +1,1 @@
+"""Stock git against real node processes on loopback."""
