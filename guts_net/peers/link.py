@@ -77,14 +77,21 @@ async def _read_exactly(stream: trio.SocketStream, size: int) -> bytes:
 class Link:
     """An established connection; ``run`` returns when it is over."""
 
-    def __init__(self, index: int, stream: trio.SocketStream, session: Session, counters: Counter[str]) -> None:
+    def __init__(
+        self,
+        index: int,
+        stream: trio.SocketStream,
+        session: Session,
+        counters: Counter[str],
+        blame: Callable[[], None],
+    ) -> None:
+        """``blame`` is called when the peer says, in a frame that opened, what no honest node says."""
         self.index, self.session = index, session
         self.since = trio.current_time()
         self.finished = trio.Event()  # set by whoever runs it, after everyone was told
         self.ending: str | None = None
-        self.faulty = False  # the peer said what no honest node says
         self.outbox = Outbox()
-        self._stream, self._counters = stream, counters
+        self._stream, self._counters, self._blame = stream, counters, blame
         self._sealer, self._opener = Sealer(session.send_key), Opener(session.receive_key)
         self._scope = trio.CancelScope()
         self._pinged_at = 0.0
@@ -127,7 +134,8 @@ class Link:
         try:
             await job()
         except PeerFault as fault:
-            self.faulty = isinstance(fault, Malformed)
+            if isinstance(fault, Malformed):
+                self._blame()
             self.close(f"{fault.code}: {fault}")
         except trio.TooSlowError:
             self.close("nothing came through in time")

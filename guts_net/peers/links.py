@@ -162,7 +162,7 @@ class PeerNetwork:
             await trio.sleep(backoff.next_seconds())
 
     async def _dial(self, index: int, channel: Channel) -> Link | None:
-        peer, stream = self._peers[index], None
+        peer = self._peers[index]
         dialer = Dialer(
             self._identity,
             self._chain_id,
@@ -172,16 +172,20 @@ class PeerNetwork:
             now_ms=self._now_ms(),
         )
         self.counters["dials"] += 1
+        stream: trio.SocketStream | None = None
+        session: Session | None = None
         try:
             with trio.fail_after(CONNECT_SECONDS):
                 stream = await trio.open_tcp_stream(peer.host, peer.port)
-            return self._established(index, stream, await dial(stream, dialer))
+            session = await dial(stream, dialer)
+            return self._established(index, stream, session)
         except (PeerFault, trio.TooSlowError, trio.BrokenResourceError, OSError) as error:
             self.counters["dials_failed"] += 1
             log.debug("dial-failed", peer=peer.name, channel=channel.name.lower(), reason=str(error))
-            if stream:
-                await trio.aclose_forcefully(stream)
             return None
+        finally:
+            if stream and not session:
+                await trio.aclose_forcefully(stream)
 
     async def _accept(self, stream: trio.SocketStream) -> None:
         """One connection from outside, from its first byte to its end."""
@@ -226,7 +230,7 @@ class PeerNetwork:
         if abs(session.skew_ms) > SKEW_WARNING_MS:
             self.counters["clock_skews"] += 1
             log.warning("clock-skew", peer=self._peers[index].name, skew_ms=session.skew_ms)
-        return Link(index, stream, session, self.counters)
+        return Link(index, stream, session, self.counters, lambda: self._ban(index))
 
     async def _attend(self, link: Link) -> None:
         """Run a link to its end, if it is the one to keep."""
@@ -239,14 +243,15 @@ class PeerNetwork:
         bulk = link.session.channel is Channel.BULK
         exchange = Exchange(link, self._serve, self.counters) if bulk else None
         slot.take(link, exchange)
-        if before:
-            before.close("replaced by a newer connection")
-            await before.finished.wait()
         try:
+            if before:
+                before.close("replaced by another connection")
+                await before.finished.wait()
             await (self._run_bulk(link, exchange) if exchange else self._run_control(link))
         finally:
             slot.release(link)
             link.finished.set()
+            await link.abandon()
 
     def _replaces(self, new: Link, old: Link) -> bool:
         """Simultaneous dials: the smaller key's wins. Otherwise the newer one: the peer lost the other."""
@@ -271,7 +276,6 @@ class PeerNetwork:
         finally:
             self._announced.discard(index)
             self._tell(link, "peer-disconnected", reason=link.ending)
-        self._blame(link)
         await self._inbox.send(PeerDisconnected(index))
 
     async def _run_bulk(self, link: Link, exchange: Exchange) -> None:
@@ -279,16 +283,10 @@ class PeerNetwork:
             await link.run(exchange.hear, exchange.serve_asked, exchange.watch)
         finally:
             exchange.end()
-        self._blame(link)
 
     def _tell(self, link: Link, event: str, reason: str | None = None) -> None:
         peer = self._peers[link.index]
         log.info(event, peer=peer.name, index=link.index, dialled=link.session.dialled, reason=reason)
-
-    def _blame(self, link: Link) -> None:
-        """What no honest node says, inside a frame that opened, is the peer's own doing: ban it."""
-        if link.faulty:
-            self._ban(link.index)
 
     def _ban(self, index: int) -> None:
         self.counters["bans"] += 1
