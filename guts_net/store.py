@@ -1,23 +1,23 @@
 """
-``chain.db``: the committed base of a node over SQLite (``architecture.md`` 2 and 3).
+``chain.db``: the committed base of a node in SQLite, one durable transaction per block (F04, P11).
 
-One writer connection, used by one worker thread at a time; one reader connection for the core's
-synchronous reads. ``synchronous=FULL`` in WAL mode: a commit that returned survives a power cut.
+One connection writes and is used by one worker thread at a time; the other reads, on the thread of
+the core. In WAL mode neither waits for the other, and a reader sees whole commits only.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from collections.abc import Set as AbstractSet
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
-
-from attrs import frozen
+from typing import TypeAlias
 
 from guts_core.chain import schema
 from guts_core.chain.commit import AdmittedPack, Commit, StoredBlock, StoredReceipt
 from guts_core.codec import from_bytes
-from guts_core.errors import Corrupt
+from guts_core.errors import Corrupt, Refused
 from guts_core.forge.records import Pack
 from guts_core.names import BlockHash, RepoId, TxId
 from guts_core.simplex.messages import Proposal
@@ -26,201 +26,277 @@ from guts_core.state.view import Pair
 
 from .disk import Disk
 
-# Pages of state that a reader keeps in memory; a hundred thousand repositories touch more than fits.
-_CACHE_KIB = 32 * 1024
-_FULL = 2
-_BUSY_SECONDS = 30.0
+MissingPack: TypeAlias = AdmittedPack
+
+SYNCHRONOUS_FULL = 2
+# Writing waits this long for a checkpoint of a reader that holds on; then the error travels up.
+BUSY_MS = 10_000
+# 32 MiB: a page that many blocks change is copied into the database once per so much log.
+WAL_PAGES = 8192
+# What SQLite keeps of the database file, per connection; pages of the tree have a cache above it.
+SQLITE_CACHE_KIB = 16 * 1024
+# The upper pages of the state tree, 4 KB each: at a million records all above the lowest.
+CACHED_PAGES_MAX = 3000
+# Above every key: a key begins with its scope type.
+_END = b"\xff"
+
+_PUT_RECORD = "INSERT INTO records (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+_PUT_PAGE = "INSERT INTO pages (path, data) VALUES (?, ?) ON CONFLICT (path) DO UPDATE SET data = excluded.data"
+_PUT_META = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+_PUT_BLOCK = "INSERT INTO blocks (height, hash, view, proposal, body, certificate) VALUES (?, ?, ?, ?, ?, ?)"
+_PUT_RECEIPT = "INSERT INTO receipts (tx_id, height, position, receipt) VALUES (?, ?, ?, ?)"
+_PUT_REPLAY = "INSERT INTO replay (tx_id, expires) VALUES (?, ?)"
+_PUT_MISSING = "INSERT OR IGNORE INTO missing (repo, digest, idx_digest, size) VALUES (?, ?, ?, ?)"
+_SCAN_PACKS = "SELECT key, value FROM records WHERE key >= ? AND key < ? AND substr(key, ?, 1) = ?"
 
 
-class WrongBuild(Corrupt):
-    """The database was made by another build; it is never reinterpreted."""
+class OtherBuild(Refused):
+    """The directory belongs to a build with another layout; it is not touched."""
 
-    code = "wrong-build"
-
-
-@frozen
-class MissingPack:
-    """A pack that state lists and this disk lacks."""
-
-    repo: RepoId
-    digest: bytes
-    idx_digest: bytes
-    size: int
+    code = "other-build"
 
 
 class ChainDatabase:
-    """Implements ``guts_core.chain.commit.ChainStore``."""
+    """A ``ChainStore`` on disk. ``commit`` and the missing rows may be written from any thread."""
 
     def __init__(self, path: Path, disk: Disk) -> None:
-        self._disk = disk
-        self._writer = _connect(path)
-        _prepare(self._writer, path)
-        self._reader = _connect(path)
-        self._reader.execute("PRAGMA query_only = ON")
-        self._disk.sync_directory(path.parent)
+        self._path, self._disk = path, disk
+        self._writing = threading.Lock()
+        self._pages = _PageCache()
+        try:
+            self._writer = _open(path, disk)
+            self._reader = _connect(path, read_only=True)
+        except sqlite3.DatabaseError as error:
+            raise Corrupt(f"{path} does not open as a database: {error}") from error
 
     def close(self) -> None:
-        """Close both connections; commits under way have ended."""
-        self._reader.close()
-        self._writer.close()
-
-    # ---- state ----
+        """Close both connections, after a write under way."""
+        with self._writing:
+            self._reader.close()
+            self._writer.close()
 
     def get(self, key: bytes) -> bytes | None:
-        """A record by store key."""
-        return self._one(schema.GET_RECORD, (key,))
+        """As View.get."""
+        return self._one(schema.GET_RECORD, key)
 
     def scan(self, prefix: bytes, after: bytes = b"", limit: int = 1000) -> list[Pair]:
-        """Records under a prefix, in bytewise order."""
-        end = schema.prefix_end(prefix)
-        if after >= prefix:
-            return self._reader.execute(schema.SCAN_RECORDS, (after, end, limit)).fetchall()
-        return self._reader.execute(schema.SCAN_RECORDS_FROM, (prefix, end, limit)).fetchall()
+        """As View.scan."""
+        end = schema.prefix_end(prefix) if prefix else _END
+        if after < prefix:
+            rows = self._reader.execute(schema.SCAN_RECORDS_FROM, (prefix, end, max(limit, 0)))
+        else:
+            rows = self._reader.execute(schema.SCAN_RECORDS, (after, end, max(limit, 0)))
+        return rows.fetchall()
 
     def page(self, path: bytes) -> bytes | None:
-        """A page of the state tree."""
-        return self._one(schema.GET_PAGE, (path,))
-
-    # ---- blocks ----
+        """As Store.page."""
+        known = self._pages.get(path)
+        if known is not None:
+            return known
+        commits = self._pages.commits
+        found = self._one(schema.GET_PAGE, path)
+        if found is not None:
+            self._pages.learn(path, found, commits)
+        return found
 
     def meta(self, name: str) -> bytes | None:
-        """A value of the last commit."""
-        return self._one(schema.GET_META, (name,))
+        """As ChainStore.meta."""
+        return self._one(schema.GET_META, name)
 
     def height(self) -> int:
-        """Of the last committed block; 0 is genesis."""
-        row = self._reader.execute(schema.TOP).fetchone()
-        return int(row[0] or 0)
+        """As ChainStore.height."""
+        return _top(self._reader)
 
     def block_at(self, height: int) -> StoredBlock | None:
-        """A block by height."""
-        return _block(self._reader.execute(schema.GET_BLOCK, (height,)).fetchone())
+        """As ChainStore.block_at."""
+        row = self._reader.execute(schema.GET_BLOCK, (height,)).fetchone()
+        return None if row is None else StoredBlock(*row)
 
     def block_by_hash(self, block_hash: BlockHash) -> StoredBlock | None:
-        """A block by hash."""
-        return _block(self._reader.execute(schema.GET_BLOCK_BY_HASH, (block_hash,)).fetchone())
+        """As ChainStore.block_by_hash."""
+        row = self._reader.execute(schema.GET_BLOCK_BY_HASH, (block_hash,)).fetchone()
+        return None if row is None else StoredBlock(*row)
 
     def newest_certificate(self, view_at_least: int) -> bytes | None:
-        """The finalization certificate of the highest certified block."""
-        return self._one(schema.GET_NEWEST_CERTIFICATE, (view_at_least,))
+        """As ChainStore.newest_certificate."""
+        return self._one(schema.GET_NEWEST_CERTIFICATE, view_at_least)
 
     def receipt(self, tx_id: TxId) -> StoredReceipt | None:
-        """Where a transaction ended."""
+        """As ChainStore.receipt."""
         row = self._reader.execute(schema.GET_RECEIPT, (tx_id,)).fetchone()
         return None if row is None else StoredReceipt(*row)
 
     def is_replay(self, tx_id: TxId) -> bool:
-        """Whether the id was seen and has not expired."""
-        return self._reader.execute(schema.IS_REPLAY, (tx_id,)).fetchone() is not None
-
-    def commit(self, commit: Commit, missing: AbstractSet[bytes] = frozenset()) -> None:
-        """One durable transaction; ``missing`` are digests of admitted packs that are not held."""
-        connection = self._writer
-        top = connection.execute(schema.TOP).fetchone()[0] or 0
-        if commit.height <= top:
-            return
-        if commit.height != top + 1:
-            raise Corrupt(f"block {commit.height} comes after block {top} of the database")
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            _write(connection, commit, missing)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        self._disk.observe("commit", "chain.db")
-
-    # ---- packs ----
-
-    def listed_packs(self) -> Iterator[AdmittedPack]:
-        """Every pack that the state lists (reads the whole table; at start only)."""
-        where = "SELECT key, value FROM records WHERE substr(key, 1, 1) = ? AND substr(key, ?, 1) = ?"
-        rows = self._reader.execute(
-            where, (bytes((Scope.REPOSITORY,)), KEY_PREFIX_BYTES, bytes((Kind.PACK,)))
-        ).fetchall()
-        for key, value in rows:
-            pack = from_bytes(Pack, value)
-            yield AdmittedPack(RepoId(key[1:SCOPE_BYTES]), pack.digest, pack.idx_digest, pack.size)
+        """As ChainStore.is_replay."""
+        return self._one(schema.IS_REPLAY, tx_id) is not None
 
     def list_missing(self) -> list[MissingPack]:
-        """What is to be fetched."""
-        rows = self._reader.execute(schema.LIST_MISSING).fetchall()
-        return [MissingPack(RepoId(repo), digest, idx_digest, size) for repo, digest, idx_digest, size in rows]
+        """The packs that state names and this disk does not hold."""
+        return [MissingPack(RepoId(row[0]), *row[1:]) for row in self._reader.execute(schema.LIST_MISSING)]
+
+    def listed_packs(self) -> Iterator[AdmittedPack]:
+        """Every pack that the committed state names, over a connection of its own."""
+        low, high = bytes((Scope.REPOSITORY,)), bytes((Scope.REPOSITORY + 1,))
+        kind = bytes((Kind.PACK,))
+        with closing(_connect(self._path, read_only=True)) as reader:
+            for key, value in reader.execute(_SCAN_PACKS, (low, high, KEY_PREFIX_BYTES, kind)):
+                pack = from_bytes(Pack, value)
+                yield AdmittedPack(RepoId(key[1:SCOPE_BYTES]), pack.digest, pack.idx_digest, pack.size)
 
     def add_missing(self, pack: AdmittedPack) -> None:
-        """A pack turned out not to be held."""
-        _add_missing(self._writer, pack)
+        """Note that the state names a pack which this disk does not hold; a row that stands is no error."""
+        with self._writing, _Transaction(self._writer):
+            self._writer.execute(_PUT_MISSING, _missing_row(pack))
 
     def remove_missing(self, repo: RepoId, digest: bytes) -> None:
-        """A pack is held and linked."""
-        self._writer.execute("DELETE FROM missing WHERE repo = ? AND digest = ?", (repo, digest))
+        """The pack is here now; no row is no error."""
+        with self._writing, _Transaction(self._writer):
+            self._writer.execute("DELETE FROM missing WHERE repo = ? AND digest = ?", (repo, digest))
 
-    def _one(self, sql: str, parameters: tuple[object, ...]) -> bytes | None:
-        row = self._reader.execute(sql, parameters).fetchone()
+    def commit(self, commit: Commit, missing: frozenset[bytes] = frozenset()) -> None:
+        """As ChainStore.commit, with a row for each admitted pack whose digest is in ``missing``. Blocks."""
+        with self._writing:
+            top = _top(self._writer)
+            if commit.height <= top:
+                return
+            assert commit.height == top + 1, "commits come in order of height"
+            with _Transaction(self._writer):
+                _write(self._writer, commit, missing)
+            self._disk.observe("commit", self._path.name)
+            self._pages.committed(commit.pages)
+
+    def _one(self, sql: str, argument: bytes | str | int) -> bytes | None:
+        row = self._reader.execute(sql, (argument,)).fetchone()
         return None if row is None else row[0]
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    # Autocommit mode: transactions begin and end where this module says so.
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_BUSY_SECONDS)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-    if connection.execute("PRAGMA synchronous").fetchone()[0] != _FULL:
-        raise Corrupt("SQLite does not commit with synchronous=FULL here")
+class _Transaction:
+    """Begin and commit, or roll back when the body or the commit fails."""
+
+    def __init__(self, writer: sqlite3.Connection) -> None:
+        self._writer = writer
+
+    def __enter__(self) -> None:
+        self._writer.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._writer.execute("COMMIT")
+        finally:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+
+
+class _PageCache:
+    """
+    The newest committed pages of the state tree, for the thread that reads, kept true by the one that commits.
+
+    A page read from the database while a commit ended may be the one before: it is learned only if no
+    commit came in between.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pages: dict[bytes, bytes] = {}
+        self.commits = 0
+
+    def get(self, path: bytes) -> bytes | None:
+        with self._lock:
+            found = self._pages.pop(path, None)
+            if found is not None:
+                self._pages[path] = found
+            return found
+
+    def learn(self, path: bytes, page: bytes, commits: int) -> None:
+        with self._lock:
+            if commits == self.commits:
+                self._keep(path, page)
+
+    def committed(self, pages: Mapping[bytes, bytes | None]) -> None:
+        with self._lock:
+            self.commits += 1
+            for path, page in pages.items():
+                self._pages.pop(path, None)
+                if page is not None:
+                    self._keep(path, page)
+
+    def _keep(self, path: bytes, page: bytes) -> None:
+        self._pages[path] = page
+        if len(self._pages) > CACHED_PAGES_MAX:
+            del self._pages[next(iter(self._pages))]
+
+
+def _write(writer: sqlite3.Connection, commit: Commit, missing: frozenset[bytes]) -> None:
+    _write_map(writer, commit.records, _PUT_RECORD, "DELETE FROM records WHERE key = ?")
+    _write_map(writer, commit.pages, _PUT_PAGE, "DELETE FROM pages WHERE path = ?")
+    view = from_bytes(Proposal, commit.proposal).view
+    block = (commit.height, commit.block_hash, view, commit.proposal, commit.body, commit.certificate)
+    writer.execute(_PUT_BLOCK, block)
+    writer.execute("DELETE FROM replay WHERE expires < ?", (commit.time,))
+    receipts = [(row.tx_id, commit.height, row.index, row.receipt) for row in commit.receipts]
+    writer.executemany(_PUT_RECEIPT, receipts)
+    writer.executemany(_PUT_REPLAY, [(row.tx_id, row.expires) for row in commit.receipts])
+    writer.executemany(_PUT_MISSING, [_missing_row(pack) for pack in commit.packs if pack.digest in missing])
+    writer.executemany(_PUT_META, sorted(commit.meta.items()))
+
+
+def _write_map(writer: sqlite3.Connection, changes: Mapping[bytes, bytes | None], put: str, delete: str) -> None:
+    """In order of keys: neighbours lie in one page of the database."""
+    rows = sorted(changes.items())
+    writer.executemany(delete, [(key,) for key, value in rows if value is None])
+    writer.executemany(put, [row for row in rows if row[1] is not None])
+
+
+def _missing_row(pack: AdmittedPack) -> tuple[bytes, bytes, bytes, int]:
+    return pack.repo, pack.digest, pack.idx_digest, pack.size
+
+
+def _top(connection: sqlite3.Connection) -> int:
+    return connection.execute(schema.TOP).fetchone()[0] or 0
+
+
+def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    mode = "ro" if read_only else "rwc"
+    # Committed from worker threads in turn, under a lock.
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
+    )
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    connection.execute(f"PRAGMA cache_size = -{SQLITE_CACHE_KIB}")
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == schema.SCHEMA_VERSION:
-        return
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if version or tables:
-        raise WrongBuild(
-            f"{path.name} has format {version}, this build reads {schema.SCHEMA_VERSION}: use its own build"
+def _open(path: Path, disk: Disk) -> sqlite3.Connection:
+    """The connection that writes, to a database of this build; a file that is not there is created."""
+    writer = _connect(path, read_only=False)
+    try:
+        is_new = not writer.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        _check_version(
+            path, writer.execute("PRAGMA user_version").fetchone()[0], 0 if is_new else schema.SCHEMA_VERSION
         )
-    connection.executescript(f"BEGIN IMMEDIATE;{schema.TABLES};PRAGMA user_version = {schema.SCHEMA_VERSION};COMMIT;")
+        _make_durable(writer)
+        if is_new:
+            writer.executescript(f"BEGIN; {schema.TABLES} PRAGMA user_version = {schema.SCHEMA_VERSION}; COMMIT;")
+            disk.sync_directory(path.parent)
+    except BaseException:
+        writer.close()
+        raise
+    return writer
 
 
-def _block(row: tuple[int, bytes, bytes, bytes, bytes | None] | None) -> StoredBlock | None:
-    if row is None:
-        return None
-    height, block_hash, proposal, body, certificate = row
-    return StoredBlock(height, BlockHash(block_hash), proposal, body, certificate)
+def _check_version(path: Path, found: int, expected: int) -> None:
+    if found != expected:
+        raise OtherBuild(
+            f"{path} has layout {found}, and this build reads layout {schema.SCHEMA_VERSION}: "
+            "use the build that made it, or start the node in an empty directory"
+        )
 
 
-def _write(connection: sqlite3.Connection, commit: Commit, missing: AbstractSet[bytes]) -> None:
-    _write_map(connection, "records", "key", "value", commit.records)
-    _write_map(connection, "pages", "path", "data", commit.pages)
-    view = from_bytes(Proposal, commit.proposal).view
-    connection.execute(
-        "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)",
-        (commit.height, commit.block_hash, view, commit.proposal, commit.body, commit.certificate),
-    )
-    connection.executemany(
-        "INSERT INTO receipts VALUES (?, ?, ?, ?)",
-        [(row.tx_id, commit.height, row.index, row.receipt) for row in commit.receipts],
-    )
-    connection.execute("DELETE FROM replay WHERE expires < ?", (commit.time,))
-    connection.executemany("INSERT INTO replay VALUES (?, ?)", [(row.tx_id, row.expires) for row in commit.receipts])
-    connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(commit.meta.items()))
-    for pack in commit.packs:
-        if pack.digest in missing:
-            _add_missing(connection, pack)
-
-
-def _write_map(  # table and column names are this module's own
-    connection: sqlite3.Connection, table: str, key: str, value: str, writes: dict[bytes, bytes | None]
-) -> None:
-    puts = [(name, data) for name, data in writes.items() if data is not None]
-    gone = [(name,) for name, data in writes.items() if data is None]
-    connection.executemany(f"INSERT OR REPLACE INTO {table} ({key}, {value}) VALUES (?, ?)", puts)  # noqa: S608  # our names
-    connection.executemany(f"DELETE FROM {table} WHERE {key} = ?", gone)  # noqa: S608  # our names
-
-
-def _add_missing(connection: sqlite3.Connection, pack: AdmittedPack) -> None:
-    connection.execute(
-        "INSERT OR REPLACE INTO missing VALUES (?, ?, ?, ?)", (pack.repo, pack.digest, pack.idx_digest, pack.size)
-    )
+def _make_durable(writer: sqlite3.Connection) -> None:
+    """Write-ahead log, synced at every commit: what is acknowledged survives a power cut."""
+    mode = writer.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    writer.execute("PRAGMA synchronous = FULL")
+    writer.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+    synchronous = writer.execute("PRAGMA synchronous").fetchone()[0]
+    assert (mode, synchronous) == ("wal", SYNCHRONOUS_FULL), f"journal {mode}, synchronous {synchronous}"

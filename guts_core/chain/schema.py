@@ -8,9 +8,11 @@ from __future__ import annotations
 
 SCHEMA_VERSION = 1  # PRAGMA user_version; another build's directory is refused with words
 
+# pages has a rowid because SQLite keeps a row of 4 KB in one database page only in a rowid table:
+# without one it would spill to an overflow page above 1002 bytes, and every write dirty two.
 TABLES = """
 CREATE TABLE records (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE pages (path BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE pages (path BLOB PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE blocks (
     height INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, view INTEGER NOT NULL,
     proposal BLOB NOT NULL, body BLOB NOT NULL, certificate BLOB

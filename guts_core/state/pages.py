@@ -15,7 +15,6 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
 
 from guts_core.errors import Corrupt
 from guts_core.state.nodes import (
@@ -244,7 +243,8 @@ def _skipped(path: bytes) -> int:
     return int.from_bytes(path[:2], "big") // 8
 
 
-def weights(items: Iterable[Item]) -> list[int]:
-    """How many bytes the first 0, 1, 2... items and the nodes beside them take under the root's path."""
-    # Key, bits and hash of the item; bits, children and hash of the node.
-    return list(accumulate((len(item[0]) + 2 + 32 + 2 + 2 + 32 for item in items), initial=_HEAD.size))
+def weight(items: Sequence[Item], shared: int = 0) -> int:
+    """How many bytes a page of these items takes when its path tells that many bits of their keys."""
+    # Key, bits and hash of the item; bits, children and hash of the node beside it.
+    each = 2 + 32 + 2 + 2 + 32 - shared // 8
+    return _HEAD.size + each * len(items) + sum(len(item[0]) for item in items)

@@ -26,7 +26,7 @@ from guts_core.state.pages import (
     decode,
     path_of,
     seal,
-    weights,
+    weight,
 )
 
 GetPage: TypeAlias = Callable[[bytes], bytes | None]
@@ -142,7 +142,7 @@ class _Update:
                 self._writes[ROOT_PATH] = None
             return EMPTY_ROOT
         page = build(items, old, changed)
-        while weights(items)[-1] > self._tree.page_bytes_max:
+        while weight(items) > self._tree.page_bytes_max:
             items = self._parts(page)
             page = build(items, page, [])
         self._write(ROOT_PATH, seal(page, ROOT_PATH))
@@ -187,21 +187,24 @@ class _Update:
 
     def _parts(self, page: Page) -> list[Item]:
         """What a parent holds of a new child page: one link if it is small enough, else its parts."""
-        return self._cut(page, page.items(), weights(page.items()), page.top, 0, len(page.keys))
+        return self._cut(page, page.items(), page.top, (0, len(page.keys)))
 
-    def _cut(self, page: Page, items: list[Item], sizes: list[int], node: int, first: int, end: int) -> list[Item]:
-        """The items from first to end, all that are under a node, in pages of their own where they fit."""
+    def _cut(self, page: Page, items: list[Item], node: int, run: tuple[int, int]) -> list[Item]:
+        """A run of items, all that are under a node, in pages of their own where they fit."""
+        first, end = run
         if end - first <= ITEMS_INLINE_MAX:
             return items[first:end]
-        told_by_path = page.shared[node] // 8
-        if sizes[end] - sizes[first] - told_by_path * (end - first) <= self._tree.page_bytes_max:
-            part = build(items[first:end], page, [])
-            link = part.top_item()
-            path = path_of(link[0], link[1])
-            self._write(path, seal(part, path))
-            return [link]
-        left = self._cut(page, items, sizes, page.lefts[node], first, node + 1)
-        return left + self._cut(page, items, sizes, page.rights[node], node + 1, end)
+        if weight(items[first:end], page.shared[node]) <= self._tree.page_bytes_max:
+            return [self._new_page(page, items[first:end])]
+        left = self._cut(page, items, page.lefts[node], (first, node + 1))
+        return left + self._cut(page, items, page.rights[node], (node + 1, end))
+
+    def _new_page(self, source: Page, items: list[Item]) -> Item:
+        part = build(items, source, [])
+        link = part.top_item()
+        path = path_of(link[0], link[1])
+        self._write(path, seal(part, path))
+        return link
 
     def _write(self, path: bytes, page: Page) -> None:
         raw = page.encode()

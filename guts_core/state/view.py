@@ -54,6 +54,8 @@ class Overlay:
 
     def scan(self, prefix: bytes, after: bytes = b"", limit: int = 1000) -> list[Pair]:
         """As View.scan, with this overlay's writes and tombstones merged over the base."""
+        if limit <= 0:
+            return []
         ours = sorted(k for k in self.writes if k.startswith(prefix) and k > after)
         hidden = len(ours)
         below = self._base.scan(prefix, after, limit + hidden)

@@ -1,0 +1,142 @@
+"""
+What one written key costs in the state tree, over the database of a node, at several sizes of state.
+
+    python benchmarks/state_tree.py [--sizes 10000,100000,1000000] [--json]
+
+Each round writes 100 random keys and commits them as a block is committed (synchronous = FULL). Told
+apart: ``apply`` (find, hash and encode pages) and ``commit`` (pages into the database, synced).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from statistics import median, quantiles
+from time import perf_counter
+from typing import Any
+
+from guts_core.chain.commit import Commit
+from guts_core.codec import to_bytes
+from guts_core.names import BlockHash, Root
+from guts_core.simplex.messages import Proposal
+from guts_core.state.keys import Kind, Scope, key, tree_key
+from guts_core.state.nodes import EMPTY_ROOT
+from guts_core.state.tree import PageCache, Tree
+from guts_net.disk import Disk
+from guts_net.store import ChainDatabase
+
+SIZES = (10_000, 100_000, 1_000_000)
+BATCH = 100
+ROUNDS = 60
+# Filling goes in larger blocks: it is not what is measured.
+FILL_BATCH = 20_000
+# Every repository has this many refs, so that keys share the prefixes they share in use.
+REFS_PER_REPOSITORY = 10
+
+
+def measure(sizes: Sequence[int] = SIZES) -> dict[str, Any]:
+    """Microseconds per written key: medians over rounds, and the 10th and 90th of a hundred."""
+    return {"batch": BATCH, "rounds": ROUNDS, "sizes": {str(size): _measure(size) for size in sizes}}
+
+
+def _measure(size: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as directory:
+        chain = _Chain(Path(directory) / "chain.db")
+        started = perf_counter()
+        for first in range(0, size, FILL_BATCH):
+            chain.write({_key(at): b"%d" % at for at in range(first, min(first + FILL_BATCH, size))})
+        filled = perf_counter() - started
+        dice = random.Random(size)
+        changed = _rounds(chain, lambda turn: {_key(dice.randrange(size)): b"new %d" % turn for _ in range(BATCH)})
+        fresh = iter(range(size, size + BATCH * ROUNDS))
+        added = _rounds(chain, lambda turn: {_key(next(fresh) * 7919 + size): b"%d" % turn for _ in range(BATCH)})
+        chain.database.close()
+    return {
+        "change": changed,
+        "add": added,
+        "fill_us_per_key": round(filled / size * 1e6, 1),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+def _key(at: int) -> bytes:
+    scope = (at // REFS_PER_REPOSITORY).to_bytes(32, "big")
+    return tree_key(key(Scope.REPOSITORY, scope, Kind.REF, b"refs/heads/%d" % at))
+
+
+class _Chain:
+    """A database and the root of the tree in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.database = ChainDatabase(path, Disk())
+        self._cache = PageCache()
+        self._root: Root = EMPTY_ROOT
+
+    def write(self, records: dict[bytes, bytes | None]) -> dict[str, float]:
+        started = perf_counter()
+        self._root, pages = Tree(self.database.page, self._cache).apply(self._root, records)
+        applied = perf_counter()
+        self.database.commit(_commit(self.database.height() + 1, pages))
+        ended = perf_counter()
+        stored = [page for page in pages.values() if page is not None]
+        return {
+            "apply_us": (applied - started) / len(records) * 1e6,
+            "commit_us": (ended - applied) / len(records) * 1e6,
+            "total_us": (ended - started) / len(records) * 1e6,
+            "pages": len(pages) / len(records),
+            "page_bytes": sum(map(len, stored)) / len(records),
+        }
+
+
+def _commit(height: int, pages: dict[bytes, bytes | None]) -> Commit:
+    block_hash = BlockHash(height.to_bytes(32, "big"))
+    proposal = to_bytes(Proposal(0, height, height - 1, BlockHash(bytes(32)), block_hash))
+    return Commit(height, block_hash, proposal, b"", None, height, {}, pages, (), (), {})
+
+
+def _rounds(chain: _Chain, batch: Callable[[int], dict[bytes, bytes | None]]) -> dict[str, dict[str, float]]:
+    rounds = [chain.write(batch(turn)) for turn in range(ROUNDS)]
+    return {name: _spread([measured[name] for measured in rounds]) for name in rounds[0]}
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    tenths = quantiles(values, n=10)
+    return {"p10": round(tenths[0], 1), "median": round(median(values), 1), "p90": round(tenths[-1], 1)}
+
+
+def _lines(result: dict[str, Any]) -> Iterator[str]:
+    yield f"state tree, {result['batch']} keys a block, {result['rounds']} blocks; us per written key: median (p10-p90)"
+    for size, measured in result["sizes"].items():
+        for what in ("change", "add"):
+            told = [f"{size:>8} keys, {what:<6}"]
+            for name in ("total_us", "apply_us", "commit_us"):
+                spread = measured[what][name]
+                told.append(f"{name[:-3]} {spread['median']} ({spread['p10']}-{spread['p90']})")
+            told.append(f"{measured[what]['pages']['median']} pages")
+            yield "  ".join(told)
+        yield f"          dominated by {_dominant(measured['change'])}; filling took {measured['fill_us_per_key']} us a key"
+
+
+def _dominant(measured: dict[str, dict[str, float]]) -> str:
+    apply, commit = measured["apply_us"]["median"], measured["commit_us"]["median"]
+    return "finding, hashing and encoding pages" if apply > commit else "writing and syncing pages"
+
+
+def main() -> None:
+    """Print a table, or JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
+    options = parser.parse_args()
+    result = measure([int(size) for size in options.sizes.split(",")])
+    print(json.dumps(result, indent=2) if options.json else "\n".join(_lines(result)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
