@@ -182,7 +182,7 @@ class _Looker:
         """The commits that no tip reaches, and what comes before them."""
         if not commits:
             return commits
-        return await self._listed("rev-list", "--stdin", stdin=_lines(commits) + b"--not\n" + _lines(tips))
+        return await self._listed("rev-list", "--stdin", stdin=_lines(commits) + _lines(tips, b"^"))
 
     async def _everything(self, tips: frozenset[Oid]) -> frozenset[Oid]:
         """Every object that the tips reach: only for pushes of tags of tags, trees and blobs already there."""
@@ -195,5 +195,5 @@ class _Looker:
         return frozenset(Oid(bytes.fromhex(line)) for line in answer.output.decode("ascii").split())
 
 
-def _lines(oids: frozenset[Oid]) -> bytes:
-    return b"".join(oid.hex().encode() + b"\n" for oid in sorted(oids))
+def _lines(oids: frozenset[Oid], sign: bytes = b"") -> bytes:
+    return b"".join(sign + oid.hex().encode() + b"\n" for oid in sorted(oids))

@@ -51,8 +51,13 @@ class Incoming:
         self._layout, self._disk, self._git, self.directory = layout, disk, git, directory
         self._digest = BlobDigest()
         self._file: DiskFile | None = None
-        self._objects = 0
+        self._objects: int | None = None
         self.digested: Digested | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that came so far."""
+        return self._digest.size
 
     async def write(self, data: bytes) -> None:
         """Take the next bytes, of any number; raises LimitExceeded when there are too many."""
@@ -60,11 +65,17 @@ class Incoming:
             raise LimitExceeded(f"the pack is larger than {PACK_BYTES_MAX} bytes; push in several steps")
         await trio.to_thread.run_sync(self._write, data)
 
+    async def complete(self) -> Digested:
+        """No more bytes come: what they are, with no opinion about them."""
+        if self.digested is None:
+            self.digested = await trio.to_thread.run_sync(self._complete)
+        return self.digested
+
     async def finish(self) -> Digested:
         """The pack is complete. Raises BadPack or LimitExceeded for what its first bytes say."""
-        if self.digested is None:
-            self.digested = await trio.to_thread.run_sync(self._finish)
-        return self.digested
+        digested = await self.complete()
+        self._objects = await trio.to_thread.run_sync(self._count) if self._objects is None else self._objects
+        return digested
 
     async def check(self, repo_id: RepoId) -> CheckedPack | None:
         """
@@ -117,17 +128,22 @@ class Incoming:
         self._file.write(data)
         self._digest.update(data)
 
-    def _finish(self) -> Digested:
-        if self._digest.size < PACK_BYTES_LEAST or self._file is None:
+    def _complete(self) -> Digested:
+        if self._file is not None:
+            self._file.close()
+        return self._digest.finish()
+
+    def _count(self) -> int:
+        """How many objects the pack says it has."""
+        if self._digest.size < PACK_BYTES_LEAST:
             raise BadPack("the pack ends too early")
-        self._file.close()
         with self._raw.open("rb") as raw:
-            magic, version, self._objects = _HEADER.unpack(raw.read(_HEADER.size))
+            magic, version, objects = _HEADER.unpack(raw.read(_HEADER.size))
         if magic != b"PACK" or version not in (2, 3):
             raise BadPack("this is not a pack of version 2 or 3")
-        if self._objects > OBJECTS_MAX:
-            raise LimitExceeded(f"the pack has {self._objects} objects; at most {OBJECTS_MAX} are taken in one push")
-        return self._digest.finish()
+        if objects > OBJECTS_MAX:
+            raise LimitExceeded(f"the pack has {objects} objects; at most {OBJECTS_MAX} are taken in one push")
+        return int(objects)
 
     def _check_empty(self) -> None:
         data = self._raw.read_bytes() if self._digest.size == _EMPTY_PACK_BYTES else b""

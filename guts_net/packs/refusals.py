@@ -21,6 +21,7 @@ class MissingObjects(Invalid):
 _MISSING = re.compile(r"^fatal: did not receive expected object ([0-9a-f]{40})", re.MULTILINE)
 _FSCK = re.compile(r"^error: object ([0-9a-f]{40}): (\w+): ([^\n]{0,100})", re.MULTILINE)
 _TYPE = re.compile(r"^fatal: object ([0-9a-f]{40}): expected type (\w+), found (\w+)", re.MULTILINE)
+_TYPE_IN_PACK = re.compile(r"^error: object ([0-9a-f]{40}) is a (\w+), not a (\w+)", re.MULTILINE)
 _COLLISION = re.compile(r"^fatal: SHA1 COLLISION|^fatal: SHA-1 appears to be part of a collision", re.MULTILINE)
 _UNRESOLVED = re.compile(r"^fatal: pack has (\d+) unresolved delta", re.MULTILINE)
 _NO_MEMORY = re.compile(
@@ -49,6 +50,8 @@ def refusal_of(answer: Answer) -> Refused:
         return BadPack(f"object {match[1]} is not accepted: {match[2]}: {_printable(match[3])}")
     if match := _TYPE.search(words):
         return BadPack(f"object {match[1]} is a {match[3]} where a {match[2]} is expected")
+    if match := _TYPE_IN_PACK.search(words):
+        return BadPack(f"object {match[1]} is a {match[2]} where a {match[3]} is expected")
     if _COLLISION.search(words):
         return BadPack("an object in the pack collides with another under SHA-1")
     if match := _UNRESOLVED.search(words):

@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -67,19 +67,17 @@ class PackStore:
 
     async def adopt(self, blob: Blob, pieces: AsyncIterable[bytes]) -> None:
         """
-        Take a pack that a quorum vouched for, from a peer.
+        Take a pack that a quorum vouched for, from a peer: ``digest``, ``size`` and ``idx_digest`` are looked at.
 
         Raises Malformed when the peer's bytes are not the pack, Corrupt when our git indexes the right
         bytes to another index than the quorum's did.
         """
-        async with self.incoming() as incoming:
-            received = 0
+        async with self.incoming() as incoming, _closing(pieces):
             async for piece in pieces:
-                received += len(piece)
-                if received > blob.size:
-                    break
+                if incoming.size + len(piece) > blob.size:
+                    raise Malformed(f"pack {blob.digest.hex()}: the peer sent other bytes")
                 await incoming.write(piece)
-            if received != blob.size or (await incoming.finish()).digest != blob.digest:
+            if (await incoming.complete()).digest != blob.digest:
                 raise Malformed(f"pack {blob.digest.hex()}: the peer sent other bytes")
             checked = await incoming.index()
             if checked.blob.idx_digest != blob.idx_digest:
@@ -230,7 +228,17 @@ class PackStore:
         removed = set()
         for path in sorted(self.layout.packs.iterdir()):
             match = _PACK_FILE.fullmatch(path.name)
-            if match and bytes.fromhex(match[1]) not in keep:
+            if match and bytes.fromhex(match[1]) not in keep and path.stat().st_nlink == 1:
                 self._disk.unlink(path)
                 removed.add(bytes.fromhex(match[1]))
         return tuple(sorted(removed))
+
+
+@asynccontextmanager
+async def _closing(pieces: AsyncIterable[bytes]) -> AsyncIterator[None]:
+    """An async generator that is left early has to be closed by whoever leaves it."""
+    try:
+        yield
+    finally:
+        if isinstance(pieces, AsyncGenerator):
+            await pieces.aclose()
