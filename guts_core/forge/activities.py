@@ -7,7 +7,7 @@ that changes nothing yields none.
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, get_args
 
 from attrs import frozen
 
@@ -153,19 +153,4 @@ Activity: TypeAlias = (
     | PackAdmitted
     | RulesScheduled
 )
-ACTIVITIES = Family(
-    (
-        AccountRegistered,
-        CredentialCreated,
-        CredentialRevoked,
-        RepositoryCreated,
-        RepositoryDescribed,
-        DefaultBranchSet,
-        VisibilitySet,
-        CollaboratorSet,
-        CollaboratorRemoved,
-        RefUpdated,
-        PackAdmitted,
-        RulesScheduled,
-    )
-)
+ACTIVITIES = Family(get_args(Activity))

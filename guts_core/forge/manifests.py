@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
-
-from guts_core.errors import Conflict, Invalid, LimitExceeded
+from guts_core.errors import Invalid, LimitExceeded
 from guts_core.git.refs import client_ref_name
-from guts_core.names import RefName
 
 from .actions import Manifest, ManifestKind, Relation, SourceKind, Update
 from .records import ObjectFormat
+from .ref_paths import check_together
 from .repositories import Unsupported
 
 # Deeper than any name people use; it bounds the look-ups that one created ref costs.
 REF_COMPONENTS_MAX = 32
-# refs/<space>/<name>: nothing shorter can be a ref.
-_REF_COMPONENTS_MIN = 3
-
-
-class RefConflict(Conflict):
-    """A ref cannot be a directory of another: git keeps them as paths."""
-
-    code = "ref-conflict"
 
 
 def needs_availability(manifest: Manifest) -> bool:
@@ -41,13 +31,6 @@ def check_manifest(manifest: Manifest, updates_max: int) -> None:
         _check_update(update)
     _check_names(manifest.updates)
     _check_blob(manifest)
-
-
-def ancestors(name: str) -> list[RefName]:
-    """Every shorter ref name that is a path prefix of this one."""
-    parts = name.split("/")
-    paths = list(accumulate(parts, lambda path, part: f"{path}/{part}"))
-    return [RefName(path) for path in paths[_REF_COMPONENTS_MIN - 1 : -1]]
 
 
 def _check_update(update: Update) -> None:
@@ -74,16 +57,9 @@ def _possible_relations(update: Update) -> tuple[Relation, ...]:
 
 def _check_names(updates: tuple[Update, ...]) -> None:
     """Each ref once, and no two refs that shall exist of which one is a path prefix of the other."""
-    names = {update.ref for update in updates}
-    if len(names) < len(updates):
+    if len({update.ref for update in updates}) < len(updates):
         raise Invalid("a ref is named twice in one push")
-    kept = {update.ref for update in updates if update.new is not None}
-    for update in updates:
-        if update.new is None:
-            continue
-        above = next((name for name in ancestors(update.ref) if name in kept), None)
-        if above is not None:
-            raise RefConflict(f"{update.ref} and {above} cannot both exist")
+    check_together([update.ref for update in updates if update.new is not None])
 
 
 def _check_blob(manifest: Manifest) -> None:

@@ -123,11 +123,11 @@ def has_branches(view: View, repo: RepoId) -> bool:
     return bool(view.scan(paths.refs(repo, "refs/heads/"), limit=1))
 
 
-def ref_below(view: View, repo: RepoId, name: str, gone: frozenset[RefName]) -> RefName | None:
-    """The first ref of which ``name`` is a path prefix and which is not among those that go."""
-    below = view.scan(paths.refs(repo, name + "/"), limit=1 + len(gone))
-    names = (_decoded(Ref, data).name for _, data in below)
-    return next((RefName(found) for found in names if found not in gone), None)
+def ref_names(view: View, repo: RepoId, under: str = "") -> Iterator[RefName]:
+    """The names alone, from the keys: reading them costs a fifth of reading the refs."""
+    start = len(paths.refs(repo))
+    for key, _ in _pairs(view, paths.refs(repo, under)):
+        yield RefName(key[start:].decode())
 
 
 def pack(view: View, repo: RepoId, seq: int) -> Pack | None:
@@ -191,11 +191,14 @@ def _get(cls: type[T], view: View, key: bytes) -> T | None:
 
 
 def _records(cls: type[T], view: View, prefix: bytes) -> Iterator[T]:
+    return (_decoded(cls, data) for _, data in _pairs(view, prefix))
+
+
+def _pairs(view: View, prefix: bytes) -> Iterator[Pair]:
     after = b""
     while True:
-        page: list[Pair] = view.scan(prefix, after, PAGE_RECORDS)
-        for _, data in page:
-            yield _decoded(cls, data)
+        page = view.scan(prefix, after, PAGE_RECORDS)
+        yield from page
         if len(page) < PAGE_RECORDS:
             return
         after = page[-1][0]

@@ -23,9 +23,7 @@ class QuotaExhausted(LimitExceeded):
     code = "quota-exhausted"
 
 
-def charge(  # noqa: PLR0917  # one sentence: who, when, how much, under which limits
-    state: Overlay, account: AccountId, time: int, transactions: int, size: int, params: Params
-) -> None:
+def charge(state: Overlay, account: AccountId, time: int, transactions: int, size: int, params: Params) -> None:
     """Add to what the account used in the window of this block time; raises QuotaExhausted and adds nothing."""
     used = _used_after(state, account, time // params.quota_window_ms, transactions, size)
     why = _why_not(used, params)
@@ -34,9 +32,7 @@ def charge(  # noqa: PLR0917  # one sentence: who, when, how much, under which l
     state.put(paths.quota(account), to_bytes(used))
 
 
-def can_pay(  # noqa: PLR0917  # as charge
-    state: View, account: AccountId, time: int, transactions: int, size: int, params: Params
-) -> bool:
+def can_pay(state: View, account: AccountId, time: int, transactions: int, size: int, params: Params) -> bool:
     """Whether ``charge`` would succeed."""
     return _why_not(_used_after(state, account, time // params.quota_window_ms, transactions, size), params) is None
 

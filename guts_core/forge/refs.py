@@ -19,10 +19,11 @@ from . import paths, queries
 from .actions import Manifest, RefUpdate, Relation, SourceKind, Update
 from .activities import Activity, DefaultBranchSet, RefUpdated
 from .context import Context
-from .manifests import RefConflict, ancestors, check_manifest, needs_availability
+from .manifests import check_manifest, needs_availability
 from .packs import admit_pack
 from .permissions import Permission
 from .records import Ref, Repository
+from .ref_paths import check_beside
 from .repositories import Unsupported, repository_for
 from .storing import put_repository
 
@@ -126,25 +127,9 @@ def _check_result(moves: tuple[Move, ...], repository: Repository, state: View, 
     refs = _refs_after(moves, repository)
     if refs > refs_max and refs > repository.refs:
         raise LimitExceeded(f"{refs} refs: a repository may have {refs_max} on this network")
-    if repository.refs:
-        _check_paths(moves, repository, state)
-
-
-def _check_paths(moves: tuple[Move, ...], repository: Repository, state: View) -> None:
-    """Created refs against those that stay; the manifest itself was checked before any state."""
+    arriving = tuple(move.ref for move in moves if move.old is None)
     gone = frozenset(move.ref for move in moves if move.new is None)
-    known: dict[RefName, bool] = {}
-    for move in moves:
-        if move.old is not None:
-            continue
-        for above in ancestors(move.ref):
-            if above not in known:
-                known[above] = above not in gone and queries.ref(state, repository.id, above) is not None
-            if known[above]:
-                raise RefConflict(f"{above} exists: {move.ref} cannot be created below it")
-        below = queries.ref_below(state, repository.id, move.ref, gone)
-        if below is not None:
-            raise RefConflict(f"{below} exists: {move.ref} cannot be created above it")
+    check_beside(arriving, gone, repository, state)
 
 
 def _perform(

@@ -11,8 +11,8 @@ from guts_core import errors
 from .accounts import BadKey, KeyTaken, NameReserved, NameTaken, NotSponsored
 from .collaborators import IsOwner
 from .credentials import Expired, Revoked, UnprovenKey
-from .manifests import RefConflict
 from .quota import QuotaExhausted
+from .ref_paths import RefConflict
 from .refs import NotAttested, ObjectsMoved, Protected, RemovalsMoved, Stale
 from .repositories import PrivateImpossible, Unsupported
 from .rules import TooFewOperators

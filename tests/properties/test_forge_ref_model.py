@@ -13,8 +13,8 @@ from guts_core.forge import queries
 from guts_core.forge.actions import Relation, SourceKind, Update
 from guts_core.forge.activities import PackAdmitted, RefUpdated
 from guts_core.forge.context import Availability
-from guts_core.forge.manifests import RefConflict
 from guts_core.forge.params import Params
+from guts_core.forge.ref_paths import RefConflict
 from guts_core.forge.refs import Protected, RemovalsMoved, Stale
 from guts_core.names import Oid, RepoId
 from guts_core.state.view import Overlay

@@ -63,14 +63,14 @@ def test_integer_ids_count_up_and_are_not_given_out_by_what_fails() -> None:
 @pytest.mark.parametrize(
     "name", ["Zoe", "-zoe", "zoe-", "", "a" * 40, "z\u043ee", "zo\u200be", "z.e", "../zoe", "ad min"]
 )
-def test_bad_K07_names_outside_the_grammar_are_refused(name: str) -> None:  # noqa: N802  # names of the checklist
+def test_bad_K07_names_outside_the_grammar_are_refused(name: str) -> None:  # names of the checklist
     """Confusable and invisible names, upper case and paths all fail one ASCII grammar."""
     author, register = registration("zoe", BOB.id)
 
     World().assert_refused(author, evolve(register, name=name), kind=Invalid, words="account name")
 
 
-def test_bad_K08_a_reserved_name_is_refused() -> None:  # noqa: N802  # names of the checklist
+def test_bad_K08_a_reserved_name_is_refused() -> None:  # names of the checklist
     """Genesis names what the network needs for itself."""
     author, register = registration("admin", BOB.id)
 

@@ -72,7 +72,7 @@ def test_a_collaborator_must_be_an_account() -> None:
     world.assert_refused(BOB.id, nobody, kind=NotFound, words="no account")
 
 
-def test_bad_F_05_nobody_raises_their_own_role() -> None:  # noqa: N802  # names of the checklist
+def test_bad_F_05_nobody_raises_their_own_role() -> None:  # names of the checklist
     world = World()
     repo = world.a_repository(BOB)
     world.run(BOB.id, SetCollaborator(repo, CAROL.id, Role.WRITE))

@@ -129,7 +129,7 @@ def test_a_credential_ends_in_the_future() -> None:
     world.assert_refused(BOB.id, create, kind=Expired, words="before it exists")
 
 
-def test_bad_F_01_a_credential_names_only_repositories_that_its_account_may_read() -> None:  # noqa: N802  # names of the checklist
+def test_bad_F_01_a_credential_names_only_repositories_that_its_account_may_read() -> None:  # names of the checklist
     """Else the refusal would tell which ids of private repositories exist."""
     world = World()
     secret = world.a_repository(ALICE, private=True)
@@ -194,7 +194,7 @@ def test_a_revoked_credential_cannot_be_revoked() -> None:
     world.assert_refused(BOB.id, RevokeCredential(credential.id), kind=Revoked, words="revoked already")
 
 
-def test_bad_F_06_a_revocation_counts_for_the_actions_after_it() -> None:  # noqa: N802  # names of the checklist
+def test_bad_F_06_a_revocation_counts_for_the_actions_after_it() -> None:  # names of the checklist
     """Also when the transaction was signed, or the record read, before."""
     world = World()
     repo = world.a_repository(BOB)

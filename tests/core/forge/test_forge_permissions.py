@@ -158,7 +158,7 @@ def test_a_credential_speaks_for_its_account_only(scene: Scene, permission: Perm
 
 
 @pytest.mark.parametrize("visibility", ["public", "private"])
-def test_bad_F_03_a_credential_limited_to_a_repository_stays_in_it(visibility: str) -> None:  # noqa: N802  # checklist
+def test_bad_F_03_a_credential_limited_to_a_repository_stays_in_it(visibility: str) -> None:  # checklist
     """It still reads what anyone reads, and may list, which shows only what it may read."""
     world = World()
     inside = world.repository(world.a_repository(BOB, "in", private=visibility == "private"))

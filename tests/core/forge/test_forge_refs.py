@@ -20,9 +20,9 @@ from guts_core.forge.activities import DefaultBranchSet, PackAdmitted, RefUpdate
 from guts_core.forge.apply import needs_witness
 from guts_core.forge.context import Availability
 from guts_core.forge.ids import repository_id
-from guts_core.forge.manifests import RefConflict
 from guts_core.forge.params import Params
 from guts_core.forge.records import ObjectFormat, Pack, Role, Scope
+from guts_core.forge.ref_paths import RefConflict
 from guts_core.forge.refs import NotAttested, ObjectsMoved, Protected, RemovalsMoved, Stale
 from guts_core.forge.repositories import Unsupported
 from guts_core.git.refs import RESERVED_PREFIXES
@@ -104,6 +104,18 @@ def test_a_push_sent_again_succeeds_without_effect() -> None:
 
     assert world.push(repo, *again, pack=blob()) == ()
     assert before == world.state.writes
+
+
+def test_a_pack_is_admitted_only_for_a_ref_that_moves_to_its_objects() -> None:
+    """What the other update brings is there already; storing the pack everywhere would be for nothing."""
+    world = World()
+    repo = world.a_repository()
+    world.push(repo, created(MAIN, FIRST))
+
+    activities = world.push(repo, created(MAIN, FIRST, SourceKind.PACK), created(DEV, FIRST), pack=blob())
+
+    assert activities == (RefUpdated(repo, DEV, None, FIRST, Relation.CREATED),)
+    assert world.repository(repo).packs == 0
 
 
 def test_a_pack_that_is_listed_is_not_listed_twice() -> None:
@@ -214,7 +226,7 @@ def test_an_update_that_contradicts_itself_is_refused(update: Update, kind: type
 
 
 @pytest.mark.parametrize("space", RESERVED_PREFIXES)
-def test_bad_B03_reserved_spaces_are_read_only_to_clients(space: str) -> None:  # noqa: N802  # names of the checklist
+def test_bad_B03_reserved_spaces_are_read_only_to_clients(space: str) -> None:  # names of the checklist
     """What the forge makes, and what changes how objects are read, nobody pushes."""
     world = World()
     repo = world.a_repository()
@@ -252,7 +264,7 @@ def test_reserved_kinds_of_manifests_are_refused() -> None:
 
 
 @pytest.mark.parametrize(("there", "pushed"), [("a", "a/b"), ("a/b", "a"), ("a/b", "a/b/c/d"), ("a/b/c/d", "a")])
-def test_bad_B02_no_ref_is_a_directory_of_another(there: str, pushed: str) -> None:  # noqa: N802  # names of the checklist
+def test_bad_B02_no_ref_is_a_directory_of_another(there: str, pushed: str) -> None:  # names of the checklist
     """Git keeps refs as paths: clients could not store both."""
     world = World()
     repo = world.a_repository()
@@ -262,6 +274,21 @@ def test_bad_B02_no_ref_is_a_directory_of_another(there: str, pushed: str) -> No
     world.assert_refused(BOB.id, one, availability=SEEN, kind=RefConflict, words=f"refs/heads/{there} exists")
     both = pushing(repo, created(f"refs/tags/{there}", FIRST), created(f"refs/tags/{pushed}", FIRST))
     world.assert_refused(BOB.id, both, availability=SEEN, kind=RefConflict, words="cannot both exist")
+
+
+def test_bad_B02_many_new_refs_are_checked_like_one() -> None:  # names of the checklist
+    """Pushing many reads all names at once instead of looking around each: the answers are the same."""
+    world = World()
+    repo = world.a_repository()
+    world.push(repo, created(MAIN, FIRST), created("refs/heads/a/b", FIRST), created(TAG, FIRST))
+    fine = [created(f"refs/heads/ok{n}", FIRST) for n in range(20)]
+
+    for name in ("refs/heads/a", "refs/heads/a/b/c/d"):
+        push = pushing(repo, *fine, created(name, FIRST))
+        world.assert_refused(BOB.id, push, availability=SEEN, kind=RefConflict, words="refs/heads/a/b exists")
+    world.push(repo, *fine, created("refs/heads/a", FIRST), deleted("refs/heads/a/b", FIRST))
+
+    assert len(world.refs(repo)) == 23
 
 
 def test_names_that_only_look_like_directories_do_not_conflict() -> None:
@@ -361,6 +388,19 @@ def test_a_repository_has_only_so_many_refs() -> None:
     assert world.refs(repo) == {MAIN: SECOND, TAG: FIRST}
 
 
+def test_a_limit_that_was_lowered_stops_growth_alone() -> None:
+    """Governance may lower it below what a repository has; its owner must still be able to work and to tidy up."""
+    world = World()
+    repo = world.a_repository()
+    world.push(repo, created(MAIN, FIRST), created(DEV, FIRST), created(TOPIC, FIRST))
+    world.params = Params(refs_per_repository_max=1)
+
+    world.push(repo, moved(MAIN, FIRST, SECOND))
+    world.push(repo, deleted(DEV, FIRST))
+
+    assert world.refs(repo) == {MAIN: SECOND, TOPIC: FIRST}
+
+
 def test_a_transaction_has_only_so_many_updates() -> None:
     world = World(Params(updates_max=1))
     repo = world.a_repository()
@@ -369,7 +409,7 @@ def test_a_transaction_has_only_so_many_updates() -> None:
     world.assert_refused(BOB.id, push, availability=SEEN, kind=LimitExceeded, words="at most 1")
 
 
-def test_bad_F_02_pushing_needs_a_writer_and_scope_repo() -> None:  # noqa: N802  # names of the checklist
+def test_bad_F_02_pushing_needs_a_writer_and_scope_repo() -> None:  # names of the checklist
     world = World()
     repo = world.a_repository(BOB)
     other = world.a_repository(BOB, "other")

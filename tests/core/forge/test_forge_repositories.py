@@ -80,7 +80,7 @@ def test_a_repository_that_cannot_be_is_refused(change: dict[str, Any], kind: ty
     World().assert_refused(BOB.id, create, kind=kind, words=words)
 
 
-def test_bad_K05_an_account_owns_only_so_many_repositories() -> None:  # noqa: N802  # names of the checklist
+def test_bad_K05_an_account_owns_only_so_many_repositories() -> None:  # names of the checklist
     world = World(Params(repositories_per_account_max=2))
     world.a_repository(BOB, "one")
     world.a_repository(BOB, "two")
@@ -166,7 +166,7 @@ def test_setting_what_is_set_changes_nothing() -> None:
     assert before == world.state.writes
 
 
-def test_bad_F_05_settings_are_for_administrators() -> None:  # noqa: N802  # names of the checklist
+def test_bad_F_05_settings_are_for_administrators() -> None:  # names of the checklist
     """A writer does not change what a repository shows; a stranger does not learn that it is there."""
     world = World()
     repo = world.a_repository(BOB, private=True)
