@@ -14,7 +14,7 @@ from typing import assert_never
 import trio
 
 from guts_core.node.effects import CheckPack, CommitBlock, Disconnect, Effect, Log, Refuse, SendPeer, Stop
-from guts_core.node.events import Event, Ticked
+from guts_core.node.events import Event, Started, Ticked
 from guts_core.node.node import Node
 from guts_core.simplex.effects import Persist, ReportEquivocation
 
@@ -64,8 +64,9 @@ class Pump:
         """Hand in an event; waits while the node is that far behind."""
         await self._send.send(event)
 
-    async def run(self) -> None:
-        """Until cancelled, or StoppedByRules."""
+    async def run(self, records: tuple[bytes, ...]) -> None:
+        """Replay the log, then go on until cancelled, or StoppedByRules."""
+        await self._perform(self._node.receive(Started(records), self._clock.now()))
         while True:
             events = await self._next()
             now = self._clock.now()

@@ -24,7 +24,7 @@ from guts_core.identity import Ed25519Verifier, KeyPair
 from guts_core.names import NodeId
 from guts_core.node.attestation import live_attestations
 from guts_core.node.effects import CheckPack, CommitBlock, Refuse
-from guts_core.node.events import Committed, PackChecked, PeerConnected, PeerDisconnected, PeerSaid, Started
+from guts_core.node.events import Committed, PackChecked, PeerConnected, PeerDisconnected, PeerSaid
 from guts_core.node.node import Node, NodeConfig
 from guts_core.node.port import PeerStatus, Status
 
@@ -184,9 +184,8 @@ class _Machine:
             nursery.start_soon(self.committer.run)
             nursery.start_soon(self.repairer.run)
             nursery.start_soon(self._listen)
-            await self.pump.put(Started(tuple(self.records)))
+            nursery.start_soon(self.pump.run, self.records)
             self.records = ()
-            nursery.start_soon(self.pump.run)
             task_status.started(listeners[0].socket.getsockname()[1])
 
     async def _prepare(self) -> None:
