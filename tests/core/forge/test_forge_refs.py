@@ -326,6 +326,18 @@ def test_a_ref_can_turn_into_a_directory_in_one_push() -> None:
     assert sorted(world.refs(repo)) == [f"{DEV}/one", MAIN, "refs/heads/x"]
 
 
+def test_one_branch_gives_way_to_one_below_it() -> None:
+    """What goes in the same push does not stand in the way of what comes, above or below it."""
+    world = World()
+    repo = world.a_repository()
+    world.push(repo, created(MAIN, FIRST), created(DEV, FIRST))
+
+    world.push(repo, deleted(DEV, FIRST), created(f"{DEV}/one", FIRST))
+    assert sorted(world.refs(repo)) == [f"{DEV}/one", MAIN]
+    world.push(repo, deleted(f"{DEV}/one", FIRST), created(DEV, FIRST))
+    assert sorted(world.refs(repo)) == [DEV, MAIN]
+
+
 def test_the_default_branch_is_not_deleted() -> None:
     """As GitHub does: clones would have nothing to check out."""
     world = World()
