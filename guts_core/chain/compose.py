@@ -30,7 +30,7 @@ def by_account(
     return Transaction(chain_id, author, None, tuple(actions), expires, salt)
 
 
-def by_credential(  # noqa: PLR0917  # the fields of a body, flat
+def by_credential(
     chain_id: ChainId,
     author: AccountId,
     credential_key: bytes,
@@ -61,7 +61,7 @@ def sign_with_credential(body: Transaction, credential_key: Signer, gateway_key:
     return SignedTransaction(body, tuple(signatures))
 
 
-def register(  # noqa: PLR0917  # who, under whose word, for how long
+def register(
     chain_id: ChainId,
     name: str,
     key: Signer,
@@ -78,7 +78,7 @@ def register(  # noqa: PLR0917  # who, under whose word, for how long
     return SignedTransaction(body, (_signed(body, key, Tag.SIGN_TX), _signed(body, sponsor_key, Tag.SIGN_TX)))
 
 
-def create_credential(  # noqa: PLR0917  # the fields of the action, flat
+def create_credential(
     chain_id: ChainId,
     account: AccountId,
     key: Signer,
@@ -100,7 +100,7 @@ def create_credential(  # noqa: PLR0917  # the fields of the action, flat
     )
 
 
-def set_rules(  # noqa: PLR0917  # the decision and all who sign it
+def set_rules(
     chain_id: ChainId,
     rules: int,
     epoch: int,

@@ -39,20 +39,33 @@ def execute(
     place = place_of(candidate, state, moment.time, seen)
     check_signatures(candidate, place, network)
     availability = check_witness(candidate, network)
-    _pay(candidate, place.payer, state, network, moment)
-    return attempt(candidate, place, availability, state, network, moment)
+    pay(candidate, place.payer, state, network, moment.time)
+    above = Overlay(state)
+    try:
+        activities = perform(candidate, place, availability, above, network, moment)
+    except Refused as refusal:
+        return failed(candidate.tx_id, refusal)
+    state.absorb(above)
+    return succeeded(candidate.tx_id, activities)
 
 
-def attempt(  # noqa: PLR0917  # all that decides about a transaction, none of it optional
+def pay(candidate: Candidate, payer: AccountId, state: Overlay, network: Network, time: int) -> None:
+    """Charge for a transaction, whatever becomes of it; raises CannotPay and charges nothing."""
+    try:
+        charge(state, payer, time, 1, candidate.charge, network.params)
+    except QuotaExhausted as refusal:
+        raise CannotPay(str(refusal)) from refusal
+
+
+def perform(
     candidate: Candidate,
     place: Place,
     availability: Availability | None,
     state: Overlay,
     network: Network,
     moment: Moment,
-) -> Receipt:
-    """The actions of an admissible transaction, all of them or none."""
-    above = Overlay(state)
+) -> list[Activity]:
+    """The actions of an admissible transaction; raises Refused, and the overlay is then to be dropped."""
     context = Context(
         chain_id=network.chain_id,
         height=moment.height,
@@ -66,21 +79,7 @@ def attempt(  # noqa: PLR0917  # all that decides about a transaction, none of i
         reserved_names=network.reserved_names,
         verifier=network.verifier,
     )
-    activities: list[Activity] = []
-    try:
-        for action in candidate.body.actions:
-            activities += apply(action, above, context)
-    except Refused as refusal:
-        return failed(candidate.tx_id, refusal)
-    state.absorb(above)
-    return succeeded(candidate.tx_id, activities)
-
-
-def _pay(candidate: Candidate, payer: AccountId, state: Overlay, network: Network, moment: Moment) -> None:
-    try:
-        charge(state, payer, moment.time, 1, candidate.charge, network.params)
-    except QuotaExhausted as refusal:
-        raise CannotPay(str(refusal)) from refusal
+    return [activity for action in candidate.body.actions for activity in apply(action, state, context)]
 
 
 def admitted_packs(receipts: Iterable[Receipt]) -> tuple[AdmittedPack, ...]:

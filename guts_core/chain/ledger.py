@@ -16,8 +16,7 @@ from guts_core.errors import Corrupt, Malformed, NotFound, Refused
 from guts_core.forge import queries
 from guts_core.forge.actions import RefUpdate
 from guts_core.forge.context import Availability
-from guts_core.forge.quota import can_pay
-from guts_core.forge.refusals import refusal_of
+from guts_core.forge.params import EXPIRY_MS_MAX
 from guts_core.identity import Verifier
 from guts_core.names import BlockHash, Root, TxId
 from guts_core.simplex.messages import Certificate, Proposal, SuppliedBlock
@@ -27,7 +26,6 @@ from guts_core.state.view import Overlay
 
 from .admission import (
     Candidate,
-    CannotPay,
     Inadmissible,
     Network,
     Replayed,
@@ -42,7 +40,7 @@ from .block import BLOCK_OVERHEAD_BYTES, Block, tx_root
 from .branches import Branches, BranchView, Executed
 from .commit import ChainStore, Commit
 from .continuity import closing_sentence, commit_of, restore
-from .execution import Moment, attempt, execute
+from .execution import Moment, execute, pay, perform
 from .genesis import Genesis
 from .header import EPOCH, RULES, Header, block_hash, validators_hash
 from .mempool import Mempool
@@ -281,8 +279,7 @@ class Ledger:
         check_signatures(candidate, place, self.network)
         if item.witness is not None or not candidate.needs_witness:
             check_witness(candidate, self.network)
-        if not can_pay(view, place.payer, time, 1, candidate.charge, self.network.params):
-            raise CannotPay("the account that would pay has used up what it may send in this window")
+        pay(candidate, place.payer, Overlay(view), self.network, time)
         self.mempool.add(candidate, place.payer)
         self._ended.pop(candidate.tx_id, None)
         return candidate.tx_id
@@ -290,12 +287,12 @@ class Ledger:
     def rehearse(self, item: Item) -> None:
         """Raise the Refused that the transaction would meet now, on the finalized state with a true witness."""
         candidate = candidate_of(item, self.network)
-        moment = Moment(self._head.height + 1, self._head.time + 1)
+        # On an idle chain the last block time may lie far back; admission has judged the expiry.
+        time = max(self._head.time + 1, candidate.body.expires - EXPIRY_MS_MAX)
         state = Overlay(self.view())
-        place = place_of(candidate, state, min(moment.time, candidate.body.expires), self._is_final)
-        receipt = attempt(candidate, place, self._availability(candidate.body), state, self.network, moment)
-        if receipt.error is not None:
-            raise refusal_of(receipt.error)(receipt.message)
+        place = place_of(candidate, state, time, self._is_final)
+        availability = self._availability(candidate.body)
+        perform(candidate, place, availability, state, self.network, Moment(self._head.height + 1, time))
 
     def set_witness(self, tx_id: TxId, witness: Witness) -> None:
         """A quorum holds what a waiting transaction needs: it may be proposed. Raises Refused."""
@@ -347,7 +344,7 @@ class Ledger:
             room -= candidate.size
         return chosen, receipts
 
-    def _header(  # noqa: PLR0917  # what a header has
+    def _header(
         self, base: Executed, view: int, moment: Moment, state_root: Root, txs: bytes, receipts: bytes
     ) -> Header:
         return Header(
@@ -417,7 +414,7 @@ class Ledger:
     def _is_final(self, tx_id: TxId) -> bool:
         return self._branches.has_seen(self._head.block_hash, tx_id)
 
-    def _keep(  # noqa: PLR0917  # everything that executing a block gave
+    def _keep(
         self,
         proposal: Proposal,
         header: Header,
