@@ -1,8 +1,8 @@
 """
-Log lines: one JSON object each, over the standard library's logging (F-13 of the roadmap's issue 2).
+Log lines: one JSON object each, over the standard library's logging.
 
     log = Log("peers")
-    log.info("peer-connected", peer="ada", round_trip_us=412)
+    log.info("link_opened", peer="ada", round_trip_us=412)
     with bound(request_id="7f"): ...
 
 JSON escapes control characters, so no text that someone else chose can start a line of its own.
@@ -23,8 +23,6 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
-
-from typing_extensions import override
 
 Scalar: TypeAlias = "str | int | float | bool | bytes | None"
 
@@ -108,7 +106,6 @@ class JsonLines(logging.Formatter):
         super().__init__()
         self._fields = fields or {}
 
-    @override
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
         line = {

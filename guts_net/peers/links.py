@@ -126,7 +126,7 @@ class PeerNetwork:
                     if exchange:
                         return await exchange.fetch(digest, chunk_index)
                 except LinkLost:
-                    log.debug("chunk-link-lost", peer=self._peers[index].name)
+                    log.debug("chunk_link_lost", peer=self._peers[index].name)
                 await trio.lowlevel.checkpoint()
         self.counters["chunks_timed_out"] += 1
         return None
@@ -181,7 +181,7 @@ class PeerNetwork:
             return self._established(index, stream, session)
         except (PeerFault, trio.TooSlowError, trio.BrokenResourceError, OSError) as error:
             self.counters["dials_failed"] += 1
-            log.debug("dial-failed", peer=peer.name, channel=channel.name.lower(), reason=str(error))
+            log.debug("dial_failed", peer=peer.name, channel=channel.name.lower(), reason=str(error))
             return None
         finally:
             if stream and not session:
@@ -223,13 +223,13 @@ class PeerNetwork:
     def _refused(self, reason: str) -> None:
         self.counters["handshakes_refused"] += 1
         if self._refusals_logged and self._refusals_logged.take(trio.current_time()):
-            log.info("handshake-refused", reason=reason)
+            log.info("handshake_refused", reason=reason)
 
     def _established(self, index: int, stream: trio.SocketStream, session: Session) -> Link:
         stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_KEEPALIVE, True)
         if abs(session.skew_ms) > SKEW_WARNING_MS:
             self.counters["clock_skews"] += 1
-            log.warning("clock-skew", peer=self._peers[index].name, skew_ms=session.skew_ms)
+            log.warning("clock_skew", peer=self._peers[index].name, skew_ms=session.skew_ms)
         return Link(index, stream, session, self.counters, lambda: self._ban(index))
 
     async def _attend(self, link: Link) -> None:
@@ -270,12 +270,12 @@ class PeerNetwork:
 
         self._announced.add(index)
         await self._inbox.send(PeerConnected(index))
-        self._tell(link, "peer-connected")
+        self._tell(link, "link_opened")
         try:
             await link.run(hear)
         finally:
             self._announced.discard(index)
-            self._tell(link, "peer-disconnected", reason=link.ending)
+            self._tell(link, "link_closed", reason=link.ending)
         await self._inbox.send(PeerDisconnected(index))
 
     async def _run_bulk(self, link: Link, exchange: Exchange) -> None:
@@ -291,7 +291,7 @@ class PeerNetwork:
     def _ban(self, index: int) -> None:
         self.counters["bans"] += 1
         self._banned_until[index] = trio.current_time() + BAN_SECONDS
-        log.warning("peer-banned", peer=self._peers[index].name, index=index, seconds=BAN_SECONDS)
+        log.warning("peer_banned", peer=self._peers[index].name, index=index, seconds=BAN_SECONDS)
 
 
 class _Slot:

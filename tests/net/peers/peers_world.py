@@ -43,8 +43,10 @@ class Town:
 
     def close(self) -> None:
         """Leave nothing open."""
-        for resource in (*self._listeners.values(), *self._streams):
-            resource.socket.close()
+        for listener in self._listeners.values():
+            listener.socket.close()
+        for stream in self._streams:
+            stream.socket.close()
 
     async def survey(self) -> None:
         """Take a free port for each node, and listen: connections wait until the node runs."""
