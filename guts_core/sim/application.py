@@ -7,6 +7,7 @@ what is final is durable only once the simulated disk says so.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import cast
 
 from attrs import frozen
@@ -41,6 +42,7 @@ class Page:
         return encode((*head, self.words))
 
 
+@lru_cache(maxsize=256)
 def page_of(body: bytes) -> Page | None:
     """The page of a body, or None for other bytes."""
     try:

@@ -130,8 +130,9 @@ class State:
 
         Counting per n views keeps a few dead leaders from making everyone slow.
         """
-        lost = max(0, self.view - self.settled - 2) // self.committee.size
-        steps = min(lost, PATIENCE_STEPS_MAX)
+        steps = min((self.view - self.settled - 2) // self.committee.size, PATIENCE_STEPS_MAX)
+        if steps <= 0:
+            return self.config.delta_us
         grown = self.config.delta_us * int(3**steps) // int(2**steps)
         return min(grown, self.config.delta_us * PATIENCE_MAX)
 

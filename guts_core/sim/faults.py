@@ -1,0 +1,103 @@
+"""What goes wrong in one seed, drawn before the run and kept as data, so that it can be cut down and replayed."""
+
+from __future__ import annotations
+
+from random import Random
+
+from attrs import frozen
+
+SECOND = 1_000_000
+CHAOS_US, HEAL_US = 6 * SECOND, 5 * SECOND
+# Retry and help are tested only while something is still lost.
+HEAL_LOSS_PER_MILLE = 50
+
+
+@frozen
+class Crash:
+    """After ``at``, at the ``boundary``-th write that is not synced yet, this node's process ends for a while."""
+
+    node: int
+    at: int
+    boundary: int
+    down: int
+
+
+@frozen
+class Partition:
+    """Between ``since`` and ``until`` nothing passes from ``left`` to the others (or back, unless one-way)."""
+
+    since: int
+    until: int
+    left: frozenset[int]
+    one_way: bool
+
+    def cuts(self, time: int, sender: int, receiver: int) -> bool:
+        """Whether a message said now is lost to it."""
+        if not self.since <= time < self.until:
+            return False
+        inside = sender in self.left
+        if inside == (receiver in self.left):
+            return False
+        return inside or not self.one_way
+
+
+@frozen
+class Clock:
+    """A node's clocks against true time."""
+
+    start: int  # monotonic us at true time 0
+    wall_ms: int  # wall clock skew
+    drift_ppm: int  # how much faster its monotonic clock runs
+
+    def monotonic(self, time: int) -> int:
+        """Its monotonic clock at a true time."""
+        return self.start + time + time * self.drift_ppm // 1_000_000
+
+    def true(self, monotonic: int) -> int:
+        """The first true time at which its monotonic clock shows at least this."""
+        passed = monotonic - self.start
+        return max(0, -(-passed * 1_000_000 // (1_000_000 + self.drift_ppm)))
+
+
+@frozen
+class Plan:
+    """Everything that is drawn."""
+
+    crashes: tuple[Crash, ...]
+    partitions: tuple[Partition, ...]
+    clocks: tuple[Clock, ...]
+    delay_us: tuple[int, int]
+    loss_per_mille: int
+    duplicates_per_mille: int
+    late_per_mille: int  # messages held back up to half a second: reordering
+    sync_us: tuple[int, int]
+    work_us: int  # between two clients' wishes
+    chaos_us: int = CHAOS_US
+    heal_us: int = HEAL_US
+
+
+def draw(dice: Random, size: int) -> Plan:
+    """A plan with at least one crash, and where there are links a partition and loss."""
+    nodes = range(size)
+    crashes = tuple(
+        Crash(dice.choice(nodes), dice.randrange(CHAOS_US * 3 // 4), dice.randrange(4), dice.randrange(SECOND))
+        for _ in range(dice.randint(1, 3))
+    )
+    low = dice.choice((200, 2_000, 10_000))
+    return Plan(
+        crashes=crashes,
+        partitions=tuple(_partition(dice, size) for _ in range(dice.randint(1, 2))) if size > 1 else (),
+        clocks=tuple(Clock(dice.randrange(10**9), dice.randint(-3000, 3000), dice.randint(-500, 500)) for _ in nodes),
+        delay_us=(low, low * dice.randint(2, 4)),
+        loss_per_mille=dice.choice((5, 20, 100, 250)) if size > 1 else 0,
+        duplicates_per_mille=dice.choice((0, 10, 100)),
+        late_per_mille=dice.choice((0, 10, 50)),
+        sync_us=(100, dice.choice((500, 3_000, 20_000))),
+        work_us=dice.choice((20_000, 60_000, 150_000)),
+    )
+
+
+def _partition(dice: Random, size: int) -> Partition:
+    since = dice.randrange(CHAOS_US // 2)
+    left = frozenset(dice.sample(range(size), dice.randint(1, size - 1)))
+    return Partition(since, since + dice.randint(SECOND // 2, 2 * SECOND), left, dice.random() < 0.3)

@@ -1,0 +1,104 @@
+"""What the simulator asks of a node, so that anything from a bare engine to a whole node can be plugged in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Protocol, TypeAlias
+
+from attrs import frozen
+
+from guts_core.names import BlockHash
+from guts_core.simplex.engine import Rule
+from guts_core.simplex.messages import Message
+from guts_core.simplex.ports import Instant
+
+
+@frozen
+class Say:
+    """Send these bytes to one node, or to all others when ``to`` is None."""
+
+    to: int | None
+    data: bytes
+
+
+@frozen
+class Write:
+    """Append a record to the log; with ``sync`` the node waits until it is durable."""
+
+    record: bytes
+    sync: bool
+
+
+@frozen
+class Store:
+    """A block is final: keep ``item`` in the database, in the background; what it is, for the checkers."""
+
+    height: int
+    block_hash: BlockHash
+    root: bytes
+    contents: tuple[bytes, ...]
+    item: object
+
+
+@frozen
+class Accuse:
+    """This signer contradicted itself."""
+
+    signer: int
+
+
+Act: TypeAlias = Say | Write | Store | Accuse
+
+
+class SimNode(Protocol):
+    """One node as the simulator sees it: bytes and time in, acts out, performed in order."""
+
+    def start(self, now: Instant) -> list[Act]:
+        """The process begins."""
+
+    def hear(self, peer: int, data: bytes, now: Instant) -> list[Act]:
+        """Bytes from another node; raises PeerFault for what no honest one says."""
+
+    def tick(self, now: Instant) -> list[Act]:
+        """The deadline passed."""
+
+    def submit(self, work: bytes, now: Instant) -> list[Act]:
+        """A client wants this ordered."""
+
+    def stored(self, store: Store, now: Instant, /) -> list[Act]:
+        """The database holds this block."""
+
+    def snapshot(self) -> list[bytes]:
+        """A whole log to replace the present one."""
+
+    def next_deadline(self) -> int | None:
+        """When to tick, in the node's own monotonic microseconds."""
+
+    @property
+    def height(self) -> int:
+        """Finalized blocks."""
+
+    @property
+    def held(self) -> dict[str, int]:
+        """How much of each bounded thing the node holds."""
+
+    @property
+    def fired(self) -> Counter[Rule]:
+        """How often each rule was applied since the process began."""
+
+
+class Cast(Protocol):
+    """Who plays: makes nodes from what their disks hold, and reads what they say."""
+
+    @property
+    def villains(self) -> frozenset[int]:
+        """Nodes that are not honest: their acts are not checked, their words are."""
+
+    def make(self, index: int, records: list[bytes], stored: list[Store]) -> SimNode:
+        """A new process of a node on its durable log and database."""
+
+    def read(self, data: bytes) -> Message | None:
+        """The agreement message in these bytes, if it is one."""
+
+    def is_signed(self, message: Message, /) -> bool:
+        """Whether every signature in a villain's message is genuine, so that it counts as said."""

@@ -1,0 +1,106 @@
+"""Run one seed and say what happened (``guts sim --seed N``)."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from guts_core.simplex.quorum import FaultModel, faults_tolerated
+
+from .faults import Plan, draw
+from .ledger import Broken, VoteLedger
+from .ports import Cast
+from .villains.cast import VillainCast
+from .words_node import HonestCast
+from .world import World, dice
+
+# With fewer blocks, what was tested is patience, not agreement.
+BLOCKS_MIN = 20
+
+
+@frozen
+class Villainy:
+    """What one dishonest node did."""
+
+    node: int
+    name: str
+    attempts: int
+    achieved: int
+
+
+@frozen
+class Report:
+    """One run; ``problem`` None means that every invariant held and the run was worth something."""
+
+    seed: int
+    nodes: int
+    events: int
+    simulated_us: int
+    heights: tuple[int, ...]  # of honest nodes
+    votes: int
+    faults: dict[str, int]
+    fired: dict[str, int]
+    villains: tuple[Villainy, ...]
+    trace: str
+    problem: str | None
+
+
+def run_seed(
+    seed: int,
+    nodes: int = 4,
+    fault_model: FaultModel = FaultModel.BYZANTINE,
+    *,
+    villains: bool = True,
+    remember: bool = True,
+) -> Report:
+    """
+    One seed, from its number alone: same number, same trace, everywhere.
+
+    ``remember`` off decodes every delivery anew, which is slower and must change nothing.
+    """
+    plan = draw(dice(seed, "faults"), nodes)
+    count = faults_tolerated(nodes, fault_model) if villains and fault_model is FaultModel.BYZANTINE else 0
+    cast = VillainCast(seed, nodes, count, remember=remember) if count else None
+    honest = HonestCast(seed, nodes, fault_model, remember=remember)
+    return run_cast(seed, nodes, plan, cast or honest, fault_model)
+
+
+def run_cast(seed: int, nodes: int, plan: Plan, cast: Cast, fault_model: FaultModel) -> Report:
+    """One run of a given plan with given players."""
+    ledger = VoteLedger(nodes, fault_model, cast.villains)
+    world = World(seed, plan, cast, nodes, ledger)
+    problem = None
+    try:
+        world.run()
+    except Broken as broken:
+        problem = str(broken)
+    heights = tuple(node.height for index in world.honest if (node := world.places[index].node) is not None)
+    return Report(
+        seed=seed,
+        nodes=nodes,
+        events=world.events,
+        simulated_us=world.time,
+        heights=heights,
+        votes=ledger.votes,
+        faults=dict(sorted(world.faults.items())),
+        fired={rule.name: count for rule, count in sorted(world.fired.items())},
+        villains=_villainies(cast, world),
+        trace=world.trace,
+        problem=problem or _worthless(world, heights),
+    )
+
+
+def _villainies(cast: Cast, world: World) -> tuple[Villainy, ...]:
+    if not isinstance(cast, VillainCast):
+        return ()
+    return tuple(
+        Villainy(index, kind.name, cast.deeds[index].attempts, kind.achieved(cast.deeds[index], world))
+        for index, kind in sorted(cast.kinds.items())
+    )
+
+
+def _worthless(world: World, heights: tuple[int, ...]) -> str | None:
+    if min(heights, default=0) < BLOCKS_MIN:
+        return f"an honest node finalized fewer than {BLOCKS_MIN} blocks: {heights}"
+    needed = ["crashed", "unsynced lost"] + (["cut off", "lost"] if world.size > 1 else [])
+    missing = [name for name in needed if not world.faults[name]]
+    return f"faults that never happened: {', '.join(missing)}" if missing else None

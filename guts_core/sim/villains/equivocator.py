@@ -1,0 +1,49 @@
+"""Two blocks in one view, each shown to half of the others."""
+
+from __future__ import annotations
+
+from guts_core.codec import Tag, digest
+from guts_core.names import BlockHash
+from guts_core.sim.application import page_of
+from guts_core.sim.ports import Act
+from guts_core.simplex.messages import Kind, Proposal, Propose
+
+from .villain import Deeds, Effects, Villain, honest_votes
+
+
+class Equivocator(Villain):
+    """Proposes twice when it leads."""
+
+    name = "equivocator"
+
+    @classmethod
+    def achieved(cls, deeds: Deeds, world: Effects) -> int:
+        """Honest votes for the second block, and convictions."""
+        return honest_votes(world, deeds) + world.accused[deeds.index]
+
+    def twist(self, acts: list[Act]) -> list[Act]:
+        """Show the first half one block, the second half another."""
+        out: list[Act] = []
+        for act in acts:
+            said = self.read(act)
+            if not isinstance(said, Propose):
+                out.append(act)
+                continue
+            rival = self._rival(said)
+            others = self.others()
+            half = len(others) // 2
+            out += [self.say(said, peer) for peer in others[:half]] + [self.say(rival, peer) for peer in others[half:]]
+        return out
+
+    def _rival(self, said: Propose) -> Propose:
+        page = page_of(said.body)
+        assert page is not None, "an own page"
+        # The same page a millisecond later: valid in every way, and another block.
+        body = type(page)(
+            page.epoch, page.view, page.parent_view, page.parent_hash, page.time + 1, page.root, page.words
+        ).encoded()
+        old = said.proposal
+        block_hash = BlockHash(digest(Tag.HEADER, body))
+        proposal = Proposal(old.epoch, old.view, old.parent_view, old.parent_hash, block_hash)
+        self.deeds.blocks.append((old.view, block_hash))
+        return Propose(proposal, body, said.justification, self.vote(Kind.NOTARIZE, old.view, proposal))

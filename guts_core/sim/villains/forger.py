@@ -1,0 +1,45 @@
+"""Certificates that no quorum signed, and votes that nobody cast."""
+
+from __future__ import annotations
+
+from guts_core.sim.ports import Act
+from guts_core.simplex.messages import Certificate, Kind, Message, Vote
+
+from .villain import Deeds, Effects, Villain
+
+
+class Forger(Villain):
+    """After each own vote, one forgery of each sort."""
+
+    name = "forger"
+
+    @classmethod
+    def achieved(cls, deeds: Deeds, world: Effects) -> int:
+        """Refusals by honest nodes."""
+        return world.refused[deeds.index]
+
+    def twist(self, acts: list[Act]) -> list[Act]:
+        """Add forgeries."""
+        out: list[Act] = []
+        for act in acts:
+            out.append(act)
+            said = self.read(act)
+            if isinstance(said, Vote):
+                out += [self.say(forgery) for forgery in self._forgeries(said)]
+        return out
+
+    def _forgeries(self, vote: Vote) -> list[Message]:
+        quorum, size = self.inner.engine.quorum, len(self.others()) + 1
+        width = (size + 7) // 8
+        everyone = ((1 << quorum) - 1).to_bytes(width, "little")
+        one = (1 << self.inner.index).to_bytes(width, "little")
+        kind, view, proposal, own = vote.kind, vote.view, vote.proposal, vote.signature
+        finalized = Kind.FINALIZE if proposal is not None else Kind.NULLIFY
+        return [
+            Certificate(kind, 0, view, proposal, everyone, (own,) * quorum),
+            Certificate(finalized, 0, view, proposal, one, (own,) * quorum),
+            Certificate(finalized, 0, view, proposal, one, (own,)),
+            Vote(kind, 0, view, proposal, self.others()[0], own),
+            Vote(kind, 0, view, proposal, self.inner.index, bytes(64)),
+            self.vote(kind, view, proposal, epoch=1),
+        ]

@@ -1,0 +1,189 @@
+"""A node made of an engine and the list of words: small enough for a hundred thousand views."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import cast
+
+from guts_core.codec import Family, to_bytes
+from guts_core.errors import Malformed
+from guts_core.identity.keys import Signer
+from guts_core.names import ChainId
+from guts_core.simplex.effects import Effect, Persist, ReportEquivocation, Send
+from guts_core.simplex.engine import Engine, EngineConfig, Rule
+from guts_core.simplex.messages import Certificate, Fetch, Message, Propose, Supply, Vote
+from guts_core.simplex.ports import Instant
+from guts_core.simplex.quorum import FaultModel
+
+from .application import GENESIS, FinalBlock, Words, page_of
+from .crypto import KeyRing
+from .ports import Accuse, Act, Say, Store, Write
+
+CHAIN = ChainId(b"a chain of words, simulated only")
+_MESSAGES = Family((Propose, Vote, Certificate, Fetch, Supply))
+_WORD = b"\x00"  # no canonical record starts with it
+# Agreement messages are immutable; decoding each broadcast once instead of n times halves a run.
+_READ_MAX = 1024
+
+DELTA_US, RETRY_US, HEARTBEAT_US = 50_000, 250_000, 1_000_000
+
+
+class Reader:
+    """Decodes messages; remembers recent ones unless ``remember`` is off, which must change no trace."""
+
+    def __init__(self, *, remember: bool = True) -> None:
+        self._known: dict[bytes, Message] | None = {} if remember else None
+
+    def read(self, data: bytes) -> Message:
+        """The message of these bytes; raises Malformed."""
+        if self._known is None:
+            return cast("Message", _MESSAGES.from_bytes(data))
+        found = self._known.get(data)
+        if found is None:
+            if len(self._known) >= _READ_MAX:
+                self._known.clear()
+            found = self._known[data] = _MESSAGES.from_bytes(data)
+        return found
+
+
+class WordsNode:
+    """An honest node."""
+
+    def __init__(
+        self,
+        index: int,
+        ring: KeyRing,
+        reader: Reader,
+        records: list[bytes],
+        stored: list[Store],
+        fault_model: FaultModel = FaultModel.BYZANTINE,
+    ) -> None:
+        self.index, self.ring, self.reader, self._records = index, ring, reader, records
+        committed = [cast("FinalBlock", store.item) for store in stored]
+        self.words = Words(committed)
+        last = committed[-1] if committed else None
+        self.engine = Engine(
+            EngineConfig(
+                chain_id=CHAIN,
+                epoch=0,
+                validators=ring.public_keys,
+                me=index,
+                fault_model=fault_model,
+                delta_us=DELTA_US,
+                retry_us=RETRY_US,
+                heartbeat_us=HEARTBEAT_US,
+                final=last.block.proposal if last else GENESIS,
+                certificate=last.certificate if last else None,
+            ),
+            ring.signer(index),
+            ring,
+            self.words,
+        )
+
+    @property
+    def signer(self) -> Signer:
+        """This node's own key."""
+        return self.ring.signer(self.index)
+
+    @property
+    def height(self) -> int:
+        """Finalized blocks."""
+        return len(self.words.log)
+
+    @property
+    def held(self) -> dict[str, int]:
+        """How much of each bounded thing the engine holds."""
+        return self.engine.held
+
+    @property
+    def fired(self) -> Counter[Rule]:
+        """How often each rule was applied."""
+        return self.engine.fired
+
+    def start(self, now: Instant) -> list[Act]:
+        """The process begins."""
+        return self._acts(self.engine.start(self._records, now))
+
+    def hear(self, peer: int, data: bytes, now: Instant) -> list[Act]:
+        """Bytes from another node."""
+        if not data:
+            raise Malformed("an empty message")
+        if data[:1] == _WORD:
+            return self._take(data[1:], now)
+        return self._acts(self.engine.receive(peer, self.reader.read(data), now))
+
+    def tick(self, now: Instant) -> list[Act]:
+        """The deadline passed."""
+        return self._acts(self.engine.tick(now))
+
+    def submit(self, work: bytes, now: Instant) -> list[Act]:
+        """A client wants this word in the list: every node hears of it."""
+        return [Say(None, _WORD + work), *self._take(work, now)]
+
+    def stored(self, store: Store, _now: Instant, /) -> list[Act]:
+        """The database holds this block."""
+        return self._acts(self.engine.committed(cast("FinalBlock", store.item).block.proposal.view))
+
+    def snapshot(self) -> list[bytes]:
+        """A whole log to replace the present one."""
+        return self.engine.snapshot_records()
+
+    def next_deadline(self) -> int | None:
+        """When to tick."""
+        return self.engine.next_deadline()
+
+    def _take(self, word: bytes, now: Instant) -> list[Act]:
+        self.words.submit(word)
+        return self._acts(self.engine.work_arrived(now))
+
+    def _acts(self, effects: list[Effect]) -> list[Act]:
+        acts: list[Act] = []
+        last: Message | None = None
+        for effect in effects:
+            if isinstance(effect, Send):
+                # The same message often goes to some peers one by one.
+                if effect.message is not last:
+                    last, data = effect.message, to_bytes(effect.message)
+                acts.append(Say(effect.to, data))
+            elif isinstance(effect, Persist):
+                acts.append(Write(effect.record, effect.sync))
+            else:
+                acts.append(_accusation(effect))
+        return acts + [_store(final) for final in self.words.take_fresh()]
+
+
+def _accusation(report: ReportEquivocation) -> Accuse:
+    return Accuse(report.second.signer)
+
+
+def _store(final: FinalBlock) -> Store:
+    page = page_of(final.block.body)
+    assert page is not None, "a final block is a page"
+    return Store(final.height, final.block.proposal.block_hash, final.root, page.words, final)
+
+
+class HonestCast:
+    """Everybody plays by the rules."""
+
+    def __init__(
+        self, seed: int, size: int, fault_model: FaultModel = FaultModel.BYZANTINE, *, remember: bool = True
+    ) -> None:
+        self.ring, self.fault_model = KeyRing(seed, size), fault_model
+        self.reader = Reader(remember=remember)
+
+    @property
+    def villains(self) -> frozenset[int]:
+        """None."""
+        return frozenset()
+
+    def make(self, index: int, records: list[bytes], stored: list[Store]) -> WordsNode:
+        """A new process of a node."""
+        return WordsNode(index, self.ring, self.reader, records, stored, self.fault_model)
+
+    def read(self, data: bytes) -> Message | None:
+        """The agreement message in these bytes, or None for a word."""
+        return None if data[:1] == _WORD else self.reader.read(data)
+
+    def is_signed(self, _message: Message, /) -> bool:
+        """Whether every signature in the message is genuine; honest nodes sign truly."""
+        return True

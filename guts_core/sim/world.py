@@ -1,0 +1,352 @@
+"""
+The world: one heap of events, one virtual clock, nodes that exchange bytes alone (``consensus.md`` 7.2).
+
+Acts of a node are performed in order; a synced write takes time, in which the node does nothing
+else, and a crash at any write loses what was not synced and all that would have followed.
+"""
+
+from __future__ import annotations
+
+import heapq
+import typing
+from collections import Counter, deque
+from collections.abc import Callable
+from enum import IntEnum
+from hashlib import blake2b
+from random import Random
+from typing import Any
+
+from guts_core.errors import Corrupt, PeerFault
+from guts_core.simplex.engine import Rule
+from guts_core.simplex.ports import Instant
+
+from .crypto import derive
+from .disk import SimDisk
+from .faults import HEAL_LOSS_PER_MILLE, SECOND, Crash, Plan
+from .ledger import Broken, VoteLedger
+from .ports import Accuse, Act, Cast, Say, SimNode, Store, Write
+
+_EPOCH_MS = 1_700_000_000_000
+_STORE_US = 5_000  # a database commit, in the background
+_LATE_US = SECOND // 2
+# One in so many commits rewrites the log from a snapshot.
+_COMPACT_EVERY = 16
+# What becomes final later than this before the end need not have reached everybody.
+_SETTLE_US = 2 * SECOND
+
+
+class Kind(IntEnum):
+    """What can happen."""
+
+    DELIVER = 0
+    TICK = 1
+    SYNCED = 2
+    STORED = 3
+    RESTART = 4
+    WORK = 5
+    SAMPLE = 6
+
+
+Event = tuple[int, int, Kind, int, int, object]  # time, sequence, kind, node, peer or incarnation, what
+
+
+def dice(seed: int, concern: str) -> Random:
+    """The dice of one concern."""
+    return Random(derive(seed, concern))  # noqa: S311  # simulated misfortune, no secret
+
+
+class Place:
+    """A node with its disk, clock and what it is busy with."""
+
+    __slots__ = ("armed", "boundary", "busy", "disk", "inbox", "incarnation", "node", "tick_at", "up_since")
+
+    def __init__(self, crashes: list[Crash]) -> None:
+        self.node: SimNode | None = None
+        self.disk = SimDisk()
+        self.incarnation = 0
+        self.busy = False
+        self.inbox: deque[Event] = deque()
+        self.tick_at = -1
+        self.armed = crashes
+        self.boundary = crashes[0].boundary if crashes else 0
+        self.up_since = 0
+
+
+class World:
+    """One run."""
+
+    def __init__(self, seed: int, plan: Plan, cast: Cast, size: int, ledger: VoteLedger) -> None:
+        self.plan, self.cast, self.size, self.ledger = plan, cast, size, ledger
+        self.time = 0
+        self.events = 0
+        self.faults: Counter[str] = Counter()
+        self.fired: Counter[Rule] = Counter()
+        self.refused: Counter[int] = Counter()  # by sender: messages that honest nodes refused
+        self.accused: Counter[int] = Counter()  # by signer: contradictions that honest nodes reported
+        self._heap: list[Event] = []
+        self._sequence = 0
+        self._network, self._disks = dice(seed, "network"), dice(seed, "disks")
+        self._workload = dice(seed, "workload")
+        self._trace = blake2b(digest_size=16)
+        self._end = plan.chaos_us + plan.heal_us
+        self._sample = 0  # blocks that everybody must have at the end
+        self._wishes: list[bytes] = []
+        self._due: list[bytes] = []
+        crashes = {index: [crash for crash in plan.crashes if crash.node == index] for index in range(size)}
+        self.places = [Place(sorted(crashes[index], key=lambda crash: crash.at)) for index in range(size)]
+
+    @property
+    def honest(self) -> list[int]:
+        """Who is expected to keep the rules."""
+        return [index for index in range(self.size) if index not in self.cast.villains]
+
+    @property
+    def trace(self) -> str:
+        """A hash over every event so far."""
+        return self._trace.hexdigest()
+
+    def run(self) -> None:
+        """All of it; raises Broken at the first broken invariant."""
+        for index in range(self.size):
+            self._boot(index)
+        self._push(self.plan.work_us, Kind.WORK, 0, 0, None)
+        self._push(self._end - _SETTLE_US, Kind.SAMPLE, 0, 0, None)
+        heap = self._heap
+        while heap and heap[0][0] <= self._end:
+            event = heapq.heappop(heap)
+            self.time = event[0]
+            self._happen(event)
+        for place in self.places:
+            if place.node is not None:
+                self.fired += place.node.fired
+        self._judge()
+
+    # ---- events ----
+
+    def _push(self, time: int, kind: Kind, node: int, number: int, what: object) -> None:
+        self._sequence += 1
+        heapq.heappush(self._heap, (time, self._sequence, kind, node, number, what))
+
+    def _happen(self, event: Event) -> None:
+        _, _, kind, index, number, what = event
+        place = self.places[index]
+        if kind is Kind.SYNCED:
+            if number == place.incarnation:
+                place.disk.sync()
+                place.busy = False
+                self._note(kind, index, b"")
+                self._perform(index, typing.cast("list[Act]", what))
+                self._catch_up(index)
+        elif kind is Kind.RESTART:
+            self._boot(index)
+        elif kind is Kind.WORK:
+            self._wish()
+        elif kind is Kind.SAMPLE:
+            self._sample = len(self.ledger.chain)
+            self._due = list(self._wishes)
+        elif place.node is None:
+            self.faults["fell on a dead node"] += 1
+        elif place.busy:
+            place.inbox.append(event)
+        else:
+            self._handle(index, place.node, event)
+            if place.inbox:
+                self._catch_up(index)
+
+    def _catch_up(self, index: int) -> None:
+        place = self.places[index]
+        while place.inbox and not place.busy and place.node is not None:
+            self._handle(index, place.node, place.inbox.popleft())
+
+    def _handle(self, index: int, node: SimNode, event: Event) -> None:
+        _, _, kind, _, number, what = event
+        place = self.places[index]
+        if kind is Kind.TICK:
+            if number != place.tick_at:
+                return
+            place.tick_at = -1
+            self._note(kind, index, b"")
+            self._step(index, node.tick, ())
+        elif kind is Kind.DELIVER:
+            assert isinstance(what, bytes)
+            self._note(kind, index, what)
+            self._step(index, node.hear, (number, what))
+        elif number == place.incarnation:
+            assert isinstance(what, Store)
+            place.disk.store(what)
+            self._note(kind, index, what.block_hash)
+            self._step(index, node.stored, (what,))
+            if what.height % _COMPACT_EVERY == 0 and not place.busy and place.node is not None:
+                place.disk.replace(node.snapshot())
+                self.faults["log compacted"] += 1
+
+    def _note(self, kind: Kind, index: int, data: bytes) -> None:
+        self.events += 1
+        self._trace.update(b"%d %d %d " % (self.time, kind, index))
+        self._trace.update(data)
+
+    def _now(self, index: int) -> Instant:
+        clock = self.plan.clocks[index]
+        return Instant(clock.monotonic(self.time), _EPOCH_MS + self.time // 1000 + clock.wall_ms)
+
+    def _step(self, index: int, call: Callable[..., list[Act]], arguments: tuple[Any, ...]) -> None:
+        try:
+            acts = call(*arguments, self._now(index))
+        except PeerFault as fault:
+            sender = arguments[0]
+            if sender not in self.cast.villains:
+                raise Broken(f"node {index} refuses what honest node {sender} said: {fault}") from fault
+            self.refused[sender] += 1
+            return
+        except Corrupt as error:
+            raise Broken(f"node {index} halted: {error}") from error
+        self._perform(index, acts)
+
+    # ---- acts ----
+
+    def _perform(self, index: int, acts: list[Act]) -> None:
+        place = self.places[index]
+        for at, act in enumerate(acts):
+            if isinstance(act, Say):
+                self._say(index, act)
+            elif isinstance(act, Write):
+                place.disk.write(act.record)
+                if place.armed and self._crashes_here(index, place):
+                    return
+                if act.sync:
+                    self._sync_after(index, place, acts[at + 1 :])
+                    return
+            elif isinstance(act, Store):
+                self._stores(index, act)
+            else:
+                self._accuse(index, act)
+        self._arm_tick(index, place)
+
+    def _sync_after(self, index: int, place: Place, rest: list[Act]) -> None:
+        low, high = self.plan.sync_us
+        place.busy = True
+        delay = low + int(self._disks.random() * (high - low))
+        self._push(self.time + delay, Kind.SYNCED, index, place.incarnation, rest)
+
+    def _arm_tick(self, index: int, place: Place) -> None:
+        assert place.node is not None
+        deadline = place.node.next_deadline()
+        if deadline is None:
+            place.tick_at = -1
+            return
+        at = max(self.time, self.plan.clocks[index].true(deadline))
+        if at != place.tick_at:
+            place.tick_at = at
+            self._push(at, Kind.TICK, index, at, None)
+
+    def _stores(self, index: int, store: Store) -> None:
+        if index not in self.cast.villains:
+            self.ledger.final(index, store)
+        self._push(self.time + _STORE_US, Kind.STORED, index, self.places[index].incarnation, store)
+
+    def _accuse(self, index: int, act: Accuse) -> None:
+        if index in self.cast.villains:
+            return
+        if act.signer not in self.cast.villains:
+            raise Broken(f"L3: node {index} convicts honest node {act.signer}")
+        self.accused[act.signer] += 1
+
+    def _say(self, index: int, say: Say) -> None:
+        message = self.cast.read(say.data)
+        if message is not None and (index not in self.cast.villains or self.cast.is_signed(message)):
+            self.ledger.hear(message)
+        for receiver in range(self.size) if say.to is None else (say.to,):
+            if receiver != index:
+                self._carry(index, receiver, say.data)
+
+    def _carry(self, sender: int, receiver: int, data: bytes) -> None:
+        plan, roll = self.plan, self._network.random
+        chaos = self.time < plan.chaos_us
+        if chaos:
+            for partition in plan.partitions:
+                if partition.cuts(self.time, sender, receiver):
+                    self.faults["cut off"] += 1
+                    return
+        fate = int(roll() * 1000)
+        loss = plan.loss_per_mille if chaos else min(plan.loss_per_mille, HEAL_LOSS_PER_MILLE)
+        if fate < loss:
+            self.faults["lost"] += 1
+            return
+        low, high = plan.delay_us
+        delay = low + int(roll() * (high - low))
+        if chaos and fate >= 1000 - plan.late_per_mille:
+            self.faults["late"] += 1
+            delay += int(roll() * _LATE_US)
+        elif fate < loss + plan.duplicates_per_mille:
+            self.faults["duplicated"] += 1
+            self._push(self.time + 2 * delay, Kind.DELIVER, receiver, sender, data)
+        self._push(self.time + delay, Kind.DELIVER, receiver, sender, data)
+
+    # ---- the life of nodes ----
+
+    def _boot(self, index: int) -> None:
+        place = self.places[index]
+        node = self.cast.make(index, place.disk.records(), list(place.disk.stored))
+        place.node, place.busy, place.tick_at, place.up_since = node, False, -1, self.time
+        self._note(Kind.RESTART, index, b"")
+        self._step(index, node.start, ())
+
+    def _crashes_here(self, index: int, place: Place) -> bool:
+        crash = place.armed[0]
+        if self.time < crash.at:
+            return False
+        if place.boundary > 0:
+            place.boundary -= 1
+            return False
+        place.armed = place.armed[1:]
+        place.boundary = place.armed[0].boundary if place.armed else 0
+        self._crash(place)
+        down = min(crash.down, max(0, self.plan.chaos_us - self.time))
+        self._push(self.time + down, Kind.RESTART, index, 0, None)
+        return True
+
+    def _crash(self, place: Place) -> None:
+        assert place.node is not None
+        self.faults["crashed"] += 1
+        before = place.disk.lost
+        place.disk.crash(self._disks)
+        self.faults["unsynced lost"] += place.disk.lost - before
+        self.fired += place.node.fired
+        place.node, place.busy, place.tick_at = None, False, -1
+        place.inbox.clear()
+        place.incarnation += 1
+
+    def _wish(self) -> None:
+        word = b"word %d" % len(self._wishes)
+        self._push(self.time + 1 + int(self._workload.random() * 2 * self.plan.work_us), Kind.WORK, 0, 0, None)
+        index = self.honest[int(self._workload.random() * len(self.honest))]
+        place = self.places[index]
+        if place.node is None or place.busy:
+            return  # a client whose node does not answer comes again later
+        # Before the network heals a crash may forget a wish; after it none may be lost.
+        if self.time >= self.plan.chaos_us:
+            self._wishes.append(word)
+        else:
+            word = b"early " + b"%d" % self._sequence
+        self._note(Kind.WORK, index, word)
+        self._step(index, place.node.submit, (word,))
+
+    # ---- the end ----
+
+    def _judge(self) -> None:
+        for index in self.honest:
+            node = self.places[index].node
+            if node is None:
+                raise Broken(f"L1: node {index} is still down at the end")
+            if node.height < self._sample:
+                raise Broken(f"L1: node {index} has {node.height} blocks, {self._sample} were final long before")
+            for name, most in _HELD_MAX.items():
+                if node.held.get(name, 0) > most:
+                    raise Broken(f"I11: node {index} holds {node.held[name]} {name}")
+        lost = [word for word in self._due if not self.ledger.is_final(word)]
+        if lost:
+            raise Broken(f"L2: {lost[0].decode()} of {len(lost)} wishes is not final at the end")
+
+
+# After the heal nothing may have piled up: a few live views, and what their votes are.
+_HELD_MAX = {"rounds": 64, "votes": 2_000, "blocks": 128, "anchors": 4, "uncommitted": 64}
