@@ -7,11 +7,9 @@ It builds, judges and executes blocks on any executed parent, and when one is fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from attrs import frozen
 
-from attrs import fields, frozen
-
-from guts_core.codec import from_bytes, to_bytes
+from guts_core.codec import from_bytes
 from guts_core.errors import Corrupt, Malformed, NotFound, Refused
 from guts_core.forge import queries
 from guts_core.forge.actions import RefUpdate
@@ -21,14 +19,11 @@ from guts_core.identity import Verifier
 from guts_core.names import BlockHash, Root, TxId
 from guts_core.simplex.messages import Certificate, Proposal, SuppliedBlock
 from guts_core.simplex.ports import Instant, Verdict
-from guts_core.state.tree import PageWrites
 from guts_core.state.view import Overlay
 
 from .admission import (
-    Candidate,
     Inadmissible,
     Network,
-    Replayed,
     TextMissing,
     TransactionExpired,
     candidate_of,
@@ -36,39 +31,23 @@ from .admission import (
     check_witness,
     place_of,
 )
-from .block import BLOCK_OVERHEAD_BYTES, Block, tx_root
 from .branches import Branches, BranchView, Executed
 from .commit import ChainStore, Commit
-from .continuity import closing_sentence, commit_of, restore
-from .execution import Moment, execute, pay, perform
+from .continuity import commit_of, restore
+from .execution import Moment, pay, perform
 from .genesis import Genesis
-from .header import EPOCH, RULES, Header, block_hash, validators_hash
+from .header import validators_hash
+from .judge import Judge, StateDiffers
 from .mempool import Mempool
-from .receipt import Receipt, receipts_root
+from .receipt import Receipt
 from .standing import Standing, Where, final_standing
 from .transaction import Item, Transaction, Witness
 
 # A voter accepts a header this far ahead of its own clock; beyond, it may be our clock that is wrong.
 CLOCK_TOLERANCE_MS = 10_000
-# A leader's own limit: at some 0.3 ms each, a block of these executes well within two message delays.
-PROPOSED_ITEMS_MAX = 1_000
-# Bodies whose binding was checked, kept until they are executed; at most this many MiB.
-DECODED_MAX = 16
 # Transactions whose end is remembered for whoever asks after the mempool let them go.
 ENDED_MAX = 10_000
 EXPIRED_WORDS = "the transaction expired before any block held it"
-
-
-class BlockInvalid(Refused):
-    """A block that no honest leader makes."""
-
-    code = "invalid-block"
-
-
-class StateDiffers(BlockInvalid):
-    """Executing the block gives another state than its header says."""
-
-    code = "state-differs"
 
 
 @frozen
@@ -82,31 +61,22 @@ class Head:
     state_root: Root
 
 
-@frozen
-class _Bound:
-    """A body that was taken apart and found to be what its header says."""
-
-    block: Block
-    candidates: tuple[Candidate, ...]
-
-
 class Ledger:
     """Implements ``simplex.ports.Application``; one per node, used from one thread."""
 
     def __init__(self, genesis: Genesis, store: ChainStore, verifier: Verifier, mempool: Mempool | None = None) -> None:
         self.network = Network.of(genesis, verifier)
-        self.mempool = mempool or Mempool()
+        self.mempool = Mempool() if mempool is None else mempool
         self.why_invalid: str | None = None  # of the last block judged INVALID, for the log
         self._store = store
-        self._validators = validators_hash(genesis.validators)
         self._head = restore(genesis, self.network, store)
         self._branches = Branches(store, self._head)
+        self._judge = Judge(self.network, validators_hash(genesis.validators), self._branches)
         self._final: list[Executed] = [] if self._head.is_committed else [self._head]
         self._commits: list[Commit] = []
         self._uncommitted: dict[BlockHash, Commit] = {}
         self._ended: dict[TxId, Standing] = {}
         self._doubtful: set[TxId] = set()
-        self._decoded: dict[bytes, _Bound] = {}
 
     # ---- what the engine asks ----
 
@@ -115,15 +85,10 @@ class Ledger:
         base = self._branches.get(BlockHash(parent.block_hash))
         if base is None or self.stopped is not None:
             return None
-        moment = Moment(base.height + 1, max(now.wall, base.time + 1))
-        state = Overlay(self._branches.view(base.block_hash))
-        chosen, receipts = self._choose(base, state, moment)
-        root, pages = self._branches.next_root(base, state.writes)
-        header = self._header(base, view, moment, root, tx_root(c.item for c in chosen), receipts_root(receipts))
-        body = to_bytes(Block(header, tuple(candidate.item for candidate in chosen)))
-        proposal = Proposal(EPOCH, view, parent.view, parent.block_hash, block_hash(header))
-        self._keep(proposal, header, base, state, pages, chosen, receipts)
-        return BlockHash(proposal.block_hash), body
+        built = self._judge.build(base, view, max(now.wall, base.time + 1), self.mempool.ready())
+        self._branches.put(built.block)
+        self._doubtful |= built.doubtful
+        return built.block.block_hash, built.body
 
     def is_bound(self, proposal: Proposal, body: bytes) -> bool:
         """
@@ -132,15 +97,9 @@ class Ledger:
         A body without all its texts is not: whoever stored it would never ask for them again.
         """
         try:
-            bound = self._taken_apart(body)
+            return self._judge.is_bound(proposal, body)
         except (Malformed, Refused):
             return False
-        header = bound.block.header
-        return (
-            block_hash(header) == proposal.block_hash
-            and (header.epoch, header.view, header.parent_view) == (proposal.epoch, proposal.view, proposal.parent_view)
-            and header.parent_hash == proposal.parent_hash
-        )
 
     def verify(self, parent: Proposal, proposal: Proposal, body: bytes, now: Instant) -> Verdict:
         """Execute and judge a proposal; a header from the future is UNKNOWN, for our clock may be the wrong one."""
@@ -148,10 +107,9 @@ class Ledger:
         if base is None:
             return Verdict.UNKNOWN
         try:
-            bound = self._taken_apart(body)
-            if bound.block.header.time > max(now.wall + CLOCK_TOLERANCE_MS, base.time + 1):
+            if self._judge.time_of(body) > max(now.wall + CLOCK_TOLERANCE_MS, base.time + 1):
                 return Verdict.UNKNOWN
-            self._execute(base, proposal, bound, len(body))
+            self._judged(base, proposal, body)
         except TextMissing:
             return Verdict.UNKNOWN
         except (Malformed, Refused) as refusal:
@@ -170,7 +128,7 @@ class Ledger:
         if base is None:
             return Verdict.UNKNOWN
         try:
-            self._execute(base, proposal, self._taken_apart(body), len(body))
+            self._judged(base, proposal, body)
         except TextMissing:
             return Verdict.UNKNOWN
         except StateDiffers as refusal:
@@ -320,124 +278,13 @@ class Ledger:
             return Standing(Where.PENDING)
         return self._ended.get(tx_id, Standing(Where.UNKNOWN))
 
-    # ---- building and judging ----
-
-    def _choose(self, base: Executed, state: Overlay, moment: Moment) -> tuple[list[Candidate], list[Receipt]]:
-        chosen: list[Candidate] = []
-        receipts: list[Receipt] = []
-        if base.closes is not None:
-            return chosen, receipts  # a child that only helps its parent to become final
-        room = self.network.params.block_bytes_max - BLOCK_OVERHEAD_BYTES
-        for candidate in self.mempool.ready():
-            if len(chosen) == PROPOSED_ITEMS_MAX:
-                break
-            if candidate.size > room:
-                continue
-            try:
-                receipts.append(execute(candidate, state, self.network, moment, self._seen(base, ())))
-            except Replayed:
-                continue  # it stands in a block that is not final yet
-            except Inadmissible:
-                self._doubtful.add(candidate.tx_id)
-                continue
-            chosen.append(candidate)
-            room -= candidate.size
-        return chosen, receipts
-
-    def _header(
-        self, base: Executed, view: int, moment: Moment, state_root: Root, txs: bytes, receipts: bytes
-    ) -> Header:
-        return Header(
-            rules=RULES,
-            chain_id=self.network.chain_id,
-            epoch=EPOCH,
-            height=moment.height,
-            view=view,
-            parent_view=base.proposal.view,
-            parent_hash=base.block_hash,
-            time=moment.time,
-            tx_root=txs,
-            state_root=state_root,
-            receipts_root=receipts,
-            history_root=base.history.root,
-            next_validators=self._validators,
-        )
-
-    def _taken_apart(self, body: bytes) -> _Bound:
-        """A body whose transactions are in order and under its header's root; raises Malformed or Refused."""
-        known = self._decoded.get(body)
-        if known is not None:
-            return known
-        block = from_bytes(Block, body)
-        candidates = tuple(candidate_of(item, self.network) for item in block.items)
-        if tx_root(block.items) != block.header.tx_root:
-            raise BlockInvalid("the transactions are not those of the header")
-        if len(self._decoded) >= DECODED_MAX:
-            del self._decoded[next(iter(self._decoded))]
-        self._decoded[body] = bound = _Bound(block, candidates)
-        return bound
-
-    def _execute(self, base: Executed, proposal: Proposal, bound: _Bound, size: int) -> Executed:
-        """The executed block; raises what makes it invalid."""
-        known = self._branches.get(BlockHash(proposal.block_hash))
-        if known is not None:
-            return known
-        header = bound.block.header
-        moment = Moment(base.height + 1, header.time)
-        if block_hash(header) != proposal.block_hash:
-            raise BlockInvalid("the body is not that of the proposal")
-        if size > self.network.params.block_bytes_max:
-            raise BlockInvalid(f"a block of {size} bytes; at most {self.network.params.block_bytes_max} are allowed")
-        if header.time <= base.time:
-            raise BlockInvalid(f"block time {header.time} is not after that of its parent, {base.time}")
-        if base.closes is not None and bound.candidates:
-            raise BlockInvalid("transactions after the last block of an epoch")
-        state = Overlay(self._branches.view(base.block_hash))
-        receipts = self._receipts(base, bound.candidates, state, moment)
-        root, pages = self._branches.next_root(base, state.writes)
-        expected = self._header(base, proposal.view, moment, root, header.tx_root, receipts_root(receipts))
-        if header != expected:
-            raise _difference(header, expected)
-        return self._keep(proposal, header, base, state, pages, bound.candidates, receipts)
-
-    def _receipts(
-        self, base: Executed, candidates: Iterable[Candidate], state: Overlay, moment: Moment
-    ) -> list[Receipt]:
-        done: dict[TxId, Receipt] = {}
-        for candidate in candidates:
-            done[candidate.tx_id] = execute(candidate, state, self.network, moment, self._seen(base, done))
-        return list(done.values())
-
-    def _seen(self, base: Executed, here: Container[TxId]) -> Callable[[TxId], bool]:
-        return lambda tx_id: tx_id in here or self._branches.has_seen(base.block_hash, tx_id)
+    def _judged(self, base: Executed, proposal: Proposal, body: bytes) -> None:
+        """Have the block executed here, once; raises what makes it invalid."""
+        if self._branches.get(BlockHash(proposal.block_hash)) is None:
+            self._branches.put(self._judge.execute(base, proposal, body))
 
     def _is_final(self, tx_id: TxId) -> bool:
         return self._branches.has_seen(self._head.block_hash, tx_id)
-
-    def _keep(
-        self,
-        proposal: Proposal,
-        header: Header,
-        base: Executed,
-        state: Overlay,
-        pages: PageWrites,
-        candidates: Iterable[Candidate],
-        receipts: Iterable[Receipt],
-    ) -> Executed:
-        block = Executed(
-            proposal=proposal,
-            height=header.height,
-            time=header.time,
-            state_root=Root(header.state_root),
-            history=base.history.append(BlockHash(proposal.block_hash)),
-            writes=state.writes,
-            pages=pages,
-            receipts=tuple(receipts),
-            expiries={candidate.tx_id: candidate.body.expires for candidate in candidates},
-            closes=closing_sentence(state, header.time, self.network),
-        )
-        self._branches.put(block)
-        return block
 
     def _executed_late(self, proposal: Proposal, body: bytes) -> Executed:
         verdict = self.execute(self._head.proposal, proposal, body)
@@ -481,16 +328,3 @@ class Ledger:
                 repository = queries.repository(self.view(), action.manifest.repo)
                 return Availability(repository.objects_epoch, repository.removals) if repository else Availability(0, 0)
         return None
-
-
-def _difference(header: Header, expected: Header) -> BlockInvalid:
-    """Which field is wrong; a wrong state is told apart, with both roots."""
-    for name in (field.name for field in fields(Header)):
-        found, ours = getattr(header, name), getattr(expected, name)
-        if found != ours and name in {"state_root", "receipts_root"}:
-            return StateDiffers(
-                f"block {header.height}: its header says {name} {found.hex()}, executing it here gives {ours.hex()}"
-            )
-        if found != ours:
-            return BlockInvalid(f"block {expected.height}: {name} is not what its place requires")
-    raise AssertionError("equal headers differ nowhere")
