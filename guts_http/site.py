@@ -21,7 +21,7 @@ from guts_core.names import NodeId
 from guts_core.node.port import Act, AskStatus, Outcome, Phase, Request, Status
 
 from .auth import Caller, identify, shown_in
-from .port import Port, ask
+from .port import Port, ask, remade
 from .problems import NotFinal
 from .reader import Reader, Snapshot
 
@@ -152,5 +152,5 @@ def settled(outcome: Outcome) -> Outcome:
 def error_with(code: str, message: str) -> GutsError:
     """The error that a code and a sentence stand for."""
     if code not in REFUSALS and code in _INADMISSIBLE:
-        return _INADMISSIBLE[code](message)
-    return refusal_of(code)(message)
+        return remade(_INADMISSIBLE[code], message)
+    return remade(refusal_of(code), message)

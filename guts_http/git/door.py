@@ -1,0 +1,113 @@
+"""The git door: routes a git request, bounds how many work at once, and answers what fails."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+
+from guts_core.errors import GutsError
+from guts_http.middleware import Message, Receive, Send
+from guts_http.problems import TooManyAtOnce
+from guts_http.site import Site
+
+from . import answers, receive_pack, routes, upload_pack
+from .body import ClientGone
+from .routes import GitRequest, Service, Target
+
+
+class GitDoor:
+    """An ASGI application for what ``routes.is_git`` recognizes."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._fetches = trio.CapacityLimiter(site.settings.fetches_max)
+        self._pushes = trio.CapacityLimiter(site.settings.pushes_max)
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        answer = _Started(send)
+        try:
+            await self._serve(scope, receive, answer.send)
+        except ClientGone:
+            return
+        except GutsError as error:
+            await answer.fail(error)
+        except BaseExceptionGroup as group:
+            await answer.fail(_blamed(group))
+
+    async def _serve(self, scope: Any, receive: Receive, send: Send) -> None:
+        request = routes.parse(scope)
+        target = await self._target(scope, request)
+        if request.service is Service.UPLOAD_PACK:
+            await self._upload(target, request, scope, receive, send)
+        elif request.is_advertisement:
+            await receive_pack.advertise(self._site, _id(target), send)
+        else:
+            async with _turn(self._pushes, self._site.settings.queue_seconds, "pushes"):
+                await receive_pack.push(self._site, target, request, scope, receive, send)
+
+    async def _target(self, scope: Any, request: GitRequest) -> Target:
+        node = await self._site.node_id()
+        with self._site.reader.snapshot() as snapshot:
+            target = routes.target(self._site, snapshot, scope, request, node)
+        if target.repository is not None and target.repository.private and request.service is Service.UPLOAD_PACK:
+            await self._site.check_private_reads()
+        return target
+
+    async def _upload(self, target: Target, request: GitRequest, scope: Any, receive: Receive, send: Send) -> None:
+        repo = _id(target)
+        assert repo is not None
+        async with _turn(self._fetches, self._site.settings.queue_seconds, "clones and fetches"):
+            if request.is_advertisement:
+                await upload_pack.advertise(self._site, repo, scope, send)
+            else:
+                await upload_pack.fetch(self._site, repo, scope, receive, send)
+
+
+class _Started:
+    """Remembers whether an answer has begun: from then on only cutting it off tells of a failure."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._begun = False
+
+    async def send(self, message: Message) -> None:
+        self._begun = True
+        await self._send(message)
+
+    async def fail(self, error: GutsError) -> None:
+        if self._begun:
+            raise error
+        await answers.failed(self._send, error)
+
+
+@asynccontextmanager
+async def _turn(limiter: trio.CapacityLimiter, seconds: float, what: str) -> AsyncIterator[None]:
+    token = object()
+    with trio.move_on_after(seconds) as waiting:
+        await limiter.acquire_on_behalf_of(token)
+    if waiting.cancelled_caught:
+        raise TooManyAtOnce(f"this node serves {int(limiter.total_tokens)} {what} at once; try again in a moment")
+    try:
+        yield
+    finally:
+        limiter.release_on_behalf_of(token)
+
+
+def _id(target: Target) -> Any:
+    return None if target.repository is None else target.repository.id
+
+
+def _blamed(group: BaseExceptionGroup[BaseException]) -> GutsError:
+    """The one error that a nursery wrapped; anything else goes on as it is."""
+    ours, rest = group.split(GutsError)
+    if ours is None or rest is not None:
+        raise group
+    error: BaseException = ours
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, GutsError)
+    return error

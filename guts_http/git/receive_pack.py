@@ -1,0 +1,219 @@
+"""
+Push: the client's bytes through the sans-I/O machine to the node, and the node's report back.
+
+The answer begins when the request has been read, since stock git speaks first and listens after;
+from then on the person hears progress, and proxies hear a keep-alive every few seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import trio
+
+from guts_core.errors import GutsError, Unavailable
+from guts_core.forge import queries
+from guts_core.git.advertisement import receive_pack_info_refs
+from guts_core.git.pkt_line import Band, packet
+from guts_core.git.receive_pack import (
+    CommandsReceived,
+    Event,
+    PackBytes,
+    ReceivePack,
+    RefResult,
+    progress,
+    report_status,
+)
+from guts_core.names import RefName, RepoId
+from guts_core.node.port import OpenPush, PackData, PackEnd, Progress, PushCommand, PushReport
+from guts_http.middleware import Receive, Send
+from guts_http.port import Conversation, open_conversation
+from guts_http.problems import BadRequest
+from guts_http.site import Site
+
+from . import answers
+from .body import ClientGone, pieces
+from .routes import GitRequest, Target
+
+_ADVERTISEMENT = "application/x-git-receive-pack-advertisement"
+_REQUEST = b"application/x-git-receive-pack-request"
+_RESULT = "application/x-git-receive-pack-result"
+PRIVATE_OPTIONS = frozenset({"private", "private=true"})
+KEEPALIVE = packet(bytes((Band.DATA,)))
+
+
+async def advertise(site: Site, repo: RepoId | None, send: Send) -> None:
+    """Answer ``GET info/refs``; a repository that the push will create has no refs."""
+    body = receive_pack_info_refs({}) if repo is None else await trio.to_thread.run_sync(_advertised, site, repo)
+    await answers.whole(send, _ADVERTISEMENT, body)
+
+
+def _advertised(site: Site, repo: RepoId) -> bytes:
+    with site.reader.snapshot() as snapshot:
+        return receive_pack_info_refs({RefName(ref.name): ref.oid for ref in queries.refs(snapshot, repo)})
+
+
+async def push(site: Site, target: Target, request: GitRequest, scope: Any, receive: Receive, send: Send) -> None:
+    """Answer ``POST git-receive-pack``."""
+    headers = dict(scope["headers"])
+    if headers.get(b"content-type") != _REQUEST:
+        raise BadRequest(f"the content type of a push is {_REQUEST.decode()}")
+    incoming = _Incoming(pieces(receive, headers.get(b"content-encoding"), site.settings.pack_bytes_max))
+    asked = await incoming.commands()
+    if not asked.commands:
+        # git asks whether it may push before it sends a large pack in chunks.
+        await answers.whole(send, _RESULT, b"")
+        return
+    answer = _Answer(send, asked)
+    try:
+        async with open_conversation(site.port, _opening(site, target, request, asked)) as conversation:
+            pushing = _Pushing(conversation, incoming, answer, site.settings.keepalive_seconds)
+            report = await pushing.run(receive)
+    except GutsError as error:
+        await answer.refuse(str(error))
+    else:
+        await answer.finish(report)
+
+
+def _opening(site: Site, target: Target, request: GitRequest, asked: CommandsReceived) -> OpenPush:
+    assert target.caller.seed is not None
+    return OpenPush(
+        seed=target.caller.seed,
+        repo=None if target.repository is None else target.repository.id,
+        name=request.name,
+        private=not PRIVATE_OPTIONS.isdisjoint(asked.push_options),
+        atomic=asked.capabilities.atomic,
+        commands=tuple(PushCommand(command.ref, command.old, command.new) for command in asked.commands),
+        wait_ms=site.settings.wait_ms,
+    )
+
+
+class _Incoming:
+    """The request: its commands first, then the bytes of the pack."""
+
+    def __init__(self, body: AsyncIterator[bytes]) -> None:
+        self._body = body
+        self._machine = ReceivePack()
+        self._begun: list[Event] = []
+
+    async def commands(self) -> CommandsReceived:
+        async for piece in self._body:
+            events = self._machine.receive(piece)
+            if events and isinstance(events[0], CommandsReceived):
+                self._begun = events[1:]
+                return events[0]
+        self._machine.finish()
+        raise AssertionError("a request without commands is refused by the machine")
+
+    async def pack(self) -> AsyncIterator[bytes]:
+        for event in self._begun:
+            if isinstance(event, PackBytes):
+                yield event.data
+        async for piece in self._body:
+            for event in self._machine.receive(piece):
+                if isinstance(event, PackBytes):
+                    yield event.data
+        self._machine.finish()
+
+
+class _Answer:
+    """What the client reads: progress and keep-alives while it waits, the report at the end."""
+
+    def __init__(self, send: Send, asked: CommandsReceived) -> None:
+        self._send = send
+        self._asked = asked
+        self._begun = False
+        self._one_at_a_time = trio.Lock()
+
+    async def tell(self, band_packets: bytes) -> None:
+        """Side-band packets, where the client understands them."""
+        if self._asked.capabilities.side_band and band_packets:
+            await self._more(band_packets)
+
+    async def finish(self, report: PushReport) -> None:
+        results = [RefResult(one.ref, one.error) for one in report.refs]
+        await self._end(report_status(report.unpack_error, results, self._asked.capabilities))
+
+    async def refuse(self, words: str) -> None:
+        """Nothing was done, for a reason that stands beside every ref: stock git shows that best."""
+        results = [RefResult(command.ref, words) for command in self._asked.commands]
+        await self.tell(progress(f"guts: {words}"))
+        await self._end(report_status(None, results, self._asked.capabilities))
+
+    async def _end(self, data: bytes) -> None:
+        await self._more(data)
+        await answers.end(self._send)
+
+    async def _more(self, data: bytes) -> None:
+        async with self._one_at_a_time:
+            if not self._begun:
+                self._begun = True
+                await answers.start(self._send, _RESULT)
+            await answers.more(self._send, data)
+
+
+class _Pushing:
+    """The pack to the node, its words to the client; what ends it is the report, or an error."""
+
+    def __init__(self, conversation: Conversation, incoming: _Incoming, answer: _Answer, keepalive: float) -> None:
+        self._conversation = conversation
+        self._incoming = incoming
+        self._answer = answer
+        self._keepalive = keepalive
+        self._report: PushReport | None = None
+        self._failure: GutsError | ClientGone | None = None
+
+    async def run(self, receive: Receive) -> PushReport:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._until, self._hear, nursery.cancel_scope)
+            if await self._sent():
+                nursery.start_soon(self._keep_alive)
+                nursery.start_soon(self._until, partial(_client_gone, receive), nursery.cancel_scope)
+            elif self._failure is not None:
+                nursery.cancel_scope.cancel()
+        if self._report is not None:
+            return self._report
+        assert self._failure is not None
+        raise self._failure
+
+    async def _sent(self) -> bool:
+        """Whether all of the pack went to the node."""
+        try:
+            async for data in self._incoming.pack():
+                await self._conversation.say(PackData(data))
+            await self._conversation.say(PackEnd())
+        except Unavailable:
+            return False  # the node closed first: what it said before tells why
+        except (GutsError, ClientGone) as failure:
+            self._failure = failure
+            return False
+        return True
+
+    async def _until(self, work: Callable[[], Awaitable[None]], all_of_it: trio.CancelScope) -> None:
+        try:
+            await work()
+        except (GutsError, ClientGone) as failure:
+            self._failure = self._failure or failure
+        all_of_it.cancel()
+
+    async def _hear(self) -> None:
+        while self._report is None:
+            reply = await self._conversation.hear()
+            if isinstance(reply, Progress):
+                await self._answer.tell(progress(reply.text))
+            else:
+                assert isinstance(reply, PushReport)
+                self._report = reply
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await self._answer.tell(KEEPALIVE)
+            await trio.sleep(self._keepalive)
+
+
+async def _client_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    raise ClientGone

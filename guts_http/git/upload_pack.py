@@ -1,0 +1,168 @@
+"""
+Fetch and clone: ``git upload-pack`` over the projected directory of one generation.
+
+The directory is leased from the node for as long as the child runs, so a clone never sees half of an
+atomic push (``architecture.md`` 5). The child gets nothing of our environment, is one of a bounded
+number, and ends with its client.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import trio
+
+from guts_core.errors import Unavailable
+from guts_core.git.advertisement import service_header
+from guts_core.git.command import git_argv, git_environment
+from guts_core.names import RepoId
+from guts_core.node.port import OpenFetch, Projection
+from guts_http.middleware import Receive, Send
+from guts_http.port import open_conversation
+from guts_http.problems import BadRequest
+from guts_http.site import Site
+
+from . import answers
+from .body import ClientGone, pieces
+
+READ_BYTES = 64 * 1024
+STDERR_BYTES_KEPT = 2_000
+# Counting the objects of a large history prints nothing for minutes when the client asked for quiet.
+SILENCE_SECONDS = 600
+_SETTINGS = ("uploadpack.allowFilter=true", "uploadpack.allowAnySHA1InWant=false", "uploadpack.keepAlive=5")
+_PROTOCOL = re.compile(rb"version=[012]")
+_ADVERTISEMENT = "application/x-git-upload-pack-advertisement"
+_REQUEST = b"application/x-git-upload-pack-request"
+_RESULT = "application/x-git-upload-pack-result"
+
+
+class Child:
+    """A running ``git upload-pack``."""
+
+    def __init__(self, process: trio.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._process = process
+        self.stdin, self.stdout, self.stderr = process.stdin, process.stdout, process.stderr
+        self.said = b""
+
+    async def read(self) -> bytes:
+        """The next bytes of the answer, b"" at the end."""
+        with trio.fail_after(SILENCE_SECONDS):
+            return bytes(await self.stdout.receive_some(READ_BYTES))
+
+    async def keep_errors(self) -> None:
+        """Read what the child complains of, so that it never waits for us; the beginning is kept."""
+        async for data in self.stderr:
+            self.said = (self.said + data)[:STDERR_BYTES_KEPT]
+
+    async def kill(self) -> None:
+        """End it, and what it started."""
+        with trio.CancelScope(shield=True):
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            await self._process.wait()
+            for pipe in (self.stdin, self.stdout, self.stderr):
+                await pipe.aclose()
+
+
+async def advertise(site: Site, repo: RepoId, scope: Any, send: Send) -> None:
+    """Answer ``GET info/refs``."""
+    protocol = _git_protocol(scope)
+    async with _child(site, repo, protocol, "--http-backend-info-refs") as child:
+        await child.stdin.aclose()
+        first = await child.read()
+        if not first:
+            raise _failure(child)
+        await answers.start(send, _ADVERTISEMENT)
+        # Version 2 answers with capabilities only, without the header of the older ones.
+        await answers.more(send, first if protocol == "version=2" else service_header("git-upload-pack") + first)
+        while data := await child.read():
+            await answers.more(send, data)
+    await answers.end(send)
+
+
+async def fetch(site: Site, repo: RepoId, scope: Any, receive: Receive, send: Send) -> None:
+    """Answer ``POST git-upload-pack``: both directions stream, the client's end ends the child."""
+    headers = dict(scope["headers"])
+    if headers.get(b"content-type") != _REQUEST:
+        raise BadRequest(f"the content type of a fetch is {_REQUEST.decode()}")
+    asked = pieces(receive, headers.get(b"content-encoding"), site.settings.fetch_request_bytes_max)
+    async with _child(site, repo, _git_protocol(scope)) as child, trio.open_nursery() as nursery:
+        nursery.start_soon(_feed, child, asked, receive, nursery.cancel_scope)
+        await _answer(child, send)
+        nursery.cancel_scope.cancel()
+
+
+async def _feed(child: Child, asked: AsyncIterator[bytes], receive: Receive, whole: trio.CancelScope) -> None:
+    try:
+        async for piece in asked:
+            # A child that has heard enough closes its end; its answer says why.
+            with suppress(trio.BrokenResourceError):
+                await child.stdin.send_all(piece)
+        await child.stdin.aclose()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    except ClientGone:
+        pass
+    whole.cancel()
+
+
+async def _answer(child: Child, send: Send) -> None:
+    first = await child.read()
+    if not first:
+        raise _failure(child)
+    await answers.start(send, _RESULT)
+    await answers.more(send, first)
+    while data := await child.read():
+        await answers.more(send, data)
+    await answers.end(send)
+
+
+@asynccontextmanager
+async def _child(site: Site, repo: RepoId, protocol: str | None, *flags: str) -> AsyncIterator[Child]:
+    async with open_conversation(site.port, OpenFetch(repo)) as conversation:
+        lease = await conversation.hear()
+        assert isinstance(lease, Projection)
+        child = Child(await _spawn(lease.path, protocol, flags))
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(child.keep_errors)
+                yield child
+                nursery.cancel_scope.cancel()
+        finally:
+            await child.kill()
+
+
+async def _spawn(directory: str, protocol: str | None, flags: tuple[str, ...]) -> trio.Process:
+    settings = [part for setting in _SETTINGS for part in ("-c", setting)]
+    environment = git_environment(os.environ.get("PATH", os.defpath))
+    if protocol is not None:
+        environment["GIT_PROTOCOL"] = protocol
+    return await trio.lowlevel.open_process(
+        git_argv(*settings, "upload-pack", "--stateless-rpc", "--strict", *flags, directory),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,  # so that what it starts ends with it
+    )
+
+
+def _git_protocol(scope: Any) -> str | None:
+    """The protocol version a client asks for; what is not exactly one is not passed on (B03)."""
+    asked = dict(scope["headers"]).get(b"git-protocol", b"")
+    return asked.decode("ascii") if _PROTOCOL.fullmatch(asked) else None
+
+
+def _failure(child: Child) -> Unavailable:
+    words = child.said.decode("utf-8", "replace").strip().splitlines()
+    told = [line for line in words if "/" not in line]  # never a path of this machine
+    return Unavailable(f"git upload-pack failed: {told[-1] if told else 'it said nothing of use'}")
