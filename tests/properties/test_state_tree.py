@@ -52,6 +52,7 @@ class Stored:
         self.root = EMPTY_ROOT
 
     def write(self, batch: Batch) -> PageWrites:
+        """Apply a batch and store its pages."""
         self.root, pages = self.tree.apply(self.root, batch)
         for path, page in pages.items():
             if page is None:
@@ -61,6 +62,7 @@ class Stored:
         return pages
 
     def reachable(self) -> set[bytes]:
+        """The paths of all pages that the root leads to."""
         found: set[bytes] = set()
         paths = [] if self.root == EMPTY_ROOT else [ROOT_PATH]
         while paths:
@@ -144,7 +146,7 @@ def test_writing_what_is_there_changes_no_page(history: list[Batch]) -> None:
         model_write(records, batch)
     gone: Batch = {key: None for batch in history for key in batch if key not in records}
 
-    pages = stored.write(gone | records)
+    pages = stored.write({**gone, **records})
 
     assert pages == {}
 
@@ -173,20 +175,20 @@ def _check_point(tree: Tree, root: Root, records: dict[bytes, bytes], key: bytes
     if key in records:
         proof = prove_inclusion(tree, root, key)
         verify_inclusion(root, key, records[key], proof)
-        refused(lambda: verify_inclusion(root, key, records[key] + b"!", proof))
+        refused(verify_inclusion, root, key, records[key] + b"!", proof)
         for bad in neighbours(proof):
-            refused(lambda bad=bad: verify_inclusion(root, key, records[key], bad))
-            refused(lambda bad=bad: verify_absence(root, key, AbsenceProof(bad.steps, None)))
+            refused(verify_inclusion, root, key, records[key], bad)
+            refused(verify_absence, root, key, AbsenceProof(bad.steps, None))
             leaf = Leaf(key, value_hash(records[key]))
-            refused(lambda bad=bad, leaf=leaf: verify_absence(root, key, AbsenceProof(bad.steps, leaf)))
+            refused(verify_absence, root, key, AbsenceProof(bad.steps, leaf))
         return
     absence = prove_absence(tree, root, key)
     verify_absence(root, key, absence)
-    refused(lambda: verify_inclusion(root, key, value, InclusionProof(absence.steps)))
+    refused(verify_inclusion, root, key, value, InclusionProof(absence.steps))
     for bad in neighbours(absence):
-        refused(lambda bad=bad: verify_absence(root, key, bad))
+        refused(verify_absence, root, key, bad)
     for present in records:
-        refused(lambda present=present: verify_absence(root, present, absence))
+        refused(verify_absence, root, present, absence)
 
 
 def _check_set(tree: Tree, root: Root, records: dict[bytes, bytes], prefix: bytes) -> None:
@@ -194,18 +196,18 @@ def _check_set(tree: Tree, root: Root, records: dict[bytes, bytes], prefix: byte
     proof = prove_complete(tree, root, prefix)
     verify_complete(root, prefix, pairs, proof)
     for bad in neighbours(proof):
-        refused(lambda bad=bad: verify_complete(root, prefix, pairs, bad))
+        refused(verify_complete, root, prefix, pairs, bad)
     for wrong in other_lists(pairs):
-        refused(lambda wrong=wrong: verify_complete(root, prefix, wrong, proof))
+        refused(verify_complete, root, prefix, wrong, proof)
     for at in range(len(pairs)):
         shorter = prove_complete(tree, root, pairs[at][0])
         if len(pairs) > 1:
-            refused(lambda at=at, shorter=shorter: verify_complete(root, prefix, [pairs[at]], shorter))
+            refused(verify_complete, root, prefix, [pairs[at]], shorter)
 
 
-def refused(attempt: Callable[[], None]) -> None:
+def refused(verify: Callable[..., None], *statement_and_proof: object) -> None:
     with pytest.raises(BadProof):
-        attempt()
+        verify(*statement_and_proof)
 
 
 def other_lists(pairs: Sequence[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
