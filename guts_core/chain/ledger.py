@@ -149,7 +149,8 @@ class Ledger:
             block = self._executed_late(proposal, body)
         if proposal.parent_hash != self._head.block_hash:
             raise Corrupt(f"block {block.height} is final, and its parent is not the finalized block before it")
-        below = [block for block in self._final if block.height == 0]
+        # Genesis goes to disk with block 1 alone: later blocks may be final before that commit is reported.
+        below = [genesis for genesis in self._final if genesis.height == 0 and block.height == 1]
         commit = commit_of(self.network, block, below, body, certificate)
         self._commits.append(commit)
         self._uncommitted[block.block_hash] = commit
