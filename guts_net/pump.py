@@ -22,6 +22,7 @@ from .clock import Clock
 from .journal import Journal
 from .logs import Log as NodeLog
 from .peers.links import PeerNetwork
+from .peers.limits import kind_in
 from .peers.outbox import Urgency
 
 # Events that wait to be decided; links and conversations wait (back-pressure) beyond it.
@@ -30,6 +31,10 @@ INBOX_EVENTS_MAX = 1_024
 BATCH_EVENTS_MAX = 256
 # A log larger than this is rewritten with what a restart still needs.
 JOURNAL_BYTES_MAX = 16 << 20
+
+
+# The end of a message tells two votes apart (it is part of a signature): for who watches the order of things.
+_MARK_BYTES = 8
 
 
 class StoppedByRules(Exception):
@@ -133,7 +138,7 @@ class Pump:
                     assert_never(effect)
 
     def _say(self, effect: SendPeer) -> None:
-        self._observe("send", f"{effect.urgency.name.lower()}")
+        self._observe("send", f"{kind_in(effect.data)}:{effect.data[-_MARK_BYTES:].hex()}")
         peers = sorted(self._network.connected) if effect.to is None else (effect.to,)
         for peer in peers:
             self._network.send(peer, effect.data, Urgency(effect.urgency))

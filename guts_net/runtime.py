@@ -32,7 +32,7 @@ from .checks import Checker
 from .chunks import ChunkServer
 from .clock import Clock
 from .commits import Committer
-from .disk import Disk, Observer
+from .disk import Disk
 from .journal import Journal
 from .lock import hold_lock
 from .logs import Log, open_logs
@@ -268,9 +268,9 @@ def _peers(genesis: Genesis, addresses: dict[str, str], me: int | None) -> dict[
 
 
 @asynccontextmanager
-async def open_node(settings: NodeSettings, observe: Observer | None = None) -> AsyncIterator[RunningNode]:
-    """A running node for as long as the block lasts. Raises Invalid, Corrupt or LockHeld with words."""
-    disk = Disk() if observe is None else Disk(observe)
+async def open_node(settings: NodeSettings, disk: Disk | None = None) -> AsyncIterator[RunningNode]:
+    """A running node for as long as the block lasts. Raises Invalid, Corrupt or Conflict (the lock) with words."""
+    disk = disk or Disk()
     directory = settings.directory
     log = Log("node")
     with hold_lock(directory / "node.lock"), open_logs(settings.log_path, node=directory.name):

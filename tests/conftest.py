@@ -27,7 +27,7 @@ def allowed_skips(path: Path = ALLOWED) -> tuple[AllowedSkip, ...]:
     return tuple(AllowedSkip(**entry) for entry in tomllib.loads(path.read_text()).get("skip", []))
 
 
-@define
+@define(eq=False)
 class SkipGate:
     """Collects the skips of a run and names those that nobody allowed."""
 
