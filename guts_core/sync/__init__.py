@@ -1,1 +1,0 @@
-"""Ask for and serve what a node misses."""
