@@ -11,11 +11,11 @@ import trio
 
 from guts_core.identity import KeyPair
 from guts_core.link.frames import Lane, Opener, Piece, Sealer, join_pieces, split_pieces
-from guts_core.link.handshake import Channel, Dialer, Session
+from guts_core.link.handshake import Channel, Dialer, Listener, Session
 from guts_core.names import ChainId, NodeId
 from guts_net.peers import PeerAddress, PeerConnected, PeerDisconnected, PeerNetwork, PeerSaid, Urgency
 from guts_net.peers.bulk import Serve, serve_nothing
-from guts_net.peers.link import dial
+from guts_net.peers.link import dial, welcome
 
 CHAIN = ChainId(b"c" * 32)
 OTHER_CHAIN = ChainId(b"x" * 32)
@@ -86,6 +86,16 @@ class Town:
             me, CHAIN, self._addresses[index].node_id, channel, secret=os.urandom(32), now_ms=1_700_000_000_000
         )
         return Villain(stream, await dial(stream, dialer))
+
+    async def answer_as(self, index: int) -> Villain:
+        """Take the place of a node that others dial, until its control connection stands."""
+        while True:
+            stream = await self._listeners[index].accept()
+            self._streams.append(stream)
+            listener = Listener(key(index), CHAIN, lambda _: True, secret=os.urandom(32), now_ms=1_700_000_000_000)
+            session = await welcome(stream, listener)
+            if session.channel is Channel.CONTROL:
+                return Villain(stream, session)
 
 
 @asynccontextmanager
