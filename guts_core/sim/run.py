@@ -7,6 +7,7 @@ from attrs import frozen
 from guts_core.simplex.quorum import FaultModel, faults_tolerated
 
 from .faults import Plan, draw
+from .forge_node import ForgeCast
 from .ledger import Broken, VoteLedger
 from .ports import Cast
 from .villains.cast import VillainCast
@@ -62,6 +63,11 @@ def run_seed(
     cast = VillainCast(seed, nodes, count, remember=remember) if count else None
     honest = HonestCast(seed, nodes, fault_model, remember=remember)
     return run_cast(seed, nodes, plan, cast or honest, fault_model)
+
+
+def run_whole(seed: int, nodes: int = 4, fault_model: FaultModel = FaultModel.BYZANTINE) -> Report:
+    """One seed of whole nodes: the forge's rules, real state roots, the same misfortunes."""
+    return run_cast(seed, nodes, draw(dice(seed, "faults"), nodes), ForgeCast(seed, nodes, fault_model), fault_model)
 
 
 def run_cast(seed: int, nodes: int, plan: Plan, cast: Cast, fault_model: FaultModel) -> Report:
