@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 from attrs import field, frozen
 from cattrs import Converter
-from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
+from cattrs.errors import ForbiddenExtraKeysError
 
 from guts_core.codec import from_bytes, to_bytes
 from guts_core.errors import Invalid, Malformed
@@ -62,9 +62,6 @@ def to_json(value: GenesisFile | DraftFile | EntryFile) -> str:
 def genesis_from_json(text: str | bytes) -> GenesisFile:
     """A checked genesis file; raises Invalid saying what is wrong with it."""
     file = _structure(GenesisFile, text)
-    # Defaults may differ between builds, and with them the chain id: nothing may be left out.
-    if _CONVERTER.unstructure(file.genesis) != json.loads(text)["genesis"]:
-        raise Invalid("genesis file: a parameter is left out")
     # Through canonical bytes: lengths and counts are judged in one place.
     _through_bytes(file.genesis)
     check(file.genesis)
@@ -120,14 +117,20 @@ def _structure(cls: type[T], text: str | bytes) -> T:
         raise Invalid(f"{what} file: larger than {FILE_BYTES_MAX} bytes")
     try:
         value = json.loads(text, object_pairs_hook=_no_repeats, parse_constant=_no_constant)
-        return _CONVERTER.structure(value, cls)
-    except (ValueError, TypeError, RecursionError, BaseValidationError, ForbiddenExtraKeysError, KeyError) as error:
+        found = _CONVERTER.structure(value, cls)
+    except (AttributeError, ForbiddenExtraKeysError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise Invalid(f"{what} file: {_words(error)}") from error
+    # Defaults may differ between builds, and with them the chain id: nothing may be left out.
+    if _CONVERTER.unstructure(found) != value:
+        raise Invalid(f"{what} file: a field is left out or written in another form")
+    return found
 
 
 def _words(error: BaseException) -> str:
     if isinstance(error, KeyError):
         return f"{error.args[0]!r} is missing"
+    if isinstance(error, AttributeError):
+        return "something is not the object it should be"
     return str(error)[:300]
 
 
