@@ -28,8 +28,8 @@ from .receipt import Receipt, receipts_root
 
 # A leader's own limit: at some 0.3 ms each, a block of these executes well within two message delays.
 PROPOSED_ITEMS_MAX = 1_000
-# Bodies whose binding was checked, kept until they are executed; at most this many MiB.
-DECODED_MAX = 16
+# Bodies taken apart between "is it bound?" and "execute it"; a full one weighs some 20 MiB as objects.
+DECODED_MAX = 4
 
 
 class BlockInvalid(Refused):

@@ -25,6 +25,7 @@ from guts_core.state.tree import Tree
 from tests.core.chain.chain_world import Network, Person, a_genesis, creation, flush, repo_id
 
 NAMES = ("one", "two")
+ALL = 1_000_000
 GENESIS = a_genesis(2)
 STEPS = st.lists(
     st.tuples(
@@ -85,6 +86,8 @@ def test_one_state_whatever_the_order_of_blocks(steps: list[tuple[str, int]]) ->
             restarted.finalize(proposal, body, None)
             flush(restarted, restarted_store)
             assert witness.head == follower.head == restarted.head
+            # Through any number of overlays a scan sees what a disk would hold.
+            assert witness.view().scan(b"", limit=ALL) == restarted_store.scan(b"", limit=ALL)
             final = proposal
             reachable = {final.block_hash}
             for _, built, _ in alive:
@@ -106,7 +109,7 @@ def _root_is_that_of_the_records(ledger: Ledger, store: MemoryStore) -> None:
     """The incremental root equals that of a tree built from nothing but the records on disk."""
     if store.height() == 0:
         return
-    records = dict(store.scan(b"", limit=1_000_000))
+    records = dict(store.scan(b"", limit=ALL))
     root, _ = Tree(lambda _path: None).apply(EMPTY_ROOT, {tree_key(key): value for key, value in records.items()})
 
     assert root == ledger.head.state_root == store.meta("state_root")
