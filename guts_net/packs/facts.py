@@ -7,7 +7,8 @@ depend on nothing else: the refs of one state, the packs the repository lists, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -20,7 +21,7 @@ from guts_core.git.refs import branch_of
 from guts_core.names import Oid, RefName
 
 from .git_child import GitChildren
-from .index_file import held_of
+from .glance import NOTHING, Glance, glance
 from .refusals import MissingObjects
 
 # Ancestry over a million commits takes git about ten seconds when nothing helps it.
@@ -62,33 +63,38 @@ class Facts:
 
 async def compute(
     git: GitChildren,
-    git_dir: Path,
+    open_view: Callable[[], AbstractAsyncContextManager[Path]],
     idx: Path | None,
     current_refs: Mapping[RefName, Oid],
     commands: tuple[Command, ...],
 ) -> Facts:
-    """The facts, seen from a git directory that holds the pack (with this index) and the repository."""
-    looker = _Looker(git, git_dir)
+    """The facts; ``open_view`` gives a git directory that sees the pack (with this index) and the repository."""
     news = frozenset(command.new for command in commands if command.new is not None)
-    olds = frozenset(command.old for command in commands if command.old is not None)
-    tips = frozenset(current_refs.values())
-    pushed = frozenset[Oid]() if idx is None else await trio.to_thread.run_sync(held_of, idx, news)
-    visible = await looker.reachable(news - pushed, tips)
-    moved = any(command.old is not None and command.new is not None for command in commands)
-    kinds = await looker.kinds((news | olds) if moved else (pushed | visible))
-    judge = _Judge(looker, current_refs, pushed, visible, kinds)
-    return Facts(tuple([await judge.answer(command) for command in commands]))
+    moves = frozenset((c.old, c.new) for c in commands if c.old is not None and c.new is not None and c.old != c.new)
+    seen = NOTHING if idx is None else await trio.to_thread.run_sync(glance, idx, news, moves)
+    if news <= seen.kinds.keys() and moves <= seen.forward:
+        return await _Judge(None, current_refs, seen, frozenset(), seen.kinds).answer_all(commands)
+    async with open_view() as git_dir:
+        looker = _Looker(git, git_dir)
+        visible = await looker.reachable(news - seen.kinds.keys(), frozenset(current_refs.values()))
+        moved = frozenset(oid for move in moves - seen.forward for oid in move)
+        kinds = await looker.kinds((visible | moved) - seen.kinds.keys())
+        judge = _Judge(looker, current_refs, seen, visible, {**seen.kinds, **kinds})
+        return await judge.answer_all(commands)
 
 
 @frozen
 class _Judge:
-    looker: _Looker
+    looker: _Looker | None  # None: the pack alone answers everything
     current_refs: Mapping[RefName, Oid]
-    pushed: frozenset[Oid]
+    seen: Glance
     visible: frozenset[Oid]
     kinds: Mapping[Oid, str]
 
-    async def answer(self, command: Command) -> Update | tuple[str, Refused]:
+    async def answer_all(self, commands: tuple[Command, ...]) -> Facts:
+        return Facts(tuple([await self._answer(command) for command in commands]))
+
+    async def _answer(self, command: Command) -> Update | tuple[str, Refused]:
         try:
             self._check_old(command)
             source = self._source(command)
@@ -109,7 +115,7 @@ class _Judge:
             if command.old is None:
                 raise Invalid(f"{command.ref}: neither an old nor a new object")
             return SourceKind.NONE
-        if command.new in self.pushed:
+        if command.new in self.seen.kinds:
             source = SourceKind.PACK
         elif command.new in self.visible:
             source = SourceKind.EXISTING
@@ -132,12 +138,13 @@ class _Judge:
             return Relation.CREATED
         if command.new is None:
             return Relation.DELETED
-        if command.old == command.new:
+        if command.old == command.new or (command.old, command.new) in self.seen.forward:
             return Relation.FAST_FORWARD
         if self.kinds.get(command.old) is None:
             raise Unavailable(f"object {command.old.hex()} is not on this node yet")
         if (self.kinds[command.old], self.kinds[command.new]) != ("commit", "commit"):
             return Relation.FORCED  # what an annotated tag or a tree leaves behind has no descendants
+        assert self.looker is not None
         is_ancestor = await self.looker.is_ancestor(command.old, command.new)
         return Relation.FAST_FORWARD if is_ancestor else Relation.FORCED
 

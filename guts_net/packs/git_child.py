@@ -21,6 +21,8 @@ from guts_core.git.command import check_git_version, git_argv, git_environment
 
 # More children than this only wait for each other's disk and processor.
 CHILDREN_MAX = 8
+# Of these, so many may index large packs: short questions never wait behind them all.
+LARGE_MAX = 3
 CHILD_SECONDS = 60.0
 # git's fatal message comes last and its warnings come first; this much holds both ends of any honest run.
 WORDS_BYTES_MAX = 64 * 1024
@@ -42,8 +44,9 @@ class Answer:
 class GitChildren:
     """Starts git children, so many at a time."""
 
-    def __init__(self, most: int = CHILDREN_MAX) -> None:
+    def __init__(self, most: int = CHILDREN_MAX, most_large: int = LARGE_MAX) -> None:
         self._limiter = trio.CapacityLimiter(most)
+        self._large = trio.CapacityLimiter(most_large)
 
     async def run(
         self,
@@ -52,9 +55,10 @@ class GitChildren:
         stdin: bytes = b"",
         seconds: float = CHILD_SECONDS,
         output_bytes_max: int = OUTPUT_BYTES_MAX,
+        is_large: bool = False,
     ) -> Answer:
         """Run git to its end. Raises LimitExceeded for too much output or time, Unavailable without git."""
-        async with self._limiter:
+        async with self._large if is_large else contextlib.nullcontext(), self._limiter:
             process = await _open(git_argv(*arguments), git_dir)
             try:
                 with trio.move_on_after(seconds) as time:

@@ -25,7 +25,7 @@ from .fsck_levels import strict_option
 from .git_child import Answer, GitChildren
 from .index_file import count_of
 from .layout import Layout
-from .limits import OBJECTS_MAX, PACK_BYTES_LEAST, PACK_BYTES_MAX, check_seconds
+from .limits import LARGE_PACK_BYTES, OBJECTS_MAX, PACK_BYTES_LEAST, PACK_BYTES_MAX, check_seconds
 from .refusals import BadPack, refusal_of
 
 _HEADER = struct.Struct(">4sII")
@@ -119,6 +119,7 @@ class Incoming:
             str(pack),
             git_dir=self.directory,
             seconds=check_seconds(self.digested.size),
+            is_large=self.digested.size > LARGE_PACK_BYTES,
         )
 
     def _write(self, data: bytes) -> None:

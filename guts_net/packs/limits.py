@@ -8,6 +8,8 @@ PACK_BYTES_MAX = 2 << 30
 OBJECTS_MAX = 5_000_000
 # PACK, version, count and the SHA-1 trailer.
 PACK_BYTES_LEAST = 32
+# Indexing less than this takes a fraction of a second.
+LARGE_PACK_BYTES = 4 << 20
 # index-pack does about 10 MiB a second on one busy core; what takes longer is built to.
 CHECK_SECONDS_LEAST = 120.0
 CHECK_SECONDS_PER_MIB = 2.0

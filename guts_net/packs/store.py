@@ -14,7 +14,7 @@ import secrets
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import trio
@@ -122,11 +122,11 @@ class PackStore:
         """What each command of a push is; ``pack`` is a checked pack, the digest of a kept one, or None."""
         listed = tuple(commands)
         if isinstance(pack, CheckedPack) and pack.idx.exists():
-            return await compute(self.git, pack.git_dir, pack.idx, current_refs, listed)
+            git_dir = pack.git_dir
+            return await compute(self.git, lambda: nullcontext(git_dir), pack.idx, current_refs, listed)
         digest = pack.blob.digest if isinstance(pack, CheckedPack) else pack
-        async with self._view(repo_id, digest) as git_dir:
-            idx = None if digest is None else self.layout.idx(digest)
-            return await compute(self.git, git_dir, idx, current_refs, listed)
+        idx = None if digest is None else self.layout.idx(digest)
+        return await compute(self.git, lambda: self._view(repo_id, digest), idx, current_refs, listed)
 
     @asynccontextmanager
     async def projected(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,8 +12,23 @@ from guts_core.errors import Conflict, Invalid
 from guts_core.forge.actions import Relation, SourceKind, Update
 from guts_core.names import Oid, RefName
 from guts_net.packs import MissingObjects
+from tests.fixtures import git_history
 from tests.fixtures.git_history import BLOB, PLAIN, RawObject, commit, git
-from tests.net.packs.pack_world import OTHER_REPO, REPO, Move, World, oid, pack_from, pack_of, refs_of
+from tests.net.packs.pack_world import (
+    OFS_DELTA,
+    OTHER_REPO,
+    REPO,
+    Move,
+    World,
+    entry,
+    entry_head,
+    oid,
+    pack_from,
+    pack_of,
+    pack_of_entries,
+    ref_delta,
+    refs_of,
+)
 
 GONE = "ab" * 20
 
@@ -240,3 +256,85 @@ async def test_asking_for_facts_leaves_nothing(world: World) -> None:
 
     assert world.files() == before
     assert list(world.store.layout.quarantine.iterdir()) == []
+
+
+async def test_a_usual_push_is_read_in_its_pack_alone(
+    world: World, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One commit on another is read in its pack alone: at four validators on one machine that is half of its time."""
+    await world.push(pack_from(source, "main~2"))
+    digest = await world.push(pack_from(source, "main", "^main~2"))
+    refs = refs_of(main=at(source, "main~2"))
+    move = Move("refs/heads/main", at(source, "main~2"), at(source, "main"))
+    monkeypatch.setenv("PATH", "/nonexistent")
+
+    found = await fact(world, refs, move, digest)
+
+    assert found == (Relation.FAST_FORWARD, SourceKind.PACK)
+
+
+async def test_a_header_that_only_looks_like_a_parent_proves_nothing(world: World) -> None:
+    """Git reads parents right after the tree; a claim of descent further down must not pass for one."""
+    old = commit(PLAIN.oid, message="old\n")
+    liar = commit(PLAIN.oid, extra=f"parent {old.oid}\n")
+    digest = await world.push(pack_of(BLOB, PLAIN, old, liar))
+
+    found = await fact(world, refs_of(main=old.oid), Move("refs/heads/main", old.oid, liar.oid), digest)
+
+    assert found == (Relation.FORCED, SourceKind.PACK)
+
+
+async def test_deltas_and_long_histories_give_the_same_facts(world: World, tmp_path: Path) -> None:
+    """What the glance cannot tell, git does."""
+    git_history.generate(tmp_path / "big", objects=2_000)
+    digest = await world.push(pack_from(tmp_path / "big", "main", "side"))
+    tip = at(tmp_path / "big", "main")
+
+    for old, relation in (("main~1", Relation.FAST_FORWARD), ("main~300", Relation.FAST_FORWARD), ("side", None)):
+        oid_of_old = at(tmp_path / "big", old)
+        is_ancestor = git(tmp_path / "big", "merge-base", oid_of_old, tip).decode().strip() == oid_of_old
+        found = await fact(world, refs_of(main=oid_of_old), Move("refs/heads/main", oid_of_old, tip), digest)
+        expected = relation or (Relation.FAST_FORWARD if is_ancestor else Relation.FORCED)
+        assert found == (expected, SourceKind.PACK), old
+
+
+async def test_kinds_are_found_through_deltas(world: World, source: Path) -> None:
+    base = RawObject("blob", bytes(range(256)) * 20)
+    changed = RawObject("blob", base.body + b"more")
+    init = pack_of_entries([entry(base), ref_delta(base.oid, _append(base.body, b"more"))])
+    offset = entry(base)
+    by_offset = pack_of_entries([offset, _ofs_delta(len(offset), _append(base.body, b"more"))])
+
+    for pack in (init, by_offset):
+        digest = await world.push(pack)
+        _, refused = await facts(world, {}, Move("refs/heads/main", None, changed.oid), pack=digest)
+        assert str(refused["refs/heads/main"]).endswith("is a blob")
+
+
+def _append(base: bytes, more: bytes) -> bytes:
+    """A delta: copy all of the base (at most 64 KiB), then insert."""
+    return (
+        _size(len(base))
+        + _size(len(base) + len(more))
+        + b"\xb0"
+        + len(base).to_bytes(2, "little")
+        + bytes([len(more)])
+        + more
+    )
+
+
+def _size(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def _ofs_delta(back: int, delta: bytes) -> bytes:
+    """An entry whose base starts ``back`` bytes before it (gitformat-pack's odd varint)."""
+    digits = [back & 0x7F]
+    while back := back >> 7:
+        back -= 1
+        digits.insert(0, back & 0x7F | 0x80)
+    return entry_head(OFS_DELTA, len(delta)) + bytes(digits) + zlib.compress(delta)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from pathlib import Path
 
 import pytest
+import trio
+import trio.testing
 
 from guts_core.errors import Corrupt, LimitExceeded, Malformed
 from guts_core.forge.actions import Blob
 from guts_core.git.chunks import CHUNK_BYTES, chunk_path, verify_chunk
 from guts_net.disk import Disk
-from guts_net.packs import PackStore
+from guts_net.packs import GitChildren, PackStore
 from tests.fixtures.git_history import BLOB, PLAIN, RawObject, commit, git
 from tests.net.packs.pack_world import OTHER_REPO, REPO, World, pack_from, pack_of, pieces_of
 
@@ -253,6 +257,29 @@ async def test_a_child_that_says_too_much_is_ended(world: World) -> None:
         await world.store.git.run(
             "cat-file", "blob", oid, git_dir=world.store.layout.repo(REPO), output_bytes_max=1_000
         )
+
+
+async def test_large_checks_leave_room_for_short_questions(tmp_path: Path) -> None:
+    """Also when more of them wait than there are places; and all end when nobody waits for them any more."""
+    children = GitChildren(most=2, most_large=1)
+    endless = tmp_path / "fifo"
+    os.mkfifo(endless)  # git waits for a writer that never comes
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(partial(children.run, "hash-object", str(endless), is_large=True))
+        await trio.testing.wait_all_tasks_blocked()
+        answer = await children.run("version")
+        nursery.cancel_scope.cancel()
+
+    assert answer.code == 0
+
+
+async def test_a_child_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+
+    with pytest.raises(LimitExceeded, match=r"hash-object took longer than 0\.05 seconds"):
+        await GitChildren().run("hash-object", str(tmp_path / "fifo"), seconds=0.05)
 
 
 async def test_git_here_is_recent_enough(world: World) -> None:
