@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from guts_core.errors import LimitExceeded
@@ -71,23 +71,44 @@ def decoder(coding: bytes | None) -> Inflater | Plain:
             raise BadRequest("the only content-encoding read here is gzip")
 
 
-async def pieces(receive: Receive, coding: bytes | None, most: int) -> AsyncIterator[bytes]:
-    """The decoded body; LimitExceeded beyond ``most`` bytes, ClientGone when it will never be complete."""
-    plain = decoder(coding)
-    seen, more = 0, True
-    while more:
-        message: Any = await receive()
+class Body:
+    """
+    The decoded body, a piece at a time.
+
+    LimitExceeded beyond ``most`` bytes, ClientGone when it will never be complete. Not a generator:
+    those have to be closed by whoever stops early.
+    """
+
+    def __init__(self, receive: Receive, coding: bytes | None, most: int) -> None:
+        self._receive = receive
+        self._plain = decoder(coding)
+        self._most = most
+        self._seen = 0
+        self._complete = False
+        self._ready: Iterator[bytes] = iter(())
+
+    def __aiter__(self) -> Body:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next piece that is not empty."""
+        while (piece := next(self._ready, None)) is None:
+            if self._complete:
+                raise StopAsyncIteration
+            await self._take()
+        self._seen += len(piece)
+        if self._seen > self._most:
+            raise LimitExceeded(f"the request is larger than {self._most} bytes")
+        return piece
+
+    async def _take(self) -> None:
+        message: Any = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
-        more = message.get("more_body", False)
-        for piece in _decoded(plain, message.get("body", b""), last=not more):
-            seen += len(piece)
-            if seen > most:
-                raise LimitExceeded(f"the request is larger than {most} bytes")
-            yield piece
+        self._complete = not message.get("more_body", False)
+        self._ready = self._decoded(message.get("body", b""))
 
-
-def _decoded(plain: Inflater | Plain, data: bytes, *, last: bool) -> Iterator[bytes]:
-    yield from plain.feed(data)
-    if last:
-        yield from plain.rest()
+    def _decoded(self, data: bytes) -> Iterator[bytes]:
+        yield from self._plain.feed(data)
+        if self._complete:
+            yield from self._plain.rest()

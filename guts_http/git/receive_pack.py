@@ -7,7 +7,7 @@ from then on the person hears progress, and proxies hear a keep-alive every few 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -34,7 +34,7 @@ from guts_http.problems import BadRequest
 from guts_http.site import Site
 
 from . import answers
-from .body import ClientGone, pieces
+from .body import Body, ClientGone
 from .routes import GitRequest, Target
 
 _ADVERTISEMENT = "application/x-git-receive-pack-advertisement"
@@ -60,7 +60,7 @@ async def push(site: Site, target: Target, request: GitRequest, scope: Any, rece
     headers = dict(scope["headers"])
     if headers.get(b"content-type") != _REQUEST:
         raise BadRequest(f"the content type of a push is {_REQUEST.decode()}")
-    incoming = _Incoming(pieces(receive, headers.get(b"content-encoding"), site.settings.pack_bytes_max))
+    incoming = _Incoming(Body(receive, headers.get(b"content-encoding"), site.settings.pack_bytes_max))
     asked = await incoming.commands()
     if not asked.commands:
         # git asks whether it may push before it sends a large pack in chunks.
@@ -93,29 +93,31 @@ def _opening(site: Site, target: Target, request: GitRequest, asked: CommandsRec
 class _Incoming:
     """The request: its commands first, then the bytes of the pack."""
 
-    def __init__(self, body: AsyncIterator[bytes]) -> None:
+    def __init__(self, body: Body) -> None:
         self._body = body
         self._machine = ReceivePack()
-        self._begun: list[Event] = []
+        self._ready: list[Event] = []
 
     async def commands(self) -> CommandsReceived:
-        async for piece in self._body:
-            events = self._machine.receive(piece)
-            if events and isinstance(events[0], CommandsReceived):
-                self._begun = events[1:]
-                return events[0]
-        self._machine.finish()
-        raise AssertionError("a request without commands is refused by the machine")
+        """What the push is to do; raises Invalid or LimitExceeded with words."""
+        while not self._ready:
+            await self._take()
+        first = self._ready.pop(0)
+        assert isinstance(first, CommandsReceived)
+        return first
 
-    async def pack(self) -> AsyncIterator[bytes]:
-        for event in self._begun:
-            if isinstance(event, PackBytes):
-                yield event.data
-        async for piece in self._body:
-            for event in self._machine.receive(piece):
-                if isinstance(event, PackBytes):
-                    yield event.data
-        self._machine.finish()
+    async def next_of_pack(self) -> bytes | None:
+        """The next bytes of the pack, None at its end."""
+        while not self._ready:
+            await self._take()
+        event = self._ready.pop(0)
+        return event.data if isinstance(event, PackBytes) else None
+
+    async def _take(self) -> None:
+        try:
+            self._ready += self._machine.receive(await anext(self._body))
+        except StopAsyncIteration:
+            self._ready += self._machine.finish()
 
 
 class _Answer:
@@ -181,7 +183,7 @@ class _Pushing:
     async def _sent(self) -> bool:
         """Whether all of the pack went to the node."""
         try:
-            async for data in self._incoming.pack():
+            while (data := await self._incoming.next_of_pack()) is not None:
                 await self._conversation.say(PackData(data))
             await self._conversation.say(PackEnd())
         except Unavailable:

@@ -29,7 +29,7 @@ from guts_http.problems import BadRequest
 from guts_http.site import Site
 
 from . import answers
-from .body import ClientGone, pieces
+from .body import Body, ClientGone
 
 READ_BYTES = 64 * 1024
 STDERR_BYTES_KEPT = 2_000
@@ -94,14 +94,14 @@ async def fetch(site: Site, repo: RepoId, scope: Any, receive: Receive, send: Se
     headers = dict(scope["headers"])
     if headers.get(b"content-type") != _REQUEST:
         raise BadRequest(f"the content type of a fetch is {_REQUEST.decode()}")
-    asked = pieces(receive, headers.get(b"content-encoding"), site.settings.fetch_request_bytes_max)
+    asked = Body(receive, headers.get(b"content-encoding"), site.settings.fetch_request_bytes_max)
     async with _child(site, repo, _git_protocol(scope)) as child, trio.open_nursery() as nursery:
         nursery.start_soon(_feed, child, asked, receive, nursery.cancel_scope)
         await _answer(child, send)
         nursery.cancel_scope.cancel()
 
 
-async def _feed(child: Child, asked: AsyncIterator[bytes], receive: Receive, whole: trio.CancelScope) -> None:
+async def _feed(child: Child, asked: Body, receive: Receive, whole: trio.CancelScope) -> None:
     try:
         async for piece in asked:
             # A child that has heard enough closes its end; its answer says why.

@@ -54,7 +54,7 @@ async def counting(scope: Any, receive: Any, send: Any) -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_bad_D_03_and_D_04_are_answered_400_and_closed(serving: Serving, name: str) -> None:  # noqa: N802 -- names of the checklist
+async def test_bad_D_03_and_D_04_are_answered_400_and_closed(serving: Serving, name: str) -> None:
     """A request that two readers could frame differently is nobody's request."""
     async with serving(counting) as server:
         said = await server.say(REFUSED[name] + b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -63,7 +63,7 @@ async def test_bad_D_03_and_D_04_are_answered_400_and_closed(serving: Serving, n
     assert said.count(b"HTTP/1.1") == 1
 
 
-async def test_bad_D_03_trailers_end_the_connection(serving: Serving) -> None:  # noqa: N802 -- names of the checklist
+async def test_bad_D_03_trailers_end_the_connection(serving: Serving) -> None:
     """Fields after a body would bypass every check of the head."""
     async with serving(counting) as server:
         said = await server.say(HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\nAuthorization: token x\r\n\r\n")
@@ -71,7 +71,7 @@ async def test_bad_D_03_trailers_end_the_connection(serving: Serving) -> None:  
     assert b"x-reached" not in said
 
 
-async def test_bad_D_06_h2c_and_websocket_offers_are_ignored(serving: Serving) -> None:  # noqa: N802 -- names of the checklist
+async def test_bad_D_06_h2c_and_websocket_offers_are_ignored(serving: Serving) -> None:
     """The answer is plain HTTP/1.1, and the application never learns of the offer."""
     offers = (b"h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA", b"websocket\r\nSec-WebSocket-Version: 13")
     async with serving(counting) as server:
