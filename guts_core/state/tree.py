@@ -187,7 +187,26 @@ class _Update:
 
     def _parts(self, page: Page) -> list[Item]:
         """What a parent holds of a new child page: one link if it is small enough, else its parts."""
-        return self._cut(page, page.items(), page.top, (0, len(page.keys)))
+        items, whole = page.items(), (0, len(page.keys))
+        if weight(items) > self._tree.page_bytes_max and not _all_leaves(items):
+            items = self._lower(page, items, page.top, whole)
+            page, whole = build(items, page, []), (0, len(items))
+        return self._cut(page, items, page.top, whole)
+
+    def _lower(self, page: Page, items: list[Item], node: int, run: tuple[int, int]) -> list[Item]:
+        """
+        A run of items with subtrees of leaves alone put into pages.
+
+        Leaves that came between links belong one level down; left here they would take part in the
+        next cut, and pages of both would stand on each other ever deeper.
+        """
+        first, end = run
+        if end - first <= ITEMS_INLINE_MAX:
+            return items[first:end]
+        if _all_leaves(items[first:end]):
+            return self._cut(page, items, node, run)
+        left = self._lower(page, items, page.lefts[node], (first, node + 1))
+        return left + self._lower(page, items, page.rights[node], (node + 1, end))
 
     def _cut(self, page: Page, items: list[Item], node: int, run: tuple[int, int]) -> list[Item]:
         """A run of items, all that are under a node, in pages of their own where they fit."""
@@ -215,3 +234,7 @@ class _Update:
 def _is_still(page: Page, at: int, now: list[Item]) -> bool:
     """Whether an item stands where it stood, be it with another hash."""
     return len(now) == 1 and now[0][0] == page.keys[at] and now[0][1] == page.bits[at]
+
+
+def _all_leaves(items: list[Item]) -> bool:
+    return all(item[1] == TREE_KEY_BITS for item in items)

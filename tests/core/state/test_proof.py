@@ -187,7 +187,7 @@ STORE_RECORDS = {
 
 def made_vectors() -> dict[str, Any]:
     records = {tree_key(place): value for place, value in STORE_RECORDS.items()}
-    root, pages = Tree({}.get).apply(EMPTY_ROOT, records)
+    root, pages = Tree(lambda _path: None).apply(EMPTY_ROOT, records)
     tree = Tree(pages.get)
     there = tree_key(key(Scope.REPOSITORY, REPO, Kind.REF, b"refs/heads/main"))
     gone = tree_key(key(Scope.REPOSITORY, REPO, Kind.REF, b"refs/heads/gone"))
