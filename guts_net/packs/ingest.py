@@ -7,14 +7,17 @@ Step 1 of ``architecture.md`` 5. Nothing outside the quarantine changes here, an
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import trio
 from attrs import frozen
 
-from guts_core.errors import LimitExceeded
+from guts_core.errors import LimitExceeded, Unavailable
 from guts_core.forge.actions import Blob
 from guts_core.git.chunks import BlobDigest, Digested
 from guts_core.names import RepoId
@@ -26,7 +29,7 @@ from .git_child import Answer, GitChildren
 from .index_file import count_of
 from .layout import Layout
 from .limits import LARGE_PACK_BYTES, OBJECTS_MAX, PACK_BYTES_LEAST, PACK_BYTES_MAX, check_seconds
-from .refusals import BadPack, refusal_of
+from .refusals import NO_ROOM, BadPack, refusal_of
 
 _HEADER = struct.Struct(">4sII")
 _EMPTY_PACK_BYTES = 32
@@ -105,7 +108,8 @@ class Incoming:
     def discard(self) -> None:
         """Remove all of it (blocks)."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # what could not be written is not wanted any more
+                self._file.close()
         self._disk.remove_tree(self.directory)
 
     async def _index(self, pack: Path, *options: str) -> Answer:
@@ -123,15 +127,17 @@ class Incoming:
         )
 
     def _write(self, data: bytes) -> None:
-        if self._file is None:
-            self._disk.make_directory(self.directory)
-            self._file = self._disk.create(self._raw)
-        self._file.write(data)
+        with _room_on_disk():
+            if self._file is None:
+                self._disk.make_directory(self.directory)
+                self._file = self._disk.create(self._raw)
+            self._file.write(data)
         self._digest.update(data)
 
     def _complete(self) -> Digested:
         if self._file is not None:
-            self._file.close()
+            with _room_on_disk():
+                self._file.close()
         return self._digest.finish()
 
     def _count(self) -> int:
@@ -167,6 +173,17 @@ class Incoming:
     @property
     def _raw(self) -> Path:
         return self.directory / "incoming"
+
+
+@contextmanager
+def _room_on_disk() -> Iterator[None]:
+    """A full disk refuses the push and no more: the quarantine is not what the node's promises rest on (F13)."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise Unavailable(NO_ROOM) from error
 
 
 def digest_file(path: Path) -> Digested:

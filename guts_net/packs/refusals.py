@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 
-from guts_core.errors import Invalid, LimitExceeded, Refused
+from guts_core.errors import Invalid, LimitExceeded, Refused, Unavailable
 
 from .git_child import Answer
 
@@ -18,6 +18,7 @@ class MissingObjects(Invalid):
     """Something refers to an object that neither the pack nor the repository has."""
 
 
+NO_ROOM = "this node has no room on its disk for the pack now"
 _MISSING = re.compile(r"^fatal: did not receive expected object ([0-9a-f]{40})", re.MULTILINE)
 _FSCK = re.compile(r"^error: object ([0-9a-f]{40}): (\w+): ([^\n]{0,100})", re.MULTILINE)
 _TYPE = re.compile(r"^fatal: object ([0-9a-f]{40}): expected type (\w+), found (\w+)", re.MULTILINE)
@@ -41,9 +42,11 @@ _PLAIN = (
 )
 
 
-def refusal_of(answer: Answer) -> Refused:
+def refusal_of(answer: Answer) -> Refused | Unavailable:
     """Why ``git index-pack`` ended with an error."""
     words = answer.words
+    if "No space left on device" in words:
+        return Unavailable(NO_ROOM)
     if match := _MISSING.search(words):
         return MissingObjects(f"missing necessary objects: {match[1]} is neither in the pack nor in the repository")
     if match := _FSCK.search(words):

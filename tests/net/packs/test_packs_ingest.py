@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import zlib
 from pathlib import Path
 
@@ -9,10 +10,13 @@ import pytest
 import trio
 
 from guts_core.codec import Tag, digest
-from guts_core.errors import LimitExceeded
+from guts_core.errors import LimitExceeded, Unavailable
 from guts_core.git.chunks import chunk_root
-from guts_net.packs import BadPack, MissingObjects, limits
+from guts_net.disk import Disk, DiskFile
+from guts_net.packs import BadPack, MissingObjects, PackStore, limits
 from guts_net.packs.fsck_levels import REFUSED, TOLERATED
+from guts_net.packs.git_child import Answer
+from guts_net.packs.refusals import refusal_of
 from tests.fixtures import git_history
 from tests.fixtures.git_history import BLOB, PLAIN, RawObject, commit, git, tree
 from tests.net.packs.pack_world import (
@@ -208,6 +212,57 @@ async def test_a_check_that_takes_too_long_ends(world: World, monkeypatch: pytes
 
     with pytest.raises(LimitExceeded, match="took longer"):
         await world.check(GOOD)
+    assert world.files() == []
+
+
+async def test_fault_F13_a_full_disk_refuses_the_push_and_recovers(world: World) -> None:
+    full = [True]
+
+    class SmallFile(DiskFile):
+        def write(self, data: bytes) -> None:
+            if full[0]:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            super().write(data)
+
+    class SmallDisk(Disk):
+        def create(self, path: Path) -> DiskFile:
+            return SmallFile(self, path, path.open("xb"))
+
+    store = PackStore(world.directory, SmallDisk())
+    async with store.incoming() as incoming:
+        with pytest.raises(Unavailable, match="no room on its disk"):
+            await incoming.write(GOOD)
+    assert world.files() == []
+    full[0] = False
+    async with store.incoming() as incoming:
+        await incoming.write(GOOD)
+        assert await incoming.check(REPO) is not None
+
+
+def test_fault_F13_git_may_find_the_disk_full_first() -> None:
+    answer = Answer(128, b"", "fatal: cannot write '/x/y.idx': No space left on device\n")
+
+    assert isinstance(refusal_of(answer), Unavailable)
+
+
+def zeros(mebibytes: int) -> bytes:
+    """A pack of one blob: 1 KB becomes 1 MiB, within the declared size."""
+    deflate = zlib.compressobj()
+    data = b"".join(deflate.compress(bytes(1 << 20)) for _ in range(mebibytes)) + deflate.flush()
+    return pack_of_entries([entry_head(3, mebibytes << 20) + data])
+
+
+async def test_bad_C_01_a_large_blob_is_not_held_in_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guts_net.packs.git_child.CHILD_MEMORY_BYTES_MAX", 60 << 20)
+
+    assert await world.check(zeros(100)) is not None
+
+
+async def test_bad_C_01_a_check_gets_only_so_much_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guts_net.packs.git_child.CHILD_MEMORY_BYTES_MAX", 40 << 20)
+
+    with pytest.raises(LimitExceeded, match="more memory"):
+        await world.check(zeros(60))
     assert world.files() == []
 
 
