@@ -20,7 +20,6 @@ from guts_core.codec import to_bytes
 from guts_core.errors import (
     Conflict,
     GutsError,
-    Invalid,
     LimitExceeded,
     NotAllowed,
     NotFound,
@@ -35,12 +34,12 @@ from .outcomes import Unreachable
 TIMEOUT_SECONDS = 40.0
 CONNECT_SECONDS = 3.0
 _BY_STATUS: dict[int, type[GutsError]] = {
-    400: Invalid,
+    400: Refused,
     401: Unauthenticated,
     403: NotAllowed,
     404: NotFound,
     409: Conflict,
-    422: Invalid,
+    422: Refused,
     429: LimitExceeded,
     503: Unavailable,
     504: Unavailable,
@@ -64,8 +63,7 @@ class Client:
 
     def validators(self) -> list[dict[str, Any]]:
         """The validators, in voting order."""
-        found = self._get("/api/guts/v1/validators")
-        return cast("list[dict[str, Any]]", found["validators"] if isinstance(found, dict) else found)
+        return cast("list[dict[str, Any]]", self._get("/api/guts/v1/validators"))
 
     def my_repositories(self) -> list[dict[str, Any]]:
         """Repositories of the token's account, and those it works in, page after page."""
@@ -93,7 +91,7 @@ class Client:
         return self._ask("GET", path).json()
 
     def _ask(self, method: str, path: str, content: bytes | None = None) -> httpx.Response:
-        headers = {"Content-Type": "application/octet-stream"} if content is not None else {}
+        headers = {"Content-Type": "application/cbor"} if content is not None else {}
         try:
             reply = self._http.request(method, path, content=content, headers=headers)
         except httpx.TransportError as error:

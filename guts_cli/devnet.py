@@ -74,10 +74,15 @@ def start(directory: Path, wish: Wish) -> Network:
     """Make or resume the network, start what does not run, and wait until every node is ready."""
     with choosing_ports():
         network = _resume(directory, wish) if networks.exists(directory) else _make(directory, wish)
-        started = [start_process(network, seat) for seat in network.file.seats if not running_node(network, seat)]
-        wait_ready(network, network.file.seats)
-    if started and network.token() is not None:
-        network.write_helper()
+        stopped = [seat for seat in network.file.seats if not running_node(network, seat)]
+        try:
+            for seat in stopped:
+                start_process(network, seat)
+            wait_ready(network, network.file.seats)
+        except BaseException:
+            # Half a network is no answer: what this start began, it ends.
+            stop([found for seat in stopped if (found := running_node(network, seat))], INTERRUPT_SECONDS)
+            raise
     return network
 
 
@@ -124,6 +129,11 @@ def start_process(network: Network, seat: Seat) -> Started:
     """Start one node in the background."""
     node = network.node(seat)
     return spawn(node_command(network, seat), node.log, node.pid_file)
+
+
+def require_ports(seat: Seat) -> None:
+    """Misconfigured names the port another program has taken."""
+    require_free([seat.http_port, seat.p2p_port])
 
 
 def wait_ready(network: Network, seats: Sequence[Seat]) -> None:

@@ -76,20 +76,20 @@ class Home:
         write_account_key(path, key)
         return path
 
-    def keys(self) -> list[AccountKey]:
+    def all_keys(self) -> list[AccountKey]:
         """Every account key here, by file name."""
         return [read_account_key(path) for path in sorted((self.path / "keys").glob("*.json"))]
 
     def key_by_id(self, account: str) -> AccountKey:
         """The key of one account."""
-        for key in self.keys():
+        for key in self.all_keys():
             if key.id == account:
                 return key
         raise NotFound(f"no key of account {account[:SHORT_ID_CHARS]} in {self.path / 'keys'}")
 
     def keys_by_name(self, name: str) -> list[AccountKey]:
         """Keys of accounts with this name; accounts of different networks may share one."""
-        return [key for key in self.keys() if key.name == name]
+        return [key for key in self.all_keys() if key.name == name]
 
     def token_path(self, chain_id: str, account: str) -> Path:
         """Where a stored token is; git's credential helper reads it there."""

@@ -22,12 +22,12 @@ LOOPBACK = "127.0.0.1"
 P2P_PORT_FIRST = 17080
 
 
-def is_free(port: int) -> bool:
+def is_free(port: int, host: str = LOOPBACK) -> bool:
     """Whether a server could listen there now. Connections that linger after a close do not count."""
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
+            probe.bind((host, port))
         except OSError:
             return False
     return True
@@ -41,13 +41,13 @@ def free_ports(count: int, first: int) -> list[int]:
     return found
 
 
-def require_free(ports: list[int]) -> None:
+def require_free(ports: list[int], host: str = LOOPBACK) -> None:
     """Misconfigured names the first port that is taken."""
     for port in ports:
         if not 0 < port <= PORT_MAX:
             raise Misconfigured(f"port {port} is outside 1 to {PORT_MAX}")
-        if not is_free(port):
-            raise Misconfigured(f"port {port} is taken by another program", "choose others with --http-port P")
+        if not is_free(port, host):
+            raise Misconfigured(f"port {port} on {host} is taken by another program", "choose another port")
 
 
 def http_ports(count: int, first: int | None) -> list[int]:

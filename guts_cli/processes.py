@@ -45,6 +45,11 @@ def spawn(argv: Sequence[str], log: Path, pid_file: Path) -> Started:
     return started
 
 
+def record_self(pid_file: Path) -> None:
+    """Name this very process, which stays the same one when it becomes another program."""
+    write_record(pid_file, Started(os.getpid(), _began(os.getpid()) or ""))
+
+
 def running(pid_file: Path) -> Started | None:
     """The process of a pid file, if it still runs."""
     if not pid_file.exists():

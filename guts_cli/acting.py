@@ -1,0 +1,156 @@
+"""
+Acting on a network: which node, as whom, and signing locally with an account key.
+
+No node is handed an account key, ever: transactions are signed here and a node passes them on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from secrets import token_bytes
+from typing import Any
+
+import click
+from attrs import frozen
+
+from guts_core.chain.compose import LIFETIME_MS, by_account, create_credential, register, sign_with_account_key
+from guts_core.errors import NotFound
+from guts_core.forge.actions import Action
+from guts_core.forge.ids import account_id
+from guts_core.forge.records import Scope
+from guts_core.identity import token_of
+from guts_core.names import ChainId, NodeId
+
+from .client import Client, open_client
+from .home import Context, Home, user_home
+from .keys import AccountKey, new_pair, operator_account, read_pair
+from .outcomes import Misconfigured, Unreachable, Usage
+
+SALT_BYTES = 32
+
+
+def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--node`` and ``--account``."""
+    account = click.option("--account", envvar="GUTS_ACCOUNT", help="Act as this account.  [default: the context's]")
+    node = click.option("--node", envvar="GUTS_NODE", help="URL of a node.  [default: one of the context's]")
+    return account(node(function))
+
+
+@frozen
+class Network:
+    """A network at the other end of a client: its id and what its block clock says."""
+
+    home: Home
+    client: Client
+    chain_id: ChainId
+    time: int  # what the node would propose now, ms
+    context: Context | None
+
+    def key(self, name: str | None) -> AccountKey:
+        """The key of an account of this network: the named one, or the context's."""
+        if name is None:
+            if self.context is None or self.context.account is None:
+                raise Usage("which account?", "the same command with --account NAME")
+            return self.home.key_by_id(self.context.account)
+        return _registered(self.home.keys_by_name(name), self.client.account(name), name)
+
+    def expires(self) -> int:
+        """When a transaction made now can no longer happen."""
+        return self.time + LIFETIME_MS
+
+    def act(self, key: AccountKey, actions: Sequence[Action]) -> dict[str, Any]:
+        """Sign with an account key, submit, wait until it is final."""
+        body = by_account(self.chain_id, key.account, actions, self.expires(), token_bytes(SALT_BYTES))
+        return self.client.submit(sign_with_account_key(body, key.pair))
+
+    def register(self, name: str, sponsor: AccountKey) -> AccountKey:
+        """
+        A new account, its key stored here before anybody hears of it.
+
+        The key of a registration that was refused stays: it may have happened after all.
+        """
+        pair, salt = new_pair(), token_bytes(SALT_BYTES)
+        key = AccountKey(name, account_id(self.chain_id, pair.public_key, salt).hex(), pair.seed.hex(), salt.hex())
+        self.home.keep_key(key)
+        self.client.submit(register(self.chain_id, name, pair, sponsor.account, sponsor.pair, self.expires(), salt))
+        return key
+
+    def create_token(self, key: AccountKey, wish: TokenWish) -> str:
+        """A credential for the account; its seed is made here and is the token."""
+        seed = new_pair()
+        expires = self.time + wish.lifetime_ms
+        action = create_credential(self.chain_id, key.account, seed, (wish.scope,), expires, wish.gateways, wish.note)
+        self.act(key, (action,))
+        return token_of(seed.seed)
+
+
+@frozen
+class TokenWish:
+    """What a token shall be good for; no gateways means that it only signs locally."""
+
+    scope: Scope
+    lifetime_ms: int
+    gateways: tuple[NodeId, ...]
+    note: str = ""
+
+
+@contextmanager
+def open_network(node: str | None, *, home: Home | None = None, token: str | None = None) -> Iterator[Network]:
+    """The network to act on, through the named node or the first of the context's that answers."""
+    home = user_home() if home is None else home
+    context = home.current()
+    urls = (node,) if node else context.nodes if context else ()
+    if not urls:
+        raise Misconfigured("no network is known here", "guts up, or the same command with --node URL")
+    url, status = _first_answer(urls)
+    known = _context_of(home, context, str(status["chain_id"]), named=node is not None)
+    with open_client(url, token) as client:
+        now = int(datetime.fromisoformat(str(status["time"])).timestamp() * 1000)
+        yield Network(home, client, ChainId(bytes.fromhex(str(status["chain_id"]))), now, known)
+
+
+def _first_answer(urls: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    problems = []
+    for url in urls:
+        try:
+            with open_client(url) as client:
+                return url, client.status()
+        except Unreachable as error:
+            problems.append(str(error))
+    raise Unreachable("; ".join(problems), "guts devnet start, guts up, or another --node URL")
+
+
+def _context_of(home: Home, current: Context | None, chain_id: str, *, named: bool) -> Context | None:
+    """The context of the network that answered. The remembered addresses must lead to the remembered network."""
+    if current is not None and current.chain_id == chain_id:
+        return current
+    if current is not None and not named:
+        raise Misconfigured(f"the nodes of context {current.name} now belong to another network ({chain_id[:12]})")
+    return next((known for known in home.contexts().contexts.values() if known.chain_id == chain_id), None)
+
+
+def _registered(keys: list[AccountKey], account: dict[str, Any], name: str) -> AccountKey:
+    for key in keys:
+        if key.id == account["id"]:
+            return key
+    raise NotFound(f"no key of account {name} of this network is kept here")
+
+
+def sponsor_key(network: Network, name: str | None, file: Path | None) -> AccountKey:
+    """Who vouches for a new account: an account of this home, or a node's operator by its key file."""
+    if file is not None:
+        return operator_account(file.stem, read_pair(file))
+    return network.key(name)
+
+
+def saved_token(network: Network, key: AccountKey) -> str:
+    """The token to show a node: the environment's, or the saved one."""
+    given = os.environ.get("GUTS_TOKEN")
+    token = given or network.home.token(network.chain_id.hex(), key.id)
+    if token is None:
+        raise Misconfigured(f"no token of {key.name} is saved here", "guts token create --scope read --save")
+    return token

@@ -1,0 +1,72 @@
+"""``guts token create``."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from guts_cli.acting import TokenWish, network_options, open_network
+from guts_cli.outcomes import Said, Usage
+from guts_cli.shape import command
+from guts_core.errors import NotFound
+from guts_core.forge.records import Scope
+from guts_core.names import NodeId
+
+_UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
+ALL = "all"
+
+
+@command()
+@network_options
+@click.option("--scope", type=click.Choice(["repo", "read"]), required=True, help="repo: read and write; read: read.")
+@click.option("--gateway", "gateways", multiple=True, help="Node (name or key) that may be handed it, or `all`.")
+@click.option("--expires", default="30d", show_default=True, help="Lifetime: 90d, 12h, 30m.")
+@click.option("--note", default="", help="What it is for, seen by whoever lists your tokens.")
+@click.option("--save", is_flag=True, help="Keep it in GUTS_HOME for this command's own use.")
+def create(
+    *,
+    node: str | None,
+    account: str | None,
+    scope: str,
+    gateways: tuple[str, ...],
+    expires: str,
+    note: str,
+    save: bool,
+) -> Said:
+    """Create a token: the password for git and the API. It is printed once and stored nowhere else.
+
+    Only the nodes named with --gateway may be handed it; without, that is the one node this command
+    talks to. A node that knows the token can act with it, within its scope, until it expires.
+    """
+    lifetime = _lifetime_ms(expires)
+    with open_network(node) as network:
+        key = network.key(account)
+        listed = _gateways(network.client.validators(), gateways or (network.client.status()["node"],))
+        wish = TokenWish(Scope[scope.upper()], lifetime, listed, note)
+        token = network.create_token(key, wish)
+        if save:
+            network.home.keep_token(network.chain_id.hex(), key.id, token)
+        base = network.client.base
+    data = {"account": key.name, "scope": scope, "token": token, "gateways": [gateway.hex() for gateway in listed]}
+    text = f"token of {key.name}, for {scope}, {len(listed)} gateway(s), shown only now:\n\n  {token}"
+    return Said(data, text, f"git push {base}/{key.name}/NAME.git  (user {key.name}, the token as password)")
+
+
+def _lifetime_ms(text: str) -> int:
+    found = re.fullmatch(r"([1-9][0-9]{0,4})([mhd])", text)
+    if not found:
+        raise Usage(f"--expires {text!r} is not a number of minutes, hours or days such as 30d")
+    return int(found[1]) * _UNITS_MS[found[2]]
+
+
+def _gateways(validators: list[dict[str, str]], wanted: tuple[str, ...]) -> tuple[NodeId, ...]:
+    if wanted == (ALL,):
+        return tuple(NodeId(bytes.fromhex(validator["node_id"])) for validator in validators)
+    found = []
+    for word in wanted:
+        match = [v for v in validators if word in (v["name"], v["node_id"])]
+        if not match:
+            raise NotFound(f"no node {word[:64]!r}; there are {', '.join(v['name'] for v in validators)}")
+        found.append(NodeId(bytes.fromhex(match[0]["node_id"])))
+    return tuple(found)

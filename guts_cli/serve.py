@@ -1,0 +1,163 @@
+"""
+A whole node in this process: runtime and HTTP doors in one nursery, until a signal says stop.
+
+This is where the floors meet: ``guts_net`` runs the node, ``guts_http`` serves it, and between
+them is only the port.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+import click
+import trio
+from attrs import evolve, frozen
+
+from guts_core.errors import GutsError
+from guts_core.node.port import AskStatus, Status
+from guts_http.app import create_app
+from guts_http.middleware import Access
+from guts_http.port import ask
+from guts_http.serving import ServeSettings
+from guts_http.serving import serve as serve_http
+from guts_net.logs import ROOT, Log
+from guts_net.runtime import NodeSettings, RunningNode, open_node
+
+from .config import Address, NodeConfig
+from .node_directory import NodeDirectory
+from .outcomes import EXIT_OK, show_object
+from .ports import require_free
+from .shape import wants_json
+
+# How often to look whether agreement stopped before rules this build does not know.
+HALT_CHECK_SECONDS = 1.0
+
+
+class UnknownRules(GutsError):
+    """The network moved on to rules that this build does not know."""
+
+    code: ClassVar[str] = "unknown-rules"
+
+
+@frozen
+class Serving:
+    """A node that serves: what to tell whoever started it."""
+
+    directory: NodeDirectory
+    config: NodeConfig
+    http: str
+    p2p: str
+
+    @property
+    def url(self) -> str:
+        """Where its API and its repositories are."""
+        return f"http://{self.http}"
+
+
+OnReady = Callable[[Serving], Awaitable[None]]
+
+
+def run_in_foreground(directory: NodeDirectory, genesis: Path | None, http: str | None, p2p: str | None) -> int:
+    """Run until told to stop; the exit code. Flags override the configuration."""
+    config = directory.config()
+    config = evolve(config, http=http or config.http, p2p=p2p or config.p2p)
+    adopted = directory.adopt_genesis(genesis)
+    as_json = wants_json()
+    run_node(directory, adopted, config, lambda serving: _tell(serving, as_json))
+    return EXIT_OK
+
+
+async def _tell(serving: Serving, as_json: bool) -> None:
+    if as_json:
+        where = {"http": serving.url, "p2p": serving.p2p, "pid": os.getpid(), "dir": str(serving.directory.path)}
+        show_object({"name": serving.config.name, **where})
+        sys.stdout.flush()
+    elif sys.stdout.isatty():
+        click.echo(f"node {serving.config.name} is ready at {serving.url}; its log is {serving.directory.log}")
+        click.echo("Ctrl-C stops it\n\nnext, in another terminal: guts status --node " + serving.url)
+
+
+def run_node(directory: NodeDirectory, genesis: Path, config: NodeConfig, on_ready: OnReady) -> None:
+    """Run a node and its doors in this process; returns after an orderly stop, raises what ended it otherwise."""
+    for address in (config.http_address, config.p2p_address):
+        require_free([address.port] if address.port else [], address.host)
+    try:
+        trio.run(_run, directory, genesis, config, on_ready)
+    except BaseExceptionGroup as group:
+        raise _first_of(group) from group
+
+
+def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What to report of several errors: the first, which ended the others."""
+    first = group.exceptions[0]
+    return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def _run(directory: NodeDirectory, genesis: Path, config: NodeConfig, on_ready: OnReady) -> None:
+    directory.log.parent.mkdir(parents=True, exist_ok=True)
+    settings = NodeSettings(
+        directory=directory.path,
+        genesis=genesis,
+        p2p_host=config.p2p_address.host,
+        p2p_port=config.p2p_address.port,
+        private_read_grace_seconds=config.private_read_grace_seconds,
+        log_path=directory.log,
+    )
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_stop_on_signal, stop)
+        async with open_node(settings) as node:
+            logging.getLogger(ROOT).setLevel(config.log_level.upper())
+            await _serve(node, directory, config, on_ready, stop)
+        nursery.cancel_scope.cancel()
+
+
+async def _stop_on_signal(stop: trio.Event, task_status: trio.TaskStatus[None]) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
+        async for _number in signals:
+            stop.set()
+
+
+async def _serve(
+    node: RunningNode, directory: NodeDirectory, config: NodeConfig, on_ready: OnReady, stop: trio.Event
+) -> None:
+    """Serve until ``stop``; requests in flight get their grace before the node goes."""
+    app = create_app(node, directory.path / "chain.db", node.genesis, tell=_log_access(Log("http")))
+    async with trio.open_nursery() as nursery:
+        http = partial(serve_http, app, [str(config.http_address)], ServeSettings(), stop=stop)
+        binds = await nursery.start(http)
+        await on_ready(Serving(directory, config, binds[0], str(Address(config.p2p_address.host, node.p2p_port))))
+        await _watch(node, stop)
+
+
+async def _watch(node: RunningNode, stop: trio.Event) -> None:
+    """Until told to stop; raises UnknownRules when agreement ended with a sentence."""
+    while not stop.is_set():
+        status = await ask(node, AskStatus())
+        if isinstance(status, Status) and status.halted is not None:
+            raise UnknownRules(status.halted)
+        with trio.move_on_after(HALT_CHECK_SECONDS):
+            await stop.wait()
+
+
+def _log_access(log: Log) -> Callable[[Access], None]:
+    def tell(access: Access) -> None:
+        log.info(
+            "request",
+            request_id=access.request_id,
+            method=access.method,
+            path=access.path,
+            status=access.status,
+            milliseconds=round(access.seconds * 1000, 1),
+            bytes_sent=access.bytes_sent,
+        )
+
+    return tell

@@ -1,0 +1,88 @@
+"""What ``devnet start`` shows while it stays: a calm table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from .devnet import NodeState
+from .network import Network
+
+Tell = Callable[[list[NodeState]], None]
+
+
+@contextmanager
+def open_view() -> Iterator[Tell]:
+    """A function to tell the nodes' state to."""
+    if not sys.stdout.isatty():
+        yield PlainView().tell
+        return
+    from rich.live import Live  # noqa: PLC0415 -- a tenth of a second to load, for terminals only
+
+    with Live(auto_refresh=False) as live:
+        yield lambda states: live.update(_table(states), refresh=True)
+
+
+def _table(states: list[NodeState]) -> object:
+    from rich.table import Table  # noqa: PLC0415 -- see open_view
+
+    table = Table("node", "address", "height", "peers", box=None, pad_edge=False)
+    for state in states:
+        table.add_row(*_cells(state))
+    return table
+
+
+def _cells(state: NodeState) -> tuple[str, str, str, str]:
+    if state.pid is None:
+        return str(state.seat.index), state.seat.url, "stopped", ""
+    if state.status is None:
+        return str(state.seat.index), state.seat.url, "no answer", ""
+    return str(state.seat.index), state.seat.url, str(state.height), str(state.peers)
+
+
+class PlainView:
+    """One line for a node when something about it changed."""
+
+    def __init__(self) -> None:
+        self._last: dict[int, tuple[str, str, str, str]] = {}
+
+    def tell(self, states: list[NodeState]) -> None:
+        """Print the nodes that changed."""
+        for state in states:
+            cells = _cells(state)
+            if self._last.get(state.seat.index) != cells:
+                self._last[state.seat.index] = cells
+                index, url, height, peers = cells
+                click.echo(f"node {index}  {url}  height {height}" + (f"  peers {peers}" if peers else ""))
+
+
+def plain_table(states: list[NodeState]) -> str:
+    """The table as text."""
+    rows = [("node", "address", "height", "peers"), *(_cells(state) for state in states)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def commands_to_try(network: Network) -> str:
+    """What to type in another terminal; the token stays in its file."""
+    first, last = network.file.seats[0], network.file.seats[-1]
+    owner = network.file.account
+    helper = network.credential_helper.resolve()
+    return f"""\
+try, in any git repository (the push creates the repository; clone it from any node):
+
+  git -c credential.helper={shlex.quote(str(helper))} push {first.url}/{owner}/hello.git HEAD:main
+  git clone {last.url}/{owner}/hello.git
+
+"""
+
+
+def home_line(network: Network) -> str:
+    """How to make every guts command act on this network."""
+    return f"export GUTS_HOME={shlex.quote(str(network.path.resolve()))}"
