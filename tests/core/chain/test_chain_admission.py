@@ -398,7 +398,7 @@ def test_a_witness_is_a_quorum_of_equal_avails() -> None:
     ):
         refuse(network, with_witness(wrong), WitnessWrong)
     network.ledgers[0].admit(with_witness(good), network.instant)
-    assert network.ledgers[0].has_work()
+    assert network.ledgers[0].has_work(network.ledgers[0].final_point())
 
 
 def test_a_push_without_a_witness_waits_and_may_not_stand_in_a_block() -> None:
@@ -411,7 +411,7 @@ def test_a_push_without_a_witness_waits_and_may_not_stand_in_a_block() -> None:
         check_witness(candidate_of(item, network.ledgers[0].network), network.ledgers[0].network)
     with pytest.raises(WitnessWrong):
         network.ledgers[0].set_witness(tx_id, network.witness(tx_id, signers=(3,)))
-    assert not network.ledgers[0].has_work()
+    assert not network.ledgers[0].has_work(network.ledgers[0].final_point())
 
 
 def test_what_needs_no_witness_carries_none() -> None:
@@ -441,7 +441,7 @@ def test_the_quorum_is_that_of_the_network(validators: int, fault_model: FaultMo
     with pytest.raises(WitnessWrong):
         network.ledgers[0].set_witness(tx_id, network.witness(tx_id, range(needed - 1)))
     network.ledgers[0].set_witness(tx_id, network.witness(tx_id, range(validators - needed, validators)))
-    assert network.ledgers[0].has_work()
+    assert network.ledgers[0].has_work(network.ledgers[0].final_point())
 
 
 def test_a_rehearsal_says_no_before_a_byte_is_pulled() -> None:

@@ -10,15 +10,18 @@ from attrs import evolve
 from guts_core.chain.block import Block, tx_root
 from guts_core.chain.commit import Commit
 from guts_core.chain.genesis import chain_id, genesis_hash
-from guts_core.chain.header import block_hash
+from guts_core.chain.header import block_hash, validators_hash
+from guts_core.chain.history import History
+from guts_core.chain.judge import Judge
 from guts_core.chain.ledger import CLOCK_TOLERANCE_MS, Ledger
 from guts_core.chain.standing import Where
-from guts_core.chain.transaction import Item, Text, transaction_id
+from guts_core.chain.transaction import TRANSACTION_BYTES_MAX, Item, Text, transaction_id
 from guts_core.codec import from_bytes, to_bytes
 from guts_core.errors import Corrupt
 from guts_core.forge import queries
+from guts_core.forge.actions import RemoveCollaborator, SetCollaborator
 from guts_core.forge.params import Params
-from guts_core.forge.records import TextState
+from guts_core.forge.records import Role, TextState
 from guts_core.identity import Ed25519Verifier
 from guts_core.names import BlockHash, Root
 from guts_core.simplex.messages import Certificate, Kind, Proposal
@@ -131,12 +134,12 @@ def test_a_push_waits_for_its_witness() -> None:
     signed = network.by_token(alice, creation("repo"), a_push(repo, MAIN, None, oid("one"), size=777))
 
     tx_id = network.submit(signed)
-    assert not network.ledgers[0].has_work()
+    assert not network.ledgers[0].has_work(network.ledgers[0].final_point())
     network.step()
     assert network.status(signed).where is Where.PENDING
     for ledger in network.ledgers:
         ledger.set_witness(tx_id, network.witness(tx_id))
-        assert ledger.has_work()
+        assert ledger.has_work(ledger.final_point())
     parent, proposal, body = network.propose()
     assert network.verify(parent, proposal, body) == [Verdict.VALID] * 2
     for ledger in network.ledgers:
@@ -331,7 +334,7 @@ def test_blocks_build_on_blocks_that_are_not_final() -> None:
     assert queries.repository_by_name(ledger.view(), "alice", "two") is not None
     assert [commit.height for commit in flush(ledger, network.stores[0])] == [2, 3]
     assert queries.repository_by_name(ledger.view(), "alice", "one") is not None
-    assert not ledger.has_work()
+    assert not ledger.has_work(ledger.final_point())
 
 
 def test_a_transaction_is_executed_once_on_each_branch() -> None:
@@ -490,7 +493,7 @@ def test_an_idle_leader_proposes_an_empty_block() -> None:
     _, _, body = network.propose()
 
     assert from_bytes(Block, body).items == ()
-    assert not network.ledgers[0].has_work()
+    assert not network.ledgers[0].has_work(network.ledgers[0].final_point())
     nowhere = Proposal(0, 9, 8, BlockHash(bytes(32)), BlockHash(b"\x01" * 32))
     assert network.ledgers[0].propose(nowhere, 10, network.instant) is None
 
@@ -509,3 +512,81 @@ def test_an_expired_transaction_ends_with_a_definite_answer() -> None:
     standing = network.status(signed)
     assert (standing.where, standing.error) == (Where.EXPIRED, "transaction-expired")
     assert len(network.ledgers[0].mempool) == 0
+
+
+def test_what_an_overlay_removed_is_gone_though_the_disk_still_has_it() -> None:
+    """A record deleted in a block that is not on disk yet must not shine through from below."""
+    network = Network()
+    alice, bob = network.a_person("alice"), network.a_person("bob")
+    repo = repo_id(network.genesis, alice, "repo")
+    network.submit(network.by_token(alice, creation("repo"), SetCollaborator(repo, bob.id, Role.WRITE)))
+    network.step()
+    network.submit(network.by_token(alice, RemoveCollaborator(repo, bob.id)))
+
+    parent, proposal, body = network.propose()
+    network.verify(parent, proposal, body)
+    network.finalize(proposal, body, commit=False)
+
+    for ledger, store in zip(network.ledgers, network.stores, strict=True):
+        assert queries.collaborator(store, repo, bob.id) is not None
+        assert queries.collaborator(ledger.view(), repo, bob.id) is None
+        assert list(queries.collaborators(ledger.view(), repo)) == []
+        flush(ledger, store)
+        assert queries.collaborator(store, repo, bob.id) is None
+
+
+def test_a_block_larger_than_the_cap_is_invalid() -> None:
+    """The cap is a parameter of the network, not a habit of leaders."""
+    small, large = TRANSACTION_BYTES_MAX + (16 << 10), 1 << 20
+    network = Network(a_genesis(params=Params(block_bytes_max=small)))
+    operator = network.operator(0)
+    texts = [Text(salt(str(at)), "x" * 200_000) for at in range(4)]
+    for at, text in enumerate(texts):
+        network.submit(network.by_key(operator, creation(f"repo-{at}", text)), text)
+    leader, parent = network.ledgers[0], network.ledgers[0].final_point()
+    roomy = evolve(leader.network, params=evolve(leader.network.params, block_bytes_max=large))
+    built = Judge(roomy, validators_hash(network.genesis.validators), leader._branches).build(
+        leader._head, 1, network.now + 1, leader.mempool.ready()
+    )
+    assert small < len(built.body) < large
+
+    verdict = network.ledgers[1].verify(parent, built.block.proposal, built.body, network.instant)
+
+    assert verdict is Verdict.INVALID
+    assert f"at most {small}" in (network.ledgers[1].why_invalid or "")
+
+
+def test_a_final_block_beside_the_finalized_chain_halts() -> None:
+    """Two finalized histories: more than the tolerated number are faulty, and this node does not choose."""
+    network = Network()
+    base, first, first_body = network.propose()
+    network.verify(base, first, first_body)
+    _, child, child_body = network.propose(parent=first)
+    network.verify(first, child, child_body)
+    _, rival, rival_body = network.propose(parent=base)
+    network.verify(base, rival, rival_body)
+
+    with pytest.raises(Corrupt, match="not the finalized block before it"):
+        network.ledgers[0].finalize(child, child_body, None)
+    network.finalize(first, first_body)
+    with pytest.raises(Corrupt, match="cannot be executed"):
+        network.ledgers[0].finalize(rival, rival_body, None)
+    assert network.ledgers[0].head == network.ledgers[1].head
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("state_root", bytes(32), "state root"),
+        ("history", History(1, (bytes(32),)).to_bytes(), "headers"),
+        ("history", b"", "history"),
+    ],
+)
+def test_a_store_that_does_not_hang_together_is_not_started_from(name: str, value: bytes, words: str) -> None:
+    """A half-restored backup, say: told at the start, with what differs."""
+    network = Network()
+    network.step()
+    network.stores[0]._meta[name] = value
+
+    with pytest.raises(Corrupt, match=words):
+        Ledger(network.genesis, network.stores[0], Ed25519Verifier())

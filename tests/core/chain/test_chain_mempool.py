@@ -155,7 +155,7 @@ def test_a_block_takes_what_fits_and_the_rest_goes_into_the_next() -> None:
 
     assert [network.status(signed).height for signed in large] == [1, 1, 1, 2, 2, 2]
     assert network.status(small).height == 1
-    assert not network.ledgers[0].has_work()
+    assert not network.ledgers[0].has_work(network.ledgers[0].final_point())
 
 
 def test_the_ledger_uses_the_mempool_it_is_given() -> None:
