@@ -176,9 +176,13 @@ class Ledger:
         stored = self._store.newest_certificate(view_at_least)
         return None if stored is None else from_bytes(Certificate, stored)
 
-    def has_work(self) -> bool:
-        """Whether a proposable transaction is not final yet: its block may still be abandoned."""
-        return self.mempool.has_ready
+    def has_work(self, tip: Proposal) -> bool:
+        """Whether a proposable transaction waits that the chain up to this block does not hold."""
+        if not self.mempool.has_ready:
+            return False
+        held = [block.expiries for block in self._branches.above(BlockHash(tip.block_hash))]
+        # The newest are the likeliest to stand in no block yet.
+        return any(all(tx_id not in block for block in held) for tx_id in self.mempool.newest_ready())
 
     # ---- what the node asks ----
 

@@ -72,6 +72,10 @@ class Mempool:
         entry = self._entries.get(tx_id)
         return None if entry is None else entry.candidate
 
+    def newest_ready(self) -> Iterator[TxId]:
+        """Ids of what could be proposed, the newest first."""
+        return reversed(self._ready)
+
     def ready(self) -> list[Candidate]:
         """Everything that could be proposed, in order."""
         return list(self._ready.values())

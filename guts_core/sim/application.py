@@ -189,7 +189,7 @@ class Words:
                 return final.certificate
         return None
 
-    def has_work(self) -> bool:
+    def has_work(self, tip: Proposal) -> bool:  # noqa: ARG002  # words say where they stand
         """Whether a word waits that no unfinalized block holds."""
         return any(word not in self._taken for word in self.waiting)
 

@@ -57,5 +57,9 @@ class Application(Protocol):
     def finalization(self, view_at_least: int) -> Certificate | None:
         """The newest stored finalization certificate at or above a view, for peers that lag."""
 
-    def has_work(self) -> bool:
-        """Whether an admissible transaction waits to be proposed (the idle rule)."""
+    def has_work(self, tip: Proposal) -> bool:
+        """
+        Whether an admissible transaction waits that the chain up to ``tip`` does not hold (the idle rule).
+
+        A block that was voted for and abandoned is not in that chain: what it held is work again.
+        """

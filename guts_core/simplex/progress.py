@@ -15,10 +15,20 @@ from .voting import cast, count, publish
 
 def poll(s: State) -> None:
     """Apply the rules until none fires."""
-    if s.stirred is None and s.application.has_work():
+    if s.stirred is None and s.application.has_work(_tip(s)):
         stir(s)
     while settle(s) or finalize(s) or propose(s) or notarize(s):
         pass
+
+
+def _tip(s: State) -> Proposal:
+    """The newest notarized block, final or on its way to it; else the final one."""
+    if s.tip > s.settled:
+        round_ = s.seen(s.tip)
+        block = round_.block if round_ else None
+        if block is not None and block.proposal is not None:
+            return block.proposal
+    return s.final
 
 
 def propose(s: State) -> bool:

@@ -1,0 +1,23 @@
+"""``python -m benchmarks.one_node WORLD INDEX``: one validator of a benchmark's network, in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import trio
+
+from guts_net.runtime import NodeSettings, open_node
+
+
+async def run(path: Path, index: int, port: int) -> None:
+    """Until killed."""
+    settings = NodeSettings(
+        path / f"node{index}", path / "genesis.json", p2p_port=port, log_path=path / f"node{index}.log"
+    )
+    async with open_node(settings):
+        await trio.sleep_forever()
+
+
+if __name__ == "__main__":
+    trio.run(run, Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
