@@ -87,8 +87,8 @@ class PackStore:
     # Held packs.
 
     def has(self, digest: bytes) -> bool:
-        """Whether the pack is kept (its index is named last)."""
-        return self.layout.idx(digest).exists()
+        """Whether the pack is kept (its index is named last, but a disk may lose either)."""
+        return self.layout.idx(digest).exists() and self.layout.pack(digest).exists()
 
     async def read_chunk(self, digest: bytes, index: int) -> bytes | None:
         """One chunk of a kept pack; None if the pack is not held or has no such chunk."""

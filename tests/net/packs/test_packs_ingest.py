@@ -245,11 +245,11 @@ def test_fault_F13_git_may_find_the_disk_full_first() -> None:
     assert isinstance(refusal_of(answer), Unavailable)
 
 
-def zeros(mebibytes: int) -> bytes:
-    """A pack of one blob: 1 KB becomes 1 MiB, within the declared size."""
+def zeros(mebibytes: int, times: int = 1) -> bytes:
+    """A pack of a blob (several times): 1 KB becomes 1 MiB, within the declared size."""
     deflate = zlib.compressobj()
     data = b"".join(deflate.compress(bytes(1 << 20)) for _ in range(mebibytes)) + deflate.flush()
-    return pack_of_entries([entry_head(3, mebibytes << 20) + data])
+    return pack_of_entries([entry_head(3, mebibytes << 20) + data] * times)
 
 
 async def test_bad_C_01_a_large_blob_is_not_held_in_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,10 +259,11 @@ async def test_bad_C_01_a_large_blob_is_not_held_in_memory(world: World, monkeyp
 
 
 async def test_bad_C_01_a_check_gets_only_so_much_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several, since the limit is set a moment after the child has started."""
     monkeypatch.setattr("guts_net.packs.git_child.CHILD_MEMORY_BYTES_MAX", 40 << 20)
 
     with pytest.raises(LimitExceeded, match="more memory"):
-        await world.check(zeros(60))
+        await world.check(zeros(60, times=20))
     assert world.files() == []
 
 
