@@ -590,3 +590,17 @@ def test_a_store_that_does_not_hang_together_is_not_started_from(name: str, valu
 
     with pytest.raises(Corrupt, match=words):
         Ledger(network.genesis, network.stores[0], Ed25519Verifier())
+
+
+def test_what_the_tip_holds_is_no_work_until_the_tip_is_abandoned() -> None:
+    """The idle rule: no empty block beside one that is about to be final, and no stall after a lost view."""
+    network = Network()
+    network.submit(network.by_key(network.operator(0), creation("repo")))
+    base, proposal, body = network.propose()
+    network.verify(base, proposal, body)
+
+    for ledger in network.ledgers:
+        assert not ledger.has_work(proposal)
+        assert ledger.has_work(base)
+    network.submit(network.by_key(network.operator(1), creation("other")))
+    assert network.ledgers[1].has_work(proposal)
