@@ -62,6 +62,8 @@ class PortServer:
                 await self._serve(Conversation(stream))
         except (trio.BrokenResourceError, trio.ClosedResourceError, trio.EndOfChannel):
             return  # the asker went away: what was ordered stays ordered, what was not is dropped
+        except Exception as error:  # noqa: BLE001  # a bug met by one conversation must not end a validator
+            self._log.error("conversation_failed", error)
         finally:
             self._open -= 1
 

@@ -16,7 +16,7 @@ from attrs import define, field
 
 from guts_core.chain.transaction import transaction_id
 from guts_core.codec import Tag, digest
-from guts_core.errors import NotAllowed, NotFound, Refused
+from guts_core.errors import GutsError, NotAllowed, NotFound, Refused
 from guts_core.forge import queries
 from guts_core.forge.actions import Action, CreateRepository, Manifest, ManifestKind, RefUpdate, SourceKind
 from guts_core.forge.permissions import Permission, may
@@ -98,7 +98,7 @@ class PushGateway:
                 return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._notices, conversation)
-            await self._settle(push, checked)
+            await self._settle_or_say_why(push, checked)
             nursery.cancel_scope.cancel()
         self._log.info("push_done", repo=push.repo.hex(), ok=sum(e is None for e in push.errors.values()))
         await conversation.say(push.report())
@@ -172,6 +172,12 @@ class PushGateway:
         return f"stale: the ref is at {actual.hex()[:10]} now; fetch first"
 
     # ---- after the pack ----
+
+    async def _settle_or_say_why(self, push: _Push, checked: CheckedPack | None) -> None:
+        try:
+            await self._settle(push, checked)
+        except GutsError as error:
+            push.fail(list(push.undecided), str(error))
 
     async def _settle(self, push: _Push, checked: CheckedPack | None) -> None:
         while push.undecided:
@@ -249,8 +255,12 @@ class PushGateway:
         return f"not final in time ({why}); it may still happen: fetch before you push again"
 
     async def _notices(self, conversation: Conversation) -> None:
+        """Until cancelled, or until the pusher is gone; what was submitted goes its way without them."""
         while True:
             await trio.sleep(WAIT_NOTICE_SECONDS)
             missing = self._submissions.missing_validators()
             words = f"{missing} of the validators needed are missing" if missing else "waiting for the validators"
-            await conversation.say(Progress(f"guts: not final yet: {words}\n"))
+            try:
+                await conversation.say(Progress(f"guts: not final yet: {words}\n"))
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return

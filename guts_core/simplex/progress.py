@@ -15,6 +15,8 @@ from .voting import cast, count, publish
 
 def poll(s: State) -> None:
     """Apply the rules until none fires."""
+    while settle(s):
+        pass  # first, so that what just became final is not taken for work that waits
     if s.stirred is None and s.application.has_work(_tip(s)):
         stir(s)
     while settle(s) or finalize(s) or propose(s) or notarize(s):
