@@ -65,7 +65,7 @@ class Node:
     port: Port
     database: Path
     accesses: list[Access]
-    others: list[trio.CancelScope]  # cancel one to stop that node
+    others: list[trio.Event]  # set one to stop that node
 
     @property
     def chain(self) -> ChainId:
@@ -136,14 +136,15 @@ async def open_world(
                 yield Node(
                     server.url, http, genesis, node_id, people, running, first.directory / "chain.db", accesses, others
                 )
-        nursery.cancel_scope.cancel()
+        for other in others:
+            other.set()
 
 
-async def _run_node(path: Path, index: int, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
-    with trio.CancelScope() as scope:
-        async with open_node(_settings(path, index, 600)):
-            task_status.started(scope)
-            await trio.sleep_forever()
+async def _run_node(path: Path, index: int, task_status: trio.TaskStatus[trio.Event]) -> None:
+    stop = trio.Event()
+    async with open_node(_settings(path, index, 600)):
+        task_status.started(stop)
+        await stop.wait()
 
 
 def _settings(path: Path, index: int, grace: float) -> NodeSettings:

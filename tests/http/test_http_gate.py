@@ -94,3 +94,15 @@ async def test_a_good_request_passes_in_pieces(serving: Serving, size: int) -> N
         said = b"".join([piece async for piece in stream])
 
     assert b"x-reached: yes" in said
+
+
+async def test_a_client_that_expects_100_continue_gets_it(serving: Serving) -> None:
+    """Clients such as curl hold large bodies back until they hear it."""
+    async with serving(counting) as server, await server.dial() as stream:
+        await stream.send_all(HEAD + b"Expect: 100-continue\r\nConnection: close\r\nContent-Length: 5\r\n\r\n")
+        first = await stream.receive_some(1000)
+        await stream.send_all(b"hello")
+        rest = b"".join([piece async for piece in stream])
+
+    assert first.startswith(b"HTTP/1.1 100")
+    assert b"x-reached: yes" in rest
