@@ -18,7 +18,7 @@ import click
 from attrs import frozen
 
 from guts_core.chain.compose import LIFETIME_MS, by_account, create_credential, register, sign_with_account_key
-from guts_core.errors import NotFound
+from guts_core.errors import NotFound, Refused
 from guts_core.forge.actions import Action
 from guts_core.forge.ids import account_id
 from guts_core.forge.records import Scope
@@ -71,12 +71,17 @@ class Network:
         """
         A new account, its key stored here before anybody hears of it.
 
-        The key of a registration that was refused stays: it may have happened after all.
+        A refused registration takes its key with it; one whose end is unknown may have happened.
         """
         pair, salt = new_pair(), token_bytes(SALT_BYTES)
         key = AccountKey(name, account_id(self.chain_id, pair.public_key, salt).hex(), pair.seed.hex(), salt.hex())
-        self.home.keep_key(key)
-        self.client.submit(register(self.chain_id, name, pair, sponsor.account, sponsor.pair, self.expires(), salt))
+        kept = self.home.keep_key(key)
+        signed = register(self.chain_id, name, pair, sponsor.account, sponsor.pair, self.expires(), salt)
+        try:
+            self.client.submit(signed)
+        except Refused:
+            kept.unlink()
+            raise
         return key
 
     def create_token(self, key: AccountKey, wish: TokenWish) -> str:

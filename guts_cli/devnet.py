@@ -22,7 +22,7 @@ from guts_core.simplex.quorum import FaultModel
 from . import network as networks
 from .network import Network, Plan, Seat
 from .outcomes import Usage
-from .ports import P2P_PORT_FIRST, choosing_ports, free_ports, http_ports, require_free
+from .ports import P2P_PORT_FIRST, choosing_ports, free_ports, http_ports, is_free, require_free
 from .processes import Started, log_tail, running, spawn, stop
 
 # What `devnet start` promises; a node needs about a second of processor time to load.
@@ -103,13 +103,33 @@ def _resume(directory: Path, wish: Wish) -> Network:
     if wish.fault_model is not None and wish.fault_model.name.lower() != file.fault_model:
         raise Usage(f"{directory} holds a network with fault model {file.fault_model}")
     stopped = [seat for seat in file.seats if not running_node(network, seat)]
-    if wish.http_port is not None and wish.http_port != file.seats[0].http_port:
-        if len(stopped) < len(file.seats):
-            raise Usage(f"{directory}: nodes run at other ports", f"guts devnet stop --dir {directory}")
-        network = network.with_http_ports(http_ports(len(file.seats), wish.http_port))
-        stopped = list(network.file.seats)
-    require_free([port for seat in stopped for port in (seat.http_port, seat.p2p_port)])
+    if len(stopped) == len(file.seats):
+        return moved_if_taken(network, wish.http_port)
+    if wish.http_port not in (None, file.seats[0].http_port):
+        raise Usage(f"{directory}: nodes run at other ports", f"guts devnet stop --dir {directory}")
+    for seat in stopped:
+        require_ports(seat)
     return network
+
+
+def moved_if_taken(network: Network, http_port: int | None) -> Network:
+    """
+    A network of which nothing runs, at the HTTP ports it had or at those asked for, which must be free.
+
+    Nobody but the nodes knows the ports they talk to each other at: those may move where taken.
+    """
+    seats = network.file.seats
+    http = [seat.http_port for seat in seats]
+    if http_port is None:
+        require_free(http)
+    else:
+        http = http_ports(len(seats), http_port)
+    p2p = [seat.p2p_port for seat in seats]
+    if not all(is_free(port) for port in p2p):
+        p2p = free_ports(len(seats), P2P_PORT_FIRST)
+    if (http, p2p) == ([seat.http_port for seat in seats], [seat.p2p_port for seat in seats]):
+        return network
+    return network.with_ports(http, p2p)
 
 
 def running_node(network: Network, seat: Seat) -> Started | None:

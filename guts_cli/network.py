@@ -135,10 +135,15 @@ echo "password=$(cat {shlex.quote(str(token))})"
 """
         Disk().write_file(self.credential_helper, text.encode(), EXECUTABLE_MODE)
 
-    def with_http_ports(self, ports: list[int]) -> Network:
-        """The same network, its nodes serving at other ports from the next start on."""
-        seats = tuple(evolve(seat, http_port=port) for seat, port in zip(self.file.seats, ports, strict=True))
+    def with_ports(self, http: list[int], p2p: list[int]) -> Network:
+        """The same network, its nodes at other ports from the next start on. Nothing may run meanwhile."""
+        seats = tuple(Seat(index, *ports) for index, ports in enumerate(zip(http, p2p, strict=True)))
         moved = Network(self.path, evolve(self.file, seats=seats))
+        # Addresses are hints beside the genesis: the chain id stays.
+        sealed = genesis_from_json(self.genesis.read_text())
+        nodes = [validator.node_key.hex() for validator in sealed.genesis.validators]
+        addresses = {node: seat.p2p for node, seat in zip(nodes, seats, strict=True)}
+        write_public(self.genesis, to_json(evolve(sealed, addresses=addresses)))
         moved.save()
         if moved.token() is not None:
             moved.write_helper()

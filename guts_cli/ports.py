@@ -41,13 +41,13 @@ def free_ports(count: int, first: int) -> list[int]:
     return found
 
 
-def require_free(ports: list[int], host: str = LOOPBACK) -> None:
+def require_free(ports: list[int], host: str = LOOPBACK, option: str = "--http-port P") -> None:
     """Misconfigured names the first port that is taken."""
     for port in ports:
         if not 0 < port <= PORT_MAX:
             raise Misconfigured(f"port {port} is outside 1 to {PORT_MAX}")
         if not is_free(port, host):
-            raise Misconfigured(f"port {port} on {host} is taken by another program", "choose another port")
+            raise Misconfigured(f"port {port} on {host} is taken by another program", f"the same command with {option}")
 
 
 def http_ports(count: int, first: int | None) -> list[int]:

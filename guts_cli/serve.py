@@ -52,13 +52,8 @@ class Serving:
 
     directory: NodeDirectory
     config: NodeConfig
-    http: str
+    url: str  # where its API and its repositories are
     p2p: str
-
-    @property
-    def url(self) -> str:
-        """Where its API and its repositories are."""
-        return f"http://{self.http}"
 
 
 OnReady = Callable[[Serving], Awaitable[None]]
@@ -86,8 +81,8 @@ async def _tell(serving: Serving, as_json: bool) -> None:
 
 def run_node(directory: NodeDirectory, genesis: Path, config: NodeConfig, on_ready: OnReady) -> None:
     """Run a node and its doors in this process; returns after an orderly stop, raises what ended it otherwise."""
-    for address in (config.http_address, config.p2p_address):
-        require_free([address.port] if address.port else [], address.host)
+    for option, address in (("--http", config.http_address), ("--p2p", config.p2p_address)):
+        require_free([address.port] if address.port else [], address.host, f"{option} HOST:PORT")
     try:
         trio.run(_run, directory, genesis, config, on_ready)
     except BaseExceptionGroup as group:

@@ -12,7 +12,7 @@ from attrs import evolve
 from guts_cli import network as networks
 from guts_cli import view
 from guts_cli.config import Address
-from guts_cli.devnet import network_row
+from guts_cli.devnet import moved_if_taken, network_row
 from guts_cli.first_token import ensure_token
 from guts_cli.home import user_home
 from guts_cli.network import DEVNET_PARAMS, Network, Plan, Seat
@@ -72,9 +72,8 @@ def _resume(path: Path, http_port: int | None) -> Network:
     if len(network.file.seats) > 1:
         following = f"guts devnet start --dir {path}"
         raise Usage(f"{path} holds a network of {len(network.file.seats)} nodes; `guts up` runs one", following)
-    if http_port is not None and http_port != network.file.seats[0].http_port:
-        network = network.with_http_ports(http_ports(1, http_port))
-    return network
+    with choosing_ports():
+        return moved_if_taken(network, http_port)
 
 
 def _login_name() -> str:
