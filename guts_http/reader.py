@@ -43,7 +43,10 @@ class Reader:
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         """The state at one height, for as long as the block lasts; keep it short."""
-        connection = self._idle.pop() if self._idle else self._connect()
+        try:
+            connection = self._idle.pop()  # one step, since threads share the list
+        except IndexError:
+            connection = self._connect()
         try:
             connection.execute("BEGIN")
             yield self._snapshot(connection)

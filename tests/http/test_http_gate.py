@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
 
+from guts_http.middleware import BodyLimit
+from guts_http.serving import ServeSettings
 from tests.http.http_world import Serving
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: a\r\n"
@@ -94,6 +97,23 @@ async def test_a_good_request_passes_in_pieces(serving: Serving, size: int) -> N
         said = b"".join([piece async for piece in stream])
 
     assert b"x-reached: yes" in said
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_hostile_bytes_end_their_own_connection(serving: Serving, seed: int) -> None:
+    """Good requests with bytes changed, lost and doubled: an answer or a close, and the server stands."""
+    dice = Random(seed)  # noqa: S311 -- a test's dice
+    async with serving(BodyLimit(counting, lambda _: 1000, 0.3), ServeSettings(keep_alive_seconds=0.3)) as server:
+        for _ in range(5):
+            hostile = bytearray(
+                dice.choice([*REFUSED.values(), HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"])
+            )
+            for _ in range(dice.randrange(4)):
+                at = dice.randrange(len(hostile))
+                hostile[at : at + dice.randrange(3)] = dice.randbytes(dice.randrange(4))
+            await server.say(bytes(hostile) or b"x")
+
+        assert b"x-reached: yes" in await server.get()
 
 
 async def test_a_client_that_expects_100_continue_gets_it(serving: Serving) -> None:
