@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from guts_core.sim.run import Report, run_seed
+from guts_core.sim.run import Report, run_seed, run_whole
 from guts_core.sim.villains.cast import KINDS
 from guts_core.simplex.effects import Persist
 from guts_core.simplex.engine import Rule
@@ -60,6 +60,18 @@ def test_other_sizes_agree(nodes: int, fault_model: FaultModel, seed: int) -> No
     assert run_seed(1000 + seed, nodes, fault_model).problem is None
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_whole_nodes_agree(seed: int) -> None:
+    """The forge's own rules, real state roots, transactions instead of words."""
+    report = run_whole(2000 + seed)
+    assert report.problem is None
+
+
+@pytest.mark.parametrize("nodes", [1, 3])
+def test_whole_nodes_of_other_sizes_agree(nodes: int) -> None:
+    assert run_whole(2100, nodes).problem is None
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_four_honest_nodes_agree(seed: int) -> None:
     assert run_seed(seed, villains=False).problem is None
@@ -93,6 +105,28 @@ def test_finalizing_after_a_nullify_is_caught(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(Round, "may_cast", careless)
     assert caught(("I2",))
+
+
+def test_followers_that_ignore_skipped_views_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the skipping leader shows it: no honest leader would propose so."""
+    monkeypatch.setattr("guts_core.simplex.progress.is_justified", lambda _state, _proposal: True)
+    assert caught(("I4", "I7"))
+
+
+def test_certificates_taken_unchecked_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guts_core.simplex.intake.check", lambda _committee, _certificate, _known: None)
+    assert caught(("I1", "I2", "I3", "I4", "I5", "I6", "I7"))
+
+
+def test_no_help_for_laggards_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a network that loses nothing after the heal it would not be."""
+
+    def silent(s: State) -> None:
+        s.retry_at = s.now.monotonic + s.config.retry_us
+
+    monkeypatch.setattr("guts_core.simplex.intake.help_peer", lambda _state, _peer, _view: None)
+    monkeypatch.setattr("guts_core.simplex.catchup.retry", silent)
+    assert caught(("L1", "L2"))
 
 
 def test_decoding_every_delivery_anew_changes_nothing() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from guts_core.codec import Tag, digest
 from guts_core.names import BlockHash
-from guts_core.sim.application import Page
+from guts_core.sim.application import Page, page_of
 from guts_core.sim.ports import Act
 from guts_core.simplex.messages import Kind, Proposal, Propose
 
@@ -12,7 +12,7 @@ from .villain import Deeds, Effects, Villain
 
 
 class Skipper(Villain):
-    """As leader, proposes a child of the finalized tip's parent, without nullifications."""
+    """As leader, proposes a child of an older block than it should, without nullifications."""
 
     name = "skipping leader"
 
@@ -34,11 +34,15 @@ class Skipper(Villain):
         log = self.inner.words.log
         if len(log) < 2 or said.proposal.view // (len(self.others()) + 1) % 2:
             return None  # every other time it behaves, or nobody would listen for long
-        old = log[-2]
+        # Behind the tip if all is final; else on the tip, over the head of a notarized block.
+        old = log[-2] if said.proposal.parent_hash == log[-1].block.proposal.block_hash else log[-1]
         parent = old.block.proposal
+        page = page_of(old.block.body)
+        assert page is not None, "a final block is a page"
+        time = max(self.now.wall, page.time + 1)
         root = digest(Tag.STATE_NODE, old.root, b"\x80")  # a page without words
         view = said.proposal.view
-        body = Page(0, view, parent.view, parent.block_hash, self.now.wall, root, ()).encoded()
+        body = Page(0, view, parent.view, parent.block_hash, time, root, ()).encoded()
         block_hash = BlockHash(digest(Tag.HEADER, body))
         proposal = Proposal(0, view, parent.view, parent.block_hash, block_hash)
         self.deeds.blocks.append((view, block_hash))
