@@ -45,6 +45,10 @@ from .messages import ITEMS_PER_SUBMIT_MAX, PEER_MESSAGES, Announce, AvailSaid, 
 
 # EX_CONFIG of sysexits.h: the operator has to install another build.
 EXIT_UNKNOWN_RULES = 78
+# Announcements that did not fit this node's finalized state; most do after one more block.
+DEFERRED_MAX = 256
+# Own pushes judged anew after a block, half a millisecond each; the rest wait for the next.
+REHEARSED_MAX = 64
 
 
 @frozen
@@ -92,6 +96,7 @@ class Node:
         self.connected: set[int] = set()
         self.equivocations = 0
         self._own: dict[TxId, Item] = {}  # submitted here, without a manifest, until final or expired
+        self._deferred: dict[TxId, tuple[int, Announce]] = {}
         self._views: dict[int, int] = {}  # of blocks on their way to disk, by height
         self._retry_at: int | None = None
         self._stopped = False
@@ -229,7 +234,7 @@ class Node:
     def _announcement(self, announced: Announced) -> Announce:
         return Announce(announced.item, announced.pack)
 
-    def _announced(self, peer: int, message: Announce, now: Instant) -> list[Effect]:
+    def _announced(self, peer: int, message: Announce, now: Instant, *, may_defer: bool = True) -> list[Effect]:
         item, manifest = message.item, manifest_of(message.item)
         if manifest is None:
             return [Disconnect(peer, ban=False, reason="announced a transaction that needs no witness")]
@@ -243,6 +248,9 @@ class Node:
             self.ledger.admit(item, now)
             self.ledger.rehearse(item)
         except Refused as refusal:
+            # This node may be a block behind the announcer's: looked at again with the next block.
+            if may_defer and len(self._deferred) < DEFERRED_MAX:
+                self._deferred[tx_id] = (peer, message)
             return [Log("announcement_refused", (("peer", peer), ("code", refusal.code), ("reason", str(refusal))))]
         known = self.attestations.add(Announced(tx_id, item, manifest, peer, now.monotonic, message.pack))
         return self._check(known)
@@ -327,6 +335,21 @@ class Node:
 
     # ---- again ----
 
+    def _after_blocks(self, now: Instant) -> list[Effect]:
+        """What new blocks decide about pushes that have no witness yet: here, and announced too early."""
+        out: list[Effect] = []
+        for own in [a for a in self.attestations.own() if a.witness is None][:REHEARSED_MAX]:
+            try:
+                self.ledger.rehearse(own.item)
+            except Refused as refusal:
+                self.attestations.forget(own.tx_id)
+                self.ledger.mempool.discard(own.tx_id)
+                out.append(Refuse(own.tx_id, refusal.code, str(refusal)))
+        deferred, self._deferred = self._deferred, {}
+        for peer, message in deferred.values():
+            out += self._announced(peer, message, now, may_defer=False)
+        return out
+
     def _arm_retry(self, now: Instant) -> None:
         if self._retry_at is None:
             self._retry_at = now.monotonic + self._retry_us
@@ -376,8 +399,9 @@ class Node:
                 self.attestations.forget(row.tx_id)
             self._views[commit.height] = from_bytes(Proposal, commit.proposal).view
             out.append(CommitBlock(commit))
-        if out and (self._attested or len(self.attestations)):
+        if out and (self._attested or len(self.attestations) or self._deferred):
             self._forget_expired()
+            out += self._after_blocks(now)
         if self.ledger.stopped is not None and not self._stopped:
             self._stopped = True
             out.append(Stop(self.ledger.stopped, EXIT_UNKNOWN_RULES))
