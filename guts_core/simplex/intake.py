@@ -19,25 +19,26 @@ from .views import stir
 from .voting import admit, convict, count
 
 
-def on_vote(s: State, peer: int, vote: Vote) -> None:
-    """A vote, directly from its signer."""
+def on_vote(s: State, peer: int, vote: Vote) -> bool:
+    """A vote, directly from its signer; whether it changed what is known here."""
     s.committee.check_shape(vote)
     if vote.signer != peer:
         raise Malformed(f"validator {peer} brought a vote of validator {vote.signer}")
     if vote.view < s.final.view or (vote.view < s.view and vote.kind is Kind.NULLIFY):
         help_peer(s, peer, vote.view)
     if s.final.view < vote.view <= s.view + FUTURE_VIEWS_MAX:
-        _take(s, vote)
+        return _take(s, vote)
+    return False
 
 
-def _take(s: State, vote: Vote) -> None:
+def _take(s: State, vote: Vote) -> bool:
     held = s.seen(vote.view)
     if held is not None:
         if held.tallies[vote.kind].of(vote.signer) == (vote.proposal, vote.signature) or convict(s, vote):
-            return
+            return False
         # Surplus: the certificate exists, so one more signature is not worth its check.
         if vote.kind in held.certificates:
-            return
+            return False
     s.committee.check_signature(vote)
     if vote.view == s.view and vote.kind is not Kind.FINALIZE:
         stir(s)
@@ -45,6 +46,7 @@ def _take(s: State, vote: Vote) -> None:
     count(s, vote)
     if gives_up and vote.view == s.view:
         nullify(s)
+    return True
 
 
 def is_news(s: State, certificate: Certificate) -> bool:
