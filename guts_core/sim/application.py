@@ -90,7 +90,6 @@ class Words:
         self._final_words: set[bytes] = set()
         self.waiting: dict[bytes, None] = {}
         self._leaves = {GENESIS_HASH: Leaf(BlockHash(b""), 0, 0, bytes(32), 0, ())}
-        self._taken: set[bytes] = set()
         self.fresh: list[FinalBlock] = []  # finalized and not yet handed to the disk
         for final in committed:
             self._keep(final)
@@ -174,7 +173,6 @@ class Words:
         self._leaves = {
             key: kept for key, kept in self._leaves.items() if kept.view > leaf.view or key == proposal.block_hash
         }
-        self._taken = {word for kept in self._leaves.values() for word in kept.words}
 
     def block(self, block_hash: BlockHash) -> SuppliedBlock | None:
         """A finalized block by hash."""
@@ -189,9 +187,13 @@ class Words:
                 return final.certificate
         return None
 
-    def has_work(self, tip: Proposal) -> bool:  # noqa: ARG002  # words say where they stand
-        """Whether a word waits that no unfinalized block holds."""
-        return any(word not in self._taken for word in self.waiting)
+    def has_work(self, tip: Proposal) -> bool:
+        """Whether a word waits that the chain up to this block does not hold."""
+        leaf = self._leaves.get(tip.block_hash)
+        if not self.waiting or leaf is None:
+            return bool(self.waiting)
+        used = self._unfinal(leaf)
+        return any(word not in used for word in self.waiting)
 
     # ---- inside ----
 
@@ -199,15 +201,17 @@ class Words:
         height = self._leaves[parent.block_hash].height + 1
         leaf = Leaf(parent.block_hash, page.view, height, page.root, page.time, page.words)
         self._leaves[block_hash] = leaf
-        self._taken.update(page.words)
 
     def _used(self, leaf: Leaf) -> set[bytes]:
+        return self._unfinal(leaf) | self._final_words
+
+    def _unfinal(self, leaf: Leaf) -> set[bytes]:
         used = set(leaf.words)
         above: Leaf | None = self._leaves.get(leaf.parent)
         while above is not None:
             used.update(above.words)
             above = self._leaves.get(above.parent)
-        return used | self._final_words
+        return used
 
     def _keep(self, final: FinalBlock) -> None:
         self.log.append(final)

@@ -15,12 +15,16 @@ from .voting import cast, count, publish
 
 def poll(s: State) -> None:
     """Apply the rules until none fires."""
-    while settle(s):
-        pass  # first, so that what just became final is not taken for work that waits
+    while settle(s) or _wake(s) or finalize(s) or propose(s) or notarize(s):
+        pass
+
+
+def _wake(s: State) -> bool:
+    """Look for work in every view entered, after settling: what just became final does not wait."""
     if s.stirred is None and s.application.has_work(_tip(s)):
         stir(s)
-    while settle(s) or finalize(s) or propose(s) or notarize(s):
-        pass
+        return True
+    return False
 
 
 def _tip(s: State) -> Proposal:
