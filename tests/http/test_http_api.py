@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -12,9 +13,14 @@ import trio
 
 from guts_core.chain.transaction import transaction_id
 from guts_core.forge.actions import CreateRepository
+from guts_core.forge.queries import repository_by_name
 from guts_core.forge.records import ObjectFormat, Scope
+from guts_http.app import all_routes, create_app
+from guts_http.metrics import Metrics
+from guts_http.reader import Reader
 from guts_http.site import Settings
-from tests.http.node_world import Node, a_history, bearing, git, open_world
+from tests.http.http_world import open_server
+from tests.http.node_world import a_history, bearing, git, open_world
 
 HEX64 = re.compile(r"[0-9a-f]{64}")
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
@@ -53,10 +59,8 @@ async def test_a_description_is_found_by_another_process(tmp_path: Path) -> None
     async with open_world(tmp_path) as node:
         await node.create(await node.token("alice"), "hello", description="words")
         await node.create(await node.token("alice"), "after")
-        from guts_http.app import create_app
-
         app = create_app(node.port, node.database, node.genesis)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as fresh:
+        async with open_server(app, finish=False) as server, httpx.AsyncClient(base_url=server.url) as fresh:
             shown = await fresh.get("/api/v3/repos/alice/hello")
 
     assert shown.json()["description"] == "words"
@@ -208,11 +212,9 @@ async def test_bad_F_03_a_token_for_one_repository_reaches_no_other(tmp_path: Pa
         alice = await node.token("alice")
         for name in ("one", "two"):
             await node.create(alice, name, private=True)
-        with _snapshot(node) as snapshot:
-            from guts_core.forge.queries import repository_by_name
-
+        with closing(Reader(node.database, node.genesis)) as reader, reader.snapshot() as snapshot:
             one = repository_by_name(snapshot, "alice", "one")
-            assert one is not None
+        assert one is not None
         narrow = await node.token("alice", repos=[one.id])
         listed = await node.http.get("/api/v3/user/repos", headers=bearing(narrow))
         other = await node.http.get("/api/v3/repos/alice/two", headers=bearing(narrow))
@@ -221,17 +223,8 @@ async def test_bad_F_03_a_token_for_one_repository_reaches_no_other(tmp_path: Pa
     assert other.status_code == 404
 
 
-def _snapshot(node: Node):  # type: ignore[no-untyped-def]  # noqa: ANN202 -- a context manager of Reader
-    from guts_http.reader import Reader
-
-    return Reader(node.database, node.genesis).snapshot()
-
-
 async def test_bad_F_05_no_get_changes_anything(tmp_path: Path) -> None:
     """Every GET route, by an account that may do all: the state root stays."""
-    from guts_http.app import all_routes
-    from guts_http.metrics import Metrics
-
     async with open_world(tmp_path) as node:
         alice = await node.token("alice")
         await node.create(alice, "hello")
