@@ -21,7 +21,7 @@ from guts_core.forge import queries
 from guts_core.forge.actions import Action, CreateRepository, Manifest, ManifestKind, RefUpdate, SourceKind
 from guts_core.forge.permissions import Permission, may
 from guts_core.forge.records import ObjectFormat
-from guts_core.git.refs import ref_name
+from guts_core.git.refs import client_ref_name, ref_name
 from guts_core.names import RefName, RepoId, TxId, repository_name
 from guts_core.node.messages import INLINE_PACK_BYTES_MAX
 from guts_core.node.node import Node
@@ -157,7 +157,7 @@ class PushGateway:
     @staticmethod
     def _name_problem(command: PushCommand) -> str | None:
         try:
-            ref_name(command.ref)
+            client_ref_name(command.ref)
         except Refused as refusal:
             return str(refusal)
         return None

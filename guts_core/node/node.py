@@ -201,11 +201,13 @@ class Node:
         tx_id = transaction_id(item.signed.body)
         if tx_id in self._own or self.attestations.get(tx_id) is not None:
             return []
+        manifest = manifest_of(item)
         try:
+            if manifest is not None:
+                self.ledger.rehearse(item)  # no validator would hold a pack for what cannot be
             self.ledger.admit(item, now)
         except Refused as refusal:
             return [Refuse(tx_id, refusal.code, str(refusal))]
-        manifest = manifest_of(item)
         self._arm_retry(now)
         if manifest is None:
             self._own[tx_id] = item
