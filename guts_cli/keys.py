@@ -14,6 +14,7 @@ from secrets import token_bytes
 from attrs import frozen
 
 from guts_core.chain.genesis import InitialAccount
+from guts_core.errors import Invalid
 from guts_core.identity import SEED_BYTES, KeyPair
 from guts_core.names import AccountId
 
@@ -79,7 +80,7 @@ def read_pair(path: Path) -> KeyPair:
     text = read_private(path).strip()
     try:
         return KeyPair(bytes.fromhex(text))
-    except ValueError:
+    except (ValueError, Invalid):
         raise Misconfigured(f"{path} does not hold a key: 64 hexadecimal digits expected") from None
 
 

@@ -42,6 +42,8 @@ def spawn(argv: Sequence[str], log: Path, pid_file: Path) -> Started:
     # Our own child keeps its pid until we wait for it, so the start time read here is its own.
     started = Started(child.pid, _began(child.pid) or "")
     write_record(pid_file, started)
+    # Followed by its pid file from here on; Popen shall neither wait for it nor warn that it lives on.
+    child.returncode = 0
     return started
 
 

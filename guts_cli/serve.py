@@ -83,6 +83,9 @@ def run_node(directory: NodeDirectory, genesis: Path, config: NodeConfig, on_rea
     """Run a node and its doors in this process; returns after an orderly stop, raises what ended it otherwise."""
     for option, address in (("--http", config.http_address), ("--p2p", config.p2p_address)):
         require_free([address.port] if address.port else [], address.host, f"{option} HOST:PORT")
+    # git children run in directories of their own, where a relative path means something else.
+    directory, genesis = NodeDirectory(directory.path.resolve()), genesis.resolve()
+    directory.log.parent.mkdir(parents=True, exist_ok=True)
     try:
         trio.run(_run, directory, genesis, config, on_ready)
     except BaseExceptionGroup as group:
@@ -96,7 +99,6 @@ def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 async def _run(directory: NodeDirectory, genesis: Path, config: NodeConfig, on_ready: OnReady) -> None:
-    directory.log.parent.mkdir(parents=True, exist_ok=True)
     settings = NodeSettings(
         directory=directory.path,
         genesis=genesis,
