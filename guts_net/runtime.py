@@ -276,14 +276,16 @@ async def open_node(settings: NodeSettings, disk: Disk | None = None) -> AsyncIt
     with hold_lock(directory / "node.lock"), open_logs(settings.log_path, node=directory.name):
         machine = _Machine(settings, disk, log)
         log.info("starting", pid=os.getpid(), height=machine.node.ledger.head.height)
-        async with trio.open_nursery() as nursery:
-            running = RunningNode(settings, machine.genesis, machine.node, machine.network, machine.server, nursery)
-            running.p2p_port = await nursery.start(machine.run)
-            log.info("started", p2p_port=running.p2p_port)
-            try:
-                yield running
-            finally:
-                log.info("stopping")
-                nursery.cancel_scope.cancel()
-        machine.journal.close()
-        machine.database.close()
+        try:
+            async with trio.open_nursery() as nursery:
+                running = RunningNode(settings, machine.genesis, machine.node, machine.network, machine.server, nursery)
+                running.p2p_port = await nursery.start(machine.run)
+                log.info("started", p2p_port=running.p2p_port)
+                try:
+                    yield running
+                finally:
+                    log.info("stopping")
+                    nursery.cancel_scope.cancel()
+        finally:
+            machine.journal.close()
+            machine.database.close()

@@ -67,7 +67,7 @@ def test_a_network_formed_by_hand_works_the_same(tmp_path: Path) -> None:
             "--out", str(tmp_path / f"op{index}.json"),
         )  # fmt: skip
     draft, genesis = tmp_path / "draft.json", tmp_path / "genesis.json"
-    net.guts("genesis", "new", "--name", "by-hand", "--out", str(draft))
+    net.guts("genesis", "new", "by-hand", "--draft", str(draft))
     for index in range(4):
         net.guts("genesis", "add", str(tmp_path / f"op{index}.json"), "--draft", str(draft))
     net.guts("genesis", "seal", "--draft", str(draft), "--out", str(genesis))
