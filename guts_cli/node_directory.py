@@ -70,6 +70,11 @@ class NodeDirectory:
         """The key of the account that answers for the node."""
         return read_pair(self.keys / OPERATOR_KEY)
 
+    def check_keys(self) -> None:
+        """Misconfigured when a key that the node needs is damaged, or readable by others."""
+        self.node_key()
+        self.vote_key()
+
     def create(self, config: NodeConfig, operator: str, advertised: str) -> EntryFile:
         """Make keys and settings; returns the signed entry. Refused where keys are: they are never replaced."""
         if self.keys.exists():

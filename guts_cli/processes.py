@@ -20,7 +20,7 @@ from .private_files import read_record, write_record
 
 # How often to look whether a process is gone; ending takes a node tens of milliseconds.
 POLL_SECONDS = 0.02
-LOG_TAIL_LINES = 12
+LOG_TAIL_LINES = 5
 LOG_TAIL_BYTES = 8192
 
 

@@ -38,6 +38,9 @@ from .shape import wants_json
 
 # How often to look whether agreement stopped before rules this build does not know.
 HALT_CHECK_SECONDS = 1.0
+# Asked every second by tables and monitors: their success is no news, and would fill the disk.
+PROBES = frozenset({"/livez", "/readyz", "/metrics", "/api/guts/v1/status"})
+HTTP_OK = 200
 
 
 class UnknownRules(GutsError):
@@ -81,6 +84,7 @@ async def _tell(serving: Serving, as_json: bool) -> None:
 
 def run_node(directory: NodeDirectory, genesis: Path, config: NodeConfig, on_ready: OnReady) -> None:
     """Run a node and its doors in this process; returns after an orderly stop, raises what ended it otherwise."""
+    directory.check_keys()
     for option, address in (("--http", config.http_address), ("--p2p", config.p2p_address)):
         require_free([address.port] if address.port else [], address.host, f"{option} HOST:PORT")
     # git children run in directories of their own, where a relative path means something else.
@@ -147,7 +151,8 @@ async def _watch(node: RunningNode, stop: trio.Event) -> None:
 
 def _log_access(log: Log) -> Callable[[Access], None]:
     def tell(access: Access) -> None:
-        log.info(
+        say = log.debug if access.path in PROBES and access.status == HTTP_OK else log.info
+        say(
             "request",
             request_id=access.request_id,
             method=access.method,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -86,3 +87,8 @@ try, in any git repository (the push creates the repository; clone it from any n
 def home_line(network: Network) -> str:
     """How to make every guts command act on this network."""
     return f"export GUTS_HOME={shlex.quote(str(network.path.resolve()))}"
+
+
+def program() -> str:
+    """What to type for this program: its path where the shell would not find it."""
+    return "guts" if shutil.which("guts") else shlex.quote(sys.argv[0])

@@ -90,7 +90,7 @@ def _stay(started: Network, said: Said) -> int:
             show_object(said.data)
             devnet.watch(started, lambda _states: None, TABLE_SECONDS)
             return EXIT_OK
-        click.echo(view.commands_to_try(started) + f"  {view.home_line(started)}\n  guts repo list\n")
+        click.echo(view.commands_to_try(started) + f"  {view.home_line(started)}\n  {view.program()} repo list\n")
         click.echo("Ctrl-C stops all nodes; their logs are in " + str(started.path / "node*/logs/node.log") + "\n")
         with view.open_view() as tell:
             devnet.watch(started, tell, TABLE_SECONDS)

@@ -91,4 +91,4 @@ def _tell(network: Network, serving: Serving, as_json: bool) -> None:
     click.echo(view.commands_to_try(network).rstrip())
     if network.path.resolve() != user_home().path.resolve():
         click.echo(f"  {view.home_line(network)}")
-    click.echo("  guts repo list\n\nCtrl-C stops it.")
+    click.echo(f"  {view.program()} repo list\n\nCtrl-C stops it.")

@@ -179,6 +179,21 @@ def test_a_network_formed_by_hand_takes_a_push_from_an_account_an_operator_vouch
     assert len(desk.run("key", "show")["keys"]) == 1
 
 
+def test_a_node_that_cannot_start_says_why(desk: Desk) -> None:
+    """The words are the node's own, and nothing is left running."""
+    begin = ("devnet", "start", "--validators", "1", "--dir", "net", "--detach")
+    desk.run(*begin, "--http-port", str(free_ports(1, HTTP_FIRST + 300)[0]))
+    again = desk.run("node", "run", "--dir", "net/node0", "--http", "127.0.0.1:0", "--p2p", "127.0.0.1:0", code=5)
+    desk.run("devnet", "stop", "--dir", "net")
+    (desk.path / "net" / "node0" / "keys" / "vote.key").chmod(0o644)
+
+    refused = desk.run(*begin, code=6)
+
+    assert "is in use by process" in again["error"]["message"]
+    assert "vote.key can be read by others (mode 644)" in refused["error"]["message"]
+    assert desk.run("devnet", "stop", "--dir", "net") == {"stopped": []}
+
+
 def test_a_seed_runs_and_prints_its_trace(desk: Desk) -> None:
     """The simulator is a command, not only a test."""
     assert desk.run("sim", "--seed", "7")["trace"] == desk.run("sim", "--seed", "7")["trace"]
