@@ -41,7 +41,6 @@ EXIT_CODES: Final[dict[str, int]] = {
 
 # What to type after an error that does not say so itself.
 NEXT_AFTER: Final[dict[str, str]] = {
-    "not-found": "guts repo list",
     "unauthenticated": "guts token create --scope repo --save",
     "not-allowed": "guts key show",
     "unavailable": "guts status",
