@@ -55,11 +55,11 @@ class Client:
 
     def status(self) -> dict[str, Any]:
         """What the node knows."""
-        return self._get("/api/guts/v1/status")
+        return cast("dict[str, Any]", self._get("/api/guts/v1/status"))
 
     def account(self, name: str) -> dict[str, Any]:
         """The public record of an account; NotFound."""
-        return self._get(f"/api/guts/v1/accounts/{name}")
+        return cast("dict[str, Any]", self._get(f"/api/guts/v1/accounts/{name}"))
 
     def validators(self) -> list[dict[str, Any]]:
         """The validators, in voting order."""

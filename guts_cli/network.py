@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from attrs import evolve, frozen
 
@@ -34,6 +36,12 @@ NETWORK_FILE = "network.json"
 EXECUTABLE_MODE = 0o700
 # On loopback a message takes microseconds; 200 ms still covers two busy cores and a slow disk.
 DEVNET_PARAMS = Params(delta_ms=200, retry_ms=400, heartbeat_ms=30_000)
+
+
+def with_timings(params: Params, timings: Mapping[str, int | None]) -> Params:
+    """The parameters with those timings that were given."""
+    given: dict[str, Any] = {name: value for name, value in timings.items() if value is not None}
+    return evolve(params, **given)
 
 
 @frozen

@@ -10,6 +10,7 @@ from guts_core.chain.genesis import Entry, EntryFile, sign_entry
 from guts_core.chain.genesis_json import GenesisFile, genesis_from_json
 from guts_core.errors import Conflict, NotFound
 from guts_core.identity import KeyPair
+from guts_core.names import NodeId
 from guts_net.disk import Disk
 
 from .config import CONFIG_FILE, NodeConfig, config_text, load_config
@@ -85,7 +86,7 @@ class NodeDirectory:
             write_pair(self.keys / name, pair)
         write_public(self.path / CONFIG_FILE, config_text(config))
         account = operator_account(operator, operator_pair).initial(is_operator=True)
-        entry = Entry(config.name, vote.public_key, node.public_key, account, advertised)
+        entry = Entry(config.name, vote.public_key, NodeId(node.public_key), account, advertised)
         return sign_entry(entry, vote, node, operator_pair)
 
     def adopt_genesis(self, given: Path | None) -> Path:

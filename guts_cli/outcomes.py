@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
 import click
@@ -51,7 +52,7 @@ NEXT_AFTER: Final[dict[str, str]] = {
 class Said:
     """A command's answer: the object for programs, the text for people, the next command to type."""
 
-    data: dict[str, object]
+    data: Mapping[str, object]
     text: str
     next: str | None = None
 
@@ -134,9 +135,9 @@ def show_failure(failure: Failure, as_json: bool) -> None:
         click.echo(f"next: {printable(failure.next)}", err=True)
 
 
-def show_object(data: dict[str, object]) -> None:
+def show_object(data: Mapping[str, object]) -> None:
     """One JSON object; escapes keep it ASCII, so no terminal can be addressed through it."""
-    click.echo(json.dumps(data, indent=2))
+    click.echo(json.dumps(dict(data), indent=2))
 
 
 def printable(text: str) -> str:

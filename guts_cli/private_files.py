@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from cattrs import BaseValidationError, Converter, transform_error
 
@@ -62,4 +62,4 @@ def read_record(path: Path, cls: type[T]) -> T:
     except json.JSONDecodeError as error:
         raise Misconfigured(f"{path}: {error}") from error
     except BaseValidationError as error:
-        raise Misconfigured(f"{path}: {'; '.join(cast('list[str]', transform_error(error)))}") from error
+        raise Misconfigured(f"{path}: {'; '.join(transform_error(error))}") from error

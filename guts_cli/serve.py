@@ -32,7 +32,7 @@ from guts_net.runtime import NodeSettings, RunningNode, open_node
 
 from .config import Address, NodeConfig
 from .node_directory import NodeDirectory
-from .outcomes import EXIT_OK, show_object
+from .outcomes import EXIT_OK, Misconfigured, show_object
 from .ports import require_free
 from .shape import wants_json
 
@@ -110,6 +110,7 @@ async def _run(directory: NodeDirectory, genesis: Path, config: NodeConfig, on_r
         p2p_port=config.p2p_address.port,
         private_read_grace_seconds=config.private_read_grace_seconds,
         log_path=directory.log,
+        clock_offset_ms=_clock_offset_ms(),
     )
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
@@ -118,6 +119,15 @@ async def _run(directory: NodeDirectory, genesis: Path, config: NodeConfig, on_r
             logging.getLogger(ROOT).setLevel(config.log_level.upper())
             await _serve(node, directory, config, on_ready, stop)
         nursery.cancel_scope.cancel()
+
+
+def _clock_offset_ms() -> int:
+    """A rehearsal of a wrong clock: this node's wall clock is shifted by so much."""
+    text = os.environ.get("GUTS_CLOCK_OFFSET_MS", "0")
+    try:
+        return int(text)
+    except ValueError:
+        raise Misconfigured(f"GUTS_CLOCK_OFFSET_MS is {text[:40]!r}, not a number of milliseconds") from None
 
 
 async def _stop_on_signal(stop: trio.Event, task_status: trio.TaskStatus[None]) -> None:

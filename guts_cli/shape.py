@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, cast
 
@@ -78,6 +78,6 @@ class Group(click.Group):
                 formatter.write_dl(rows)
 
 
-def command(**attrs: Any) -> Any:
+def command(**attrs: Any) -> Callable[[Callable[..., Any]], Command]:
     """Decorator for a command that is reached through a table of entries."""
     return click.command(cls=Command, **attrs)

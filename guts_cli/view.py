@@ -7,11 +7,15 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
 from .devnet import NodeState
 from .network import Network
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 Tell = Callable[[list[NodeState]], None]
 
@@ -28,7 +32,7 @@ def open_view() -> Iterator[Tell]:
         yield lambda states: live.update(_table(states), refresh=True)
 
 
-def _table(states: list[NodeState]) -> object:
+def _table(states: list[NodeState]) -> Table:
     from rich.table import Table  # noqa: PLC0415 -- see open_view
 
     table = Table("node", "address", "height", "peers", box=None, pad_edge=False)

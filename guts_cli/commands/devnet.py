@@ -9,11 +9,10 @@ from pathlib import Path
 from types import FrameType
 
 import click
-from attrs import evolve
 
 from guts_cli import devnet, network, view
 from guts_cli.first_token import ensure_token
-from guts_cli.network import DEVNET_PARAMS, VALIDATORS_MAX, Network
+from guts_cli.network import DEVNET_PARAMS, VALIDATORS_MAX, Network, with_timings
 from guts_cli.outcomes import EXIT_OK, Said, show_object
 from guts_cli.processes import record_self
 from guts_cli.shape import command, wants_json
@@ -58,7 +57,7 @@ def start(
     Four validators tolerate one that lies or fails. Each is a process of its own and serves git over
     HTTP; push to any, clone from any. Without --detach this stays, shows a table, and Ctrl-C stops them.
     """
-    params = evolve(DEVNET_PARAMS, **{name: value for name, value in timings.items() if value is not None})
+    params = with_timings(DEVNET_PARAMS, timings)
     model = FaultModel[fault_model.upper()] if fault_model else None
     wish = devnet.Wish(validators, model, http_port, account_name(account), params)
     # From here on SIGTERM is Ctrl-C: whoever stops this process stops the nodes it started.

@@ -10,6 +10,7 @@ from attrs import evolve
 
 from guts_cli.home import user_home
 from guts_cli.keys import new_genesis_account
+from guts_cli.network import with_timings
 from guts_cli.node_directory import write_public
 from guts_cli.outcomes import Said
 from guts_cli.shape import command
@@ -63,7 +64,7 @@ def new(name: str, draft: Path, accounts: tuple[str, ...], fault_model: str, **t
     if draft.exists():
         raise Conflict(f"{draft} exists already")
     keys = [new_genesis_account(account_name(account)) for account in accounts]
-    params = evolve(Params(), **{field: value for field, value in timings.items() if value is not None})
+    params = with_timings(Params(), timings)
     initial = tuple(key.initial(is_operator=False) for key in keys)
     now = time.time_ns() // 1_000_000
     made = Draft(account_name(name), now, FaultModel[fault_model.upper()], params, initial)

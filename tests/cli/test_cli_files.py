@@ -223,7 +223,7 @@ def test_the_credential_helper_answers_its_own_nodes_only(tmp_path: Path) -> Non
 
     def asked(host: str) -> str:
         question = f"protocol=http\nhost={host}\n\n"
-        helper = [network.credential_helper, "get"]
+        helper = [str(network.credential_helper), "get"]
         return subprocess.run(helper, input=question, text=True, capture_output=True, check=True).stdout
 
     assert asked("127.0.0.1:18201") == "username=alice\npassword=guts_pat_x\n"

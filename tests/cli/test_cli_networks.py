@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 import httpx
 import pytest
@@ -79,7 +79,7 @@ class Desk:
             child.communicate(timeout=PATIENCE_SECONDS)
 
 
-def one_object(stream: TextIO) -> Any:
+def one_object(stream: IO[str]) -> Any:
     """The first JSON object of a stream that stays open."""
     text = ""
     for line in stream:
