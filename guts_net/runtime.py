@@ -140,7 +140,15 @@ class _Machine:
             refuse=self._refuse,
             observe=disk.observe,
         )
-        self.submissions = Submissions(self.node, self.node_key, self.database, self.clock, self.waiters, self.pump.put)
+        self.submissions = Submissions(
+            self.node,
+            self.node_key,
+            self.database,
+            self.clock,
+            self.waiters,
+            self.pump.put,
+            self.network.network_time_ms,
+        )
         self.pushes = PushGateway(self.node, self.packs, self.submissions, log)
         self.server = PortServer(self.node, self.packs, self.submissions, self.pushes, self.status, log)
         self.repairer = Repairer(self.database, self.packs, self.network, log)

@@ -56,9 +56,11 @@ class Submissions:
         clock: Clock,
         waiters: Waiters,
         put: Callable[[Event], Awaitable[None]],
+        network_time: Callable[[], int],
     ) -> None:
         self._node, self._gateway, self._database = node, gateway_key, database
         self._clock, self._waiters, self._put = clock, waiters, put
+        self._network_time = network_time
 
     def acting(self, seed: bytes) -> Acting:
         """Who a handed token stands for; Unauthenticated or NotAllowed with words."""
@@ -79,7 +81,7 @@ class Submissions:
             author=acting.credential.account,
             via=Via(acting.credential.id, NodeId(self._gateway.public_key), Hand.HANDED),
             actions=actions,
-            expires=self._node.ledger.next_time(self._clock.wall_ms()) + lifetime_ms,
+            expires=self._node.ledger.next_time(self._network_time()) + lifetime_ms,
             salt=os.urandom(32),
         )
         return sign_with_credential(body, acting.key, self._gateway)

@@ -75,6 +75,7 @@ class PeerNetwork:
             raise Invalid("two peers have the same network key, or one has ours")
         self._slots = {(index, channel): _Slot() for index in self._peers for channel in Channel}
         self._banned_until: dict[int, float] = {}
+        self._clock_offsets: dict[int, int] = {}  # a peer's clock minus our monotonic one, ms
         self._announced: set[int] = set()
         self._handshakes: dict[trio.CancelScope, None] = {}
         self._refusals_logged: TokenBucket | None = None
@@ -92,6 +93,20 @@ class PeerNetwork:
         """How long a ping to this peer takes there and back; None before the first answer."""
         link = self._slots[index, Channel.CONTROL].link
         return link.round_trip_us if link else None
+
+    def network_time_ms(self) -> int:
+        """
+        Milliseconds since 1970 as most of this node and its peers believe: what clients' deadlines are reckoned from.
+
+        Peers told their time when they connected; it is carried on by the monotonic clock, so that setting
+        this machine's clock does not move it.
+        """
+        elapsed = int(trio.current_time() * 1000)
+        told = [self._clock_offsets[index] + elapsed for index in sorted(self._announced)]
+        ours = self._now_ms()
+        believed = sorted([ours, *told])
+        low, high = believed[(len(believed) - 1) // 2], believed[len(believed) // 2]
+        return low if abs(low - ours) < abs(high - ours) else high
 
     def send(self, index: int, data: bytes, urgency: Urgency) -> None:
         """Queue a message for a peer. Never blocks; a peer that is not connected does not get it."""
@@ -227,6 +242,7 @@ class PeerNetwork:
 
     def _established(self, index: int, stream: trio.SocketStream, session: Session) -> Link:
         stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_KEEPALIVE, True)
+        self._clock_offsets[index] = self._now_ms() + session.skew_ms - int(trio.current_time() * 1000)
         if abs(session.skew_ms) > SKEW_WARNING_MS:
             self.counters["clock_skews"] += 1
             log.warning("clock_skew", peer=self._peers[index].name, skew_ms=session.skew_ms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -74,14 +75,18 @@ def test_private_reads_stop_after_their_grace(own_net: Callable[..., Devnet], tm
     net.stop()
     for node in range(4):
         config = Path(net.info["nodes"][node]["dir"]) / "config.toml"
-        config.write_text(config.read_text() + "\nprivate_read_grace_seconds = 3\n")
+        text, count = re.subn(
+            r"(?m)^private_read_grace_seconds = .*$", "private_read_grace_seconds = 3", config.read_text()
+        )
+        assert count == 1
+        config.write_text(text)
     net.start()
     net.kill(1, 2, 3)
     wait_until(
         lambda: net.http(0, "/api/v3/repos/alice/secret", token=alice.token).status == 503, "the grace is over", 60
     )
 
-    refused = alice("clone", f"{net.url(0)}/alice/secret.git", check=False)
+    refused = alice("clone", f"{net.url(0)}/alice/secret.git", "secret-clone", check=False)
     assert refused.returncode != 0
     assert "503" in refused.stderr
     assert alice.clone(f"{net.url(0)}/alice/open.git", "open-clone").oid("HEAD")
