@@ -72,6 +72,7 @@ class Plan:
     late_per_mille: int  # messages held back up to half a second: reordering
     sync_us: tuple[int, int]
     work_us: int  # between two clients' wishes
+    commit_us: tuple[int, int]  # of a block to the database; the next one begins when it ended
     chaos_us: int = CHAOS_US
     heal_us: int = HEAL_US
 
@@ -94,6 +95,8 @@ def draw(dice: Random, size: int) -> Plan:
         late_per_mille=dice.choice((0, 10, 50)),
         sync_us=(100, dice.choice((500, 3_000, 20_000))),
         work_us=dice.choice((20_000, 60_000, 150_000)),
+        # At times longer than many blocks take: several are then final before the first commit returns.
+        commit_us=(500, dice.choice((2_000, 20_000, 200_000))),
     )
 
 

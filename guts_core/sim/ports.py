@@ -7,7 +7,8 @@ from typing import Protocol, TypeAlias
 
 from attrs import frozen
 
-from guts_core.names import BlockHash
+from guts_core.names import BlockHash, TxId
+from guts_core.node.effects import CheckPack
 from guts_core.simplex.engine import Rule
 from guts_core.simplex.messages import Message
 from guts_core.simplex.ports import Instant
@@ -47,7 +48,30 @@ class Accuse:
     signer: int
 
 
-Act: TypeAlias = Say | Write | Store | Accuse
+@frozen
+class Fault:
+    """This peer said what no honest node says; its words changed nothing."""
+
+    peer: int
+    reason: str
+
+
+@frozen
+class Check:
+    """Get, judge and hold the pack of a push, then report to the node (whole nodes only)."""
+
+    effect: CheckPack
+
+
+@frozen
+class Refusal:
+    """Whoever submitted this transaction is told "no" for good (whole nodes only)."""
+
+    tx_id: TxId
+    code: str
+
+
+Act: TypeAlias = Say | Write | Store | Accuse | Fault | Check | Refusal
 
 
 class SimNode(Protocol):
@@ -65,8 +89,11 @@ class SimNode(Protocol):
     def submit(self, work: bytes, now: Instant) -> list[Act]:
         """A client wants this ordered."""
 
+    def written(self, store: Store, /) -> None:
+        """The database holds this block; the node is told of it later, with ``stored``."""
+
     def stored(self, store: Store, now: Instant, /) -> list[Act]:
-        """The database holds this block."""
+        """The node is told that the database holds this block."""
 
     def snapshot(self) -> list[bytes]:
         """A whole log to replace the present one."""

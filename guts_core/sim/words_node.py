@@ -120,6 +120,9 @@ class WordsNode:
         """A client wants this word in the list: every node hears of it."""
         return [Say(None, _WORD + work), *self._take(work, now)]
 
+    def written(self, store: Store, /) -> None:
+        """The words keep their own list."""
+
     def stored(self, store: Store, _now: Instant, /) -> list[Act]:
         """The database holds this block."""
         return self._acts(self.engine.committed(cast("FinalBlock", store.item).block.proposal.view))

@@ -24,10 +24,9 @@ from .crypto import derive
 from .disk import SimDisk
 from .faults import HEAL_LOSS_PER_MILLE, SECOND, Crash, Plan
 from .ledger import Broken, VoteLedger
-from .ports import Accuse, Act, Cast, Say, SimNode, Store, Write
+from .ports import Accuse, Act, Cast, Fault, Say, SimNode, Store, Write
 
 _EPOCH_MS = 1_700_000_000_000
-_STORE_US = 5_000  # a database commit, in the background
 _LATE_US = SECOND // 2
 # One in so many commits rewrites the log from a snapshot.
 _COMPACT_EVERY = 16
@@ -45,6 +44,14 @@ class Kind(IntEnum):
     RESTART = 4
     WORK = 5
     SAMPLE = 6
+    WRITTEN = 7
+    # What follows happens in a world of whole nodes only.
+    TELL = 8
+    ASKED = 9
+    GIVEN = 10
+    GIVE_UP = 11
+    KEPT = 12
+    REPAIR = 13
 
 
 Event = tuple[int, int, Kind, int, int, object]  # time, sequence, kind, node, peer or incarnation, what
@@ -58,7 +65,7 @@ def dice(seed: int, concern: str) -> Random:
 class Place:
     """A node with its disk, clock and what it is busy with."""
 
-    __slots__ = ("armed", "boundary", "busy", "disk", "inbox", "incarnation", "node", "tick_at", "up_since")
+    __slots__ = ("armed", "boundary", "busy", "commits", "disk", "inbox", "incarnation", "node", "tick_at", "up_since")
 
     def __init__(self, crashes: list[Crash]) -> None:
         self.node: SimNode | None = None
@@ -66,6 +73,7 @@ class Place:
         self.incarnation = 0
         self.busy = False
         self.inbox: deque[Event] = deque()
+        self.commits: deque[Store] = deque()  # final, on their way to the database; the first is being written
         self.tick_at = -1
         self.armed = crashes
         self.boundary = crashes[0].boundary if crashes else 0
@@ -144,6 +152,11 @@ class World:
         elif kind is Kind.SAMPLE:
             self._sample = len(self.ledger.chain)
             self._due = list(self._wishes)
+        elif kind is Kind.WRITTEN:
+            if number == place.incarnation:
+                self._written(index, place, typing.cast("Store", what))
+        elif kind > Kind.TELL:
+            self._beside(event)
         elif place.node is None:
             self.faults["fell on a dead node"] += 1
         elif place.busy:
@@ -171,14 +184,29 @@ class World:
             assert isinstance(what, bytes)
             self._note(kind, index, what)
             self._step(index, node.hear, (number, what))
-        elif number == place.incarnation:
+        elif number != place.incarnation:
+            return
+        elif kind is Kind.TELL:
+            self._tell(index, what)
+        else:
             assert isinstance(what, Store)
-            place.disk.store(what)
             self._note(kind, index, what.block_hash)
             self._step(index, node.stored, (what,))
             if what.height % _COMPACT_EVERY == 0 and not place.busy and place.node is not None:
                 place.disk.replace(node.snapshot())
                 self.faults["log compacted"] += 1
+
+    def _beside(self, event: Event) -> None:
+        """What the other threads of a process do, whatever its node is busy with."""
+        raise NotImplementedError
+
+    def _tell(self, index: int, what: object) -> None:
+        """What else a node is told."""
+        raise NotImplementedError
+
+    def _other(self, index: int, act: Act) -> None:
+        """What else a node does."""
+        raise NotImplementedError
 
     def _note(self, kind: Kind, index: int, data: bytes) -> None:
         self.events += 1
@@ -193,10 +221,7 @@ class World:
         try:
             acts = call(*arguments, self._now(index))
         except PeerFault as fault:
-            sender = arguments[0]
-            if sender not in self.cast.villains:
-                raise Broken(f"node {index} refuses what honest node {sender} said: {fault}") from fault
-            self.refused[sender] += 1
+            self._refuses(index, Fault(arguments[0], str(fault)))
             return
         except Corrupt as error:
             raise Broken(f"node {index} halted: {error}") from error
@@ -218,8 +243,12 @@ class World:
                     return
             elif isinstance(act, Store):
                 self._stores(index, act)
-            else:
+            elif isinstance(act, Accuse):
                 self._accuse(index, act)
+            elif isinstance(act, Fault):
+                self._refuses(index, act)
+            else:
+                self._other(index, act)
         self._arm_tick(index, place)
 
     def _sync_after(self, index: int, place: Place, rest: list[Act]) -> None:
@@ -242,7 +271,33 @@ class World:
     def _stores(self, index: int, store: Store) -> None:
         if index not in self.cast.villains:
             self.ledger.final(index, store)
-        self._push(self.time + _STORE_US, Kind.STORED, index, self.places[index].incarnation, store)
+        place = self.places[index]
+        place.commits.append(store)
+        if len(place.commits) == 1:
+            self._commit_next(index, place)
+
+    def _commit_next(self, index: int, place: Place) -> None:
+        low, high = self.plan.commit_us
+        # Mostly quick and now and then slow: a disk that is always slower than agreement never catches up.
+        delay = low + int(self._disks.random() ** 4 * (high - low))
+        self._push(self.time + delay, Kind.WRITTEN, index, place.incarnation, place.commits[0])
+
+    def _written(self, index: int, place: Place, store: Store) -> None:
+        """The database holds a block; its node hears of it when it comes to that."""
+        assert place.node is not None
+        self._note(Kind.WRITTEN, index, store.block_hash)
+        place.disk.store(store)
+        place.node.written(store)
+        place.commits.popleft()
+        if place.commits:
+            self.faults["final before the last commit ended"] += 1
+            self._commit_next(index, place)
+        self._push(self.time, Kind.STORED, index, place.incarnation, store)
+
+    def _refuses(self, index: int, act: Fault) -> None:
+        if act.peer not in self.cast.villains and index not in self.cast.villains:
+            raise Broken(f"node {index} refuses what honest node {act.peer} said: {act.reason}")
+        self.refused[act.peer] += 1
 
     def _accuse(self, index: int, act: Accuse) -> None:
         if index in self.cast.villains:
@@ -260,6 +315,7 @@ class World:
                 self._carry(index, receiver, say.data)
 
     def _carry(self, sender: int, receiver: int, data: bytes) -> None:
+        """Take a message along a link, which may lose, delay and double it."""
         plan, roll = self.plan, self._network.random
         chaos = self.time < plan.chaos_us
         if chaos:
@@ -300,20 +356,23 @@ class World:
             return False
         place.armed = place.armed[1:]
         place.boundary = place.armed[0].boundary if place.armed else 0
-        self._crash(place)
+        self._crash(index, place)
         down = min(crash.down, max(0, self.plan.chaos_us - self.time))
         self._push(self.time + down, Kind.RESTART, index, 0, None)
         return True
 
-    def _crash(self, place: Place) -> None:
+    def _crash(self, index: int, place: Place) -> None:
+        """The process ends; what was not synced is gone."""
         assert place.node is not None
         self.faults["crashed"] += 1
         before = place.disk.lost
+        self._note(Kind.TICK, index, b"crash")
         place.disk.crash(self._disks)
         self.faults["unsynced lost"] += place.disk.lost - before
         self.fired += place.node.fired
         place.node, place.busy, place.tick_at = None, False, -1
         place.inbox.clear()
+        place.commits.clear()
         place.incarnation += 1
 
     def _wish(self) -> None:

@@ -97,6 +97,10 @@ class Villain:
         self.now = now
         return self.twist(self.inner.submit(work, now))
 
+    def written(self, store: Store) -> None:
+        """The database holds this block."""
+        self.inner.written(store)
+
     def stored(self, store: Store, now: Instant) -> list[Act]:
         """The database holds this block."""
         self.now = now
