@@ -14,17 +14,13 @@ import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
 
 import click
 import trio
 from attrs import evolve, frozen
 
-from guts_core.errors import GutsError
-from guts_core.node.port import AskStatus, Status
 from guts_http.app import create_app
 from guts_http.middleware import Access
-from guts_http.port import ask
 from guts_http.serving import ServeSettings
 from guts_http.serving import serve as serve_http
 from guts_net.logs import ROOT, Log
@@ -36,17 +32,9 @@ from .outcomes import EXIT_OK, Misconfigured, show_object
 from .ports import require_free
 from .shape import wants_json
 
-# How often to look whether agreement stopped before rules this build does not know.
-HALT_CHECK_SECONDS = 1.0
 # Asked every second by tables and monitors: their success is no news, and would fill the disk.
 PROBES = frozenset({"/livez", "/readyz", "/metrics", "/api/guts/v1/status"})
 HTTP_OK = 200
-
-
-class UnknownRules(GutsError):
-    """The network moved on to rules that this build does not know."""
-
-    code: ClassVar[str] = "unknown-rules"
 
 
 @frozen
@@ -146,17 +134,7 @@ async def _serve(
         http = partial(serve_http, app, [str(config.http_address)], ServeSettings(), stop=stop)
         binds = await nursery.start(http)
         await on_ready(Serving(directory, config, binds[0], str(Address(config.p2p_address.host, node.p2p_port))))
-        await _watch(node, stop)
-
-
-async def _watch(node: RunningNode, stop: trio.Event) -> None:
-    """Until told to stop; raises UnknownRules when agreement ended with a sentence."""
-    while not stop.is_set():
-        status = await ask(node, AskStatus())
-        if isinstance(status, Status) and status.halted is not None:
-            raise UnknownRules(status.halted)
-        with trio.move_on_after(HALT_CHECK_SECONDS):
-            await stop.wait()
+        await stop.wait()
 
 
 def _log_access(log: Log) -> Callable[[Access], None]:

@@ -13,6 +13,7 @@ from typing import assert_never
 
 import trio
 
+from guts_core.errors import GutsError
 from guts_core.node.effects import CheckPack, CommitBlock, Disconnect, Effect, Log, Refuse, SendPeer, Stop
 from guts_core.node.events import Event, Started, Ticked
 from guts_core.node.node import Node
@@ -21,8 +22,8 @@ from guts_core.simplex.effects import Persist, ReportEquivocation
 from .clock import Clock
 from .journal import Journal
 from .logs import Log as NodeLog
-from .peers.links import PeerNetwork
 from .peers.limits import kind_in
+from .peers.links import PeerNetwork
 from .peers.outbox import Urgency
 
 # Events that wait to be decided; links and conversations wait (back-pressure) beyond it.
@@ -37,12 +38,10 @@ JOURNAL_BYTES_MAX = 16 << 20
 _MARK_BYTES = 8
 
 
-class StoppedByRules(Exception):
-    """The node ends with a sentence and an exit code."""
+class UnknownRules(GutsError):
+    """The network moved on to rules that this build does not know; the node ends with that sentence."""
 
-    def __init__(self, sentence: str, exit_code: int) -> None:
-        super().__init__(sentence)
-        self.exit_code = exit_code
+    code = "unknown-rules"
 
 
 class Pump:
@@ -70,7 +69,7 @@ class Pump:
         await self._send.send(event)
 
     async def run(self, records: tuple[bytes, ...]) -> None:
-        """Replay the log, then go on until cancelled, or StoppedByRules."""
+        """Replay the log, then go on until cancelled, or UnknownRules."""
         await self._perform(self._node.receive(Started(records), self._clock.now()))
         while True:
             events = await self._next()
@@ -133,7 +132,7 @@ class Pump:
                 case Log():
                     self._log.info(effect.event, **dict(effect.fields))
                 case Stop():
-                    raise StoppedByRules(effect.sentence, effect.exit_code)
+                    raise UnknownRules(effect.sentence)
                 case _:
                     assert_never(effect)
 

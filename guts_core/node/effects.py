@@ -85,10 +85,9 @@ class Log:
 
 @frozen
 class Stop:
-    """This build may not go on: end the process with this sentence and exit code."""
+    """This build may not go on: end the process with this sentence."""
 
     sentence: str
-    exit_code: int
 
 
 Effect: TypeAlias = Persist | ReportEquivocation | SendPeer | CheckPack | CommitBlock | Refuse | Disconnect | Log | Stop

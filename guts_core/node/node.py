@@ -43,8 +43,6 @@ from .events import (
 )
 from .messages import ITEMS_PER_SUBMIT_MAX, PEER_MESSAGES, Announce, AvailSaid, Hello, PeerMessage, Submit, Witnessed
 
-# EX_CONFIG of sysexits.h: the operator has to install another build.
-EXIT_UNKNOWN_RULES = 78
 # Announcements that did not fit this node's finalized state; most do after one more block.
 DEFERRED_MAX = 256
 # Own pushes judged anew after a block, half a millisecond each; the rest wait for the next.
@@ -406,7 +404,7 @@ class Node:
             out += self._after_blocks(now)
         if self.ledger.stopped is not None and not self._stopped:
             self._stopped = True
-            out.append(Stop(self.ledger.stopped, EXIT_UNKNOWN_RULES))
+            out.append(Stop(self.ledger.stopped))
         return out
 
     def _from_engine(self, effects: list[EngineEffect]) -> list[Effect]:
