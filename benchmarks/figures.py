@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import statistics
@@ -10,6 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import frozen
+
+# The spread leaves out the tenth at either end; of nine runs or fewer it leaves out none.
+SPREAD = (0.1, 0.9)
 
 
 @frozen
@@ -38,13 +42,20 @@ def figure(
     name: str, unit: str, values: Sequence[float], *, bar: float | None = None, at_least: bool = False, note: str = ""
 ) -> Figure:
     """The figure of these runs."""
-    return Figure(name, unit, statistics.median(values), min(values), max(values), len(values), bar, at_least, note)
+    low, high = (percentile(values, fraction) for fraction in SPREAD)
+    return Figure(name, unit, statistics.median(values), low, high, len(values), bar, at_least, note)
 
 
 def percentile(values: Sequence[float], fraction: float) -> float:
-    """The value below which this fraction lies (nearest rank)."""
+    """The value at or below which this fraction of them lies (nearest rank)."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(fraction * len(ordered)))]
+    # Rounded first: 0.9 of 10 shall be the ninth, whatever 0.9 is in binary.
+    return ordered[max(0, math.ceil(round(fraction * len(ordered), 9)) - 1)]
+
+
+def ratios(ours: Sequence[float], peers: Sequence[float]) -> list[float]:
+    """Each run against the peer's run next to it, so that what slows the machine slows both."""
+    return [our / peer for our, peer in zip(ours, peers, strict=True)]
 
 
 def machine() -> dict[str, str | int]:

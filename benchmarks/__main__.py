@@ -1,0 +1,85 @@
+"""``make bench``: measure, print a table, write JSON, exit 1 when a bar is missed."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from . import finality, git_traffic, reading, simulator, starting, state_tree
+from .figures import Figure, machine
+from .report import QUIET_LOAD, Report, number, show, write_json
+from .run import Run, open_run
+
+LATEST = Path(".bench/latest.json")
+# Wide enough for every row when the output is no terminal.
+WIDTH_MIN = 110
+# The network is idle first and loaded afterwards, so memory comes before pushes.
+MEASUREMENTS: dict[str, Callable[[Run], Sequence[Figure]]] = {
+    "unit-costs": lambda run: run.costs,
+    "finality": finality.measure,
+    "ready": starting.measure_ready,
+    "memory": starting.measure_memory,
+    "status": reading.measure,
+    "push": git_traffic.measure_pushes,
+    "clone": git_traffic.measure_clones,
+    "simulator": simulator.measure,
+    "state-tree": state_tree.measure,
+}
+
+
+@click.command()
+@click.option("--only", multiple=True, type=click.Choice(tuple(MEASUREMENTS)), help="Measure this; may be repeated.")
+@click.option("--quick", is_flag=True, help="Fewer runs, 90 seconds; figures vary more.")
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=LATEST,
+    show_default=True,
+    help="Write the figures here.",
+)
+def main(only: tuple[str, ...], quick: bool, json_path: Path) -> None:
+    """Measure Guts on this machine: five minutes on two cores, which should have nothing else to do.
+
+    Exits 1 and names the bar when one is missed.
+    """
+    report = measure(only or tuple(MEASUREMENTS), quick=quick)
+    write_json(report, json_path)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_MIN, highlight=False, soft_wrap=True)
+    show(report, console)
+    console.print(f"figures written to {json_path}")
+    sys.exit(report.exit_code)
+
+
+def measure(names: Sequence[str], *, quick: bool) -> Report:
+    """Every measurement asked for, in the order in which they are kept."""
+    began, start, load = datetime.now(UTC), time.monotonic(), os.getloadavg()[0]
+    if load > QUIET_LOAD:
+        print(f"  the machine is busy (load {load:.2f}): figures will be worse for it", file=sys.stderr, flush=True)
+    figures: list[Figure] = []
+    with open_run(quick=quick) as run:
+        for name in (name for name in MEASUREMENTS if name in names):
+            figures += _one(run, name)
+    seconds = time.monotonic() - start
+    return Report(machine(), (load, os.getloadavg()[0]), quick, began, seconds, tuple(figures))
+
+
+def _one(run: Run, name: str) -> Sequence[Figure]:
+    run.tell(f"{name} ...")
+    start = time.monotonic()
+    figures = MEASUREMENTS[name](run)
+    for figure in figures:
+        run.tell(f"    {figure.name}: {number(figure.median)} {figure.unit}")
+    run.tell(f"{name}: {time.monotonic() - start:.0f} s")
+    return figures
+
+
+if __name__ == "__main__":
+    main()
