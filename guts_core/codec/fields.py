@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 
 from guts_core.names import AccountId, BlockHash, ChainId, CredentialId, NodeId, Oid, RepoId, Root, TxId
 
-from .records import Limit
+from .shapes import Limit
 
 _HASH = Limit.exactly(32)
 AChainId: TypeAlias = Annotated[ChainId, _HASH]

@@ -13,34 +13,17 @@ version, wrong number of fields, wrong type or a broken limit raise Malformed.
 
 from __future__ import annotations
 
-import types
-import typing
 from collections.abc import Callable, Iterable
-from enum import IntEnum
-from typing import Any, TypeVar, Union, cast
+from typing import Any, TypeVar, assert_never, cast
 
-import attrs
-from attrs import frozen
-
-from guts_core.codec.cbor import UINT_MAX, Value, decode, encode
+from guts_core.codec.cbor import Value, decode, encode
+from guts_core.codec.compiled import STUMBLES, Read, Unusual, Write, compile_reader, compile_writer, family_reader
+from guts_core.codec.shapes import Choice, Many, Maybe, Nested, OneOf, Scalar, Shape, shapes_of
 from guts_core.errors import Malformed
 
 T = TypeVar("T")
 _Write = Callable[[Any], Value]
 _Read = Callable[[Value], Any]
-
-
-@frozen
-class Limit:
-    """Bounds of a field: exact or least and most length (bytes, UTF-8 bytes, items) or value (int)."""
-
-    most: int
-    least: int = 0
-
-    @classmethod
-    def exactly(cls, size: int) -> Limit:
-        """A field of one possible size."""
-        return cls(most=size, least=size)
 
 
 _KINDS: dict[int, type] = {}
@@ -82,12 +65,36 @@ def from_value(cls: type[T], value: Value) -> T:
 
 def to_bytes(obj: object) -> bytes:
     """The canonical bytes of a record."""
-    return encode(_coder(type(obj)).write(obj))
+    cls = type(obj)
+    try:
+        return (_WRITERS.get(cls) or _writer(cls))(obj)
+    except Unusual:
+        return encode(_coder(cls).write(obj))
 
 
 def from_bytes(cls: type[T], data: bytes) -> T:
     """The record of this class with these canonical bytes; raises Malformed."""
+    try:
+        found, end = (_READERS.get(cls) or _reader(cls))(data, 0)
+        if end == len(data) and data.__class__ is bytes:
+            return cast("T", found)
+    except STUMBLES:
+        pass
     return cast("T", _coder(cls).read(decode(data)))
+
+
+_WRITERS: dict[type, Write] = {}
+_READERS: dict[type, Read] = {}
+
+
+def _writer(cls: type) -> Write:
+    made = _WRITERS[cls] = compile_writer(cls)
+    return made
+
+
+def _reader(cls: type) -> Read:
+    made = _READERS[cls] = compile_reader(cls)
+    return made
 
 
 class Family:
@@ -95,6 +102,7 @@ class Family:
 
     def __init__(self, members: Iterable[type]) -> None:
         self._by_kind = {kind_of(cls): cls for cls in members}
+        self._read: Read | None = None
 
     def from_value(self, value: Value) -> Any:
         """The member that an array stands for; raises Malformed for any other kind."""
@@ -107,22 +115,27 @@ class Family:
 
     def from_bytes(self, data: bytes) -> Any:
         """The member with these canonical bytes; raises Malformed."""
+        if self._read is None:
+            self._read = family_reader(tuple(self._by_kind.values()))
+        try:
+            found, end = self._read(data, 0)
+            if end == len(data) and data.__class__ is bytes:
+                return found
+        except STUMBLES:
+            pass
         return self.from_value(decode(data))
 
 
 class _Coder:
-    """How one record class is written and read."""
+    """How one record class is written and read: the plain way, which says what is wrong."""
 
     def __init__(self, cls: type) -> None:
         self._cls = cls
         kind, version = cls.__record__  # type: ignore[attr-defined]  # set by @record
         self._head: tuple[Value, Value] = (kind, version)
-        hints = typing.get_type_hints(cls, include_extras=True)
-        fields = attrs.fields(cls)
-        self._names = [field.name for field in fields]
-        codecs = [_field(hints[name], f"{cls.__name__}.{name}") for name in self._names]
-        self._writes = [(field.name, write) for field, (write, _) in zip(fields, codecs, strict=True)]
-        self._reads = [read for _, read in codecs]
+        shapes = shapes_of(cls)
+        self._writes = [(name, _write(shape)) for name, shape in shapes]
+        self._reads = [_read(shape, f"{cls.__name__}.{name}") for name, shape in shapes]
 
     def write(self, obj: Any) -> Value:
         return (*self._head, *[write(getattr(obj, name)) for name, write in self._writes])
@@ -151,37 +164,49 @@ def _coder(cls: type) -> _Coder:
     return coder
 
 
-def _field(hint: Any, where: str) -> tuple[_Write, _Read]:
-    limit: Limit | None = None
-    while True:
-        if typing.get_origin(hint) is typing.Annotated:
-            limit = next((m for m in hint.__metadata__ if isinstance(m, Limit)), limit)
-            hint = hint.__origin__
-        elif isinstance(hint, typing.NewType):
-            hint = hint.__supertype__
-        else:
-            break
-    origin = typing.get_origin(hint)
-    if origin in (Union, types.UnionType):
-        return _union(typing.get_args(hint), where)
-    if origin is tuple:
-        return _sequence(typing.get_args(hint), limit, where)
-    if isinstance(hint, type):
-        if hasattr(hint, "__record__"):
-            return to_value, lambda value: _coder(hint).read(value)
-        if issubclass(hint, IntEnum):
-            return int, _enum(hint, where)
-        if hint in (int, bytes, str, bool):
-            return _same, _scalar(hint, limit, where)
-    raise TypeError(f"{where}: {hint!r} has no canonical form")
+def _write(shape: Shape) -> _Write:
+    match shape:
+        case Scalar():
+            return _same
+        case Choice():
+            return int
+        case Nested() | OneOf():
+            return to_value
+        case Maybe():
+            inner = _write(shape.inner)
+            return lambda value: None if value is None else inner(value)
+        case Many():
+            item = _write(shape.item)
+            return lambda items: tuple(item(one) for one in items)
+        case _:
+            assert_never(shape)
 
 
 def _same(value: Any) -> Value:
     return cast("Value", value)
 
 
-def _scalar(kind: type, limit: Limit | None, where: str) -> _Read:
-    least, most = (limit.least, limit.most) if limit else (0, UINT_MAX)
+def _read(shape: Shape, where: str) -> _Read:
+    match shape:
+        case Scalar():
+            return _scalar(shape, where)
+        case Choice():
+            return _choice(shape, where)
+        case Nested():
+            return lambda value: _coder(shape.cls).read(value)
+        case OneOf():
+            return Family(shape.members).from_value
+        case Maybe():
+            inner = _read(shape.inner, where)
+            return lambda value: None if value is None else inner(value)
+        case Many():
+            return _many(shape, where)
+        case _:
+            assert_never(shape)
+
+
+def _scalar(shape: Scalar, where: str) -> _Read:
+    kind, least, most = shape.kind, shape.limit.least, shape.limit.most
 
     def read(value: Value) -> Any:
         if type(value) is not kind:
@@ -196,25 +221,20 @@ def _scalar(kind: type, limit: Limit | None, where: str) -> _Read:
     return read
 
 
-def _enum(kind: type[IntEnum], where: str) -> _Read:
-    members = {int(member): member for member in kind}
+def _choice(shape: Choice, where: str) -> _Read:
+    members = {int(member): member for member in shape.kind}
 
     def read(value: Value) -> Any:
         if type(value) is not int or value not in members:
-            raise Malformed(f"{where}: {value!r} is no {kind.__name__}")
+            raise Malformed(f"{where}: {value!r} is no {shape.kind.__name__}")
         return members[value]
 
     return read
 
 
-def _sequence(args: tuple[Any, ...], limit: Limit | None, where: str) -> tuple[_Write, _Read]:
-    if len(args) != 2 or args[1] is not Ellipsis:
-        raise TypeError(f"{where}: only tuple[T, ...] has a canonical form")
-    write_item, read_item = _field(args[0], where)
-    least, most = (limit.least, limit.most) if limit else (0, UINT_MAX)
-
-    def write(items: Any) -> Value:
-        return tuple(write_item(item) for item in items)
+def _many(shape: Many, where: str) -> _Read:
+    read_item = _read(shape.item, where)
+    least, most = shape.limit.least, shape.limit.most
 
     def read(value: Value) -> Any:
         if not isinstance(value, tuple):
@@ -223,24 +243,4 @@ def _sequence(args: tuple[Any, ...], limit: Limit | None, where: str) -> tuple[_
             raise Malformed(f"{where}: {len(value)} items are outside {least}..{most}")
         return tuple(read_item(item) for item in value)
 
-    return write, read
-
-
-def _union(args: tuple[Any, ...], where: str) -> tuple[_Write, _Read]:
-    optional = type(None) in args
-    members = [arg for arg in args if arg is not type(None)]
-    if len(members) == 1:
-        write_one, read_one = _field(members[0], where)
-    else:
-        assert all(hasattr(m, "__record__") for m in members), f"{where}: unions are of records"
-        write_one, read_one = to_value, Family(members).from_value
-
-    def write(value: Any) -> Value:
-        return None if value is None else write_one(value)
-
-    def read(value: Value) -> Any:
-        if value is None and optional:
-            return None
-        return read_one(value)
-
-    return write, read
+    return read
