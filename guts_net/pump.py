@@ -12,12 +12,14 @@ from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 import trio
+from attrs import evolve
 
 from guts_core.errors import GutsError
 from guts_core.node.effects import CheckPack, CommitBlock, Disconnect, Effect, Log, Refuse, SendPeer, Stop
 from guts_core.node.events import Event, Started, Ticked
 from guts_core.node.node import Node
 from guts_core.simplex.effects import Persist, ReportEquivocation
+from guts_core.simplex.ports import Instant
 
 from .clock import Clock
 from .journal import Journal
@@ -70,10 +72,10 @@ class Pump:
 
     async def run(self, records: tuple[bytes, ...]) -> None:
         """Replay the log, then go on until cancelled, or UnknownRules."""
-        await self._perform(self._node.receive(Started(records), self._clock.now()))
+        await self._perform(self._node.receive(Started(records), self._now()))
         while True:
             events = await self._next()
-            now = self._clock.now()
+            now = self._now()
             effects: list[Effect] = []
             for event in events:
                 effects += self._node.receive(event, now)
@@ -81,6 +83,9 @@ class Pump:
             if self._journal.size > JOURNAL_BYTES_MAX:
                 # Between two decisions, so that the snapshot holds exactly what was appended.
                 await trio.to_thread.run_sync(self._journal.rewrite, self._node.log_snapshot())
+
+    def _now(self) -> Instant:
+        return evolve(self._clock.now(), network=self._network.network_time_ms())
 
     async def _next(self) -> list[Event]:
         """At least one event, waiting until the node's deadline; then all that are there already."""

@@ -237,8 +237,7 @@ class Ledger:
         candidate = candidate_of(item, self.network)
         if candidate.tx_id in self.mempool:
             return candidate.tx_id
-        # At the latest time at which it could stand: this machine's clock may be ahead of all others.
-        view, time = self.view(), max(self._head.time + 1, min(self.next_time(now.wall), item.signed.body.expires))
+        view, time = self.view(), self.next_time(now.believed)
         place = place_of(candidate, view, time, self._is_final)
         check_signatures(candidate, place, self.network)
         if item.witness is not None or not candidate.needs_witness:

@@ -14,10 +14,21 @@ from .messages import Certificate, Proposal, SuppliedBlock
 
 @frozen
 class Instant:
-    """Now, twice: monotonic microseconds for timers, wall milliseconds since 1970 for header times."""
+    """
+    Now: monotonic microseconds for timers, wall milliseconds since 1970 for header times.
+
+    ``network`` is what most of this node and its peers believe the wall time to be. Clients' deadlines are
+    reckoned from it and judged by it, never a header: one wrong clock then stops nobody's transaction.
+    """
 
     monotonic: int
     wall: int
+    network: int | None = None
+
+    @property
+    def believed(self) -> int:
+        """The network's time, or our own where nobody told another."""
+        return self.wall if self.network is None else self.network
 
 
 class Verdict(Enum):
