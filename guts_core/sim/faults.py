@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from random import Random
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 SECOND = 1_000_000
 CHAOS_US, HEAL_US = 6 * SECOND, 5 * SECOND
 # Retry and help are tested only while something is still lost.
 HEAL_LOSS_PER_MILLE = 50
+# Links of whole nodes are no quicker than this.
+_WHOLE_DELAY_US = 4_000
 
 
 @frozen
@@ -98,6 +100,13 @@ def draw(dice: Random, size: int) -> Plan:
         # At times longer than many blocks take: several are then final before the first commit returns.
         commit_us=(500, dice.choice((2_000, 20_000, 200_000))),
     )
+
+
+def draw_whole(dice: Random, size: int) -> Plan:
+    """A plan for whole nodes, which do twenty times as much per block: fewer blocks in less time."""
+    plan = draw(dice, size)
+    low, high = plan.delay_us
+    return evolve(plan, delay_us=(max(low, _WHOLE_DELAY_US), max(high, 2 * _WHOLE_DELAY_US)))
 
 
 def _partition(dice: Random, size: int) -> Partition:

@@ -27,7 +27,7 @@ class VoteLedger:
     """All votes as bit sets by kind, view and block; one canonical chain."""
 
     def __init__(self, size: int, fault_model: FaultModel, villains: frozenset[int]) -> None:
-        self._quorum = size // 2 + 1 if fault_model is FaultModel.CRASH else size - (size - 1) // 3
+        self.quorum = size // 2 + 1 if fault_model is FaultModel.CRASH else size - (size - 1) // 3
         self._villains = villains
         self._votes: dict[tuple[Kind, int], dict[BlockHash, int]] = {}
         self.chain: list[Store] = []
@@ -88,7 +88,7 @@ class VoteLedger:
         by_block[block_hash] = before | bit
         if signer not in self._villains:
             self._honest(kind, view, proposal, signer)
-        if (before | bit).bit_count() >= self._quorum:
+        if (before | bit).bit_count() >= self.quorum:
             self._certified(kind, view)
 
     def _honest(self, kind: Kind, view: int, proposal: Proposal | None, signer: int) -> None:
@@ -114,11 +114,11 @@ class VoteLedger:
                 raise Broken(f"I4: node {signer} voted in view {proposal.view} though view {view} was not nullified")
 
     def _is_quorum(self, kind: Kind, view: int, block_hash: BlockHash) -> bool:
-        return self.signers(kind, view, block_hash).bit_count() >= self._quorum
+        return self.signers(kind, view, block_hash).bit_count() >= self.quorum
 
     def _certified(self, kind: Kind, view: int) -> None:
         self.certificates.add((kind, view))
-        full = [signers for signers in self._votes[kind, view].values() if signers.bit_count() >= self._quorum]
+        full = [signers for signers in self._votes[kind, view].values() if signers.bit_count() >= self.quorum]
         if len(full) > 1:
             raise Broken(f"I5: two blocks have a {kind.name.lower()} quorum in view {view}")
         if kind is not Kind.NOTARIZE and {(Kind.NULLIFY, view), (Kind.FINALIZE, view)} <= self.certificates:

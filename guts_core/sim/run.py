@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from guts_core.simplex.quorum import FaultModel, faults_tolerated
 
-from .faults import Plan, draw
-from .forge_node import ForgeCast
+from .faults import Plan, draw, draw_whole
+from .forge_cast import ForgeCast
+from .forge_world import ForgeWorld
 from .ledger import Broken, VoteLedger
 from .ports import Cast
 from .villains.cast import VillainCast
@@ -43,6 +44,7 @@ class Report:
     villains: tuple[Villainy, ...]
     trace: str
     problem: str | None
+    work: dict[str, int] = field(factory=dict)  # of whole nodes: what people asked for, and what became of it
 
 
 def run_seed(
@@ -65,15 +67,24 @@ def run_seed(
     return run_cast(seed, nodes, plan, cast or honest, fault_model)
 
 
-def run_whole(seed: int, nodes: int = 4, fault_model: FaultModel = FaultModel.BYZANTINE) -> Report:
-    """One seed of whole nodes: the forge's rules, real state roots, the same misfortunes."""
-    return run_cast(seed, nodes, draw(dice(seed, "faults"), nodes), ForgeCast(seed, nodes, fault_model), fault_model)
+def run_whole(
+    seed: int, nodes: int = 4, fault_model: FaultModel = FaultModel.BYZANTINE, *, villains: bool = True
+) -> Report:
+    """One seed of whole nodes: people, pushes, packs and the forge's rules under the same misfortunes."""
+    players = ForgeCast(seed, nodes, fault_model, villains=villains)
+    ledger = VoteLedger(nodes, fault_model, players.villains)
+    world = ForgeWorld(seed, draw_whole(dice(seed, "faults"), nodes), players, nodes, ledger)
+    report = _run(seed, world, players)
+    done = {**world.asked, **{f"final: {name}": count for name, count in world.checks.happened.items()}}
+    return evolve(report, work=dict(sorted(done.items())))
 
 
 def run_cast(seed: int, nodes: int, plan: Plan, cast: Cast, fault_model: FaultModel) -> Report:
     """One run of a given plan with given players."""
-    ledger = VoteLedger(nodes, fault_model, cast.villains)
-    world = World(seed, plan, cast, nodes, ledger)
+    return _run(seed, World(seed, plan, cast, nodes, VoteLedger(nodes, fault_model, cast.villains)), cast)
+
+
+def _run(seed: int, world: World, cast: Cast) -> Report:
     problem = None
     try:
         world.run()
@@ -82,11 +93,11 @@ def run_cast(seed: int, nodes: int, plan: Plan, cast: Cast, fault_model: FaultMo
     heights = tuple(node.height for index in world.honest if (node := world.places[index].node) is not None)
     return Report(
         seed=seed,
-        nodes=nodes,
+        nodes=world.size,
         events=world.events,
         simulated_us=world.time,
         heights=heights,
-        votes=ledger.votes,
+        votes=world.ledger.votes,
         faults=dict(sorted(world.faults.items())),
         fired={rule.name: count for rule, count in sorted(world.fired.items())},
         villains=_villainies(cast, world),
@@ -96,7 +107,7 @@ def run_cast(seed: int, nodes: int, plan: Plan, cast: Cast, fault_model: FaultMo
 
 
 def _villainies(cast: Cast, world: World) -> tuple[Villainy, ...]:
-    if not isinstance(cast, VillainCast):
+    if not isinstance(cast, VillainCast | ForgeCast):
         return ()
     return tuple(
         Villainy(index, kind.name, cast.deeds[index].attempts, kind.achieved(cast.deeds[index], world))

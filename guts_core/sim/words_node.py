@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import cast
 
-from guts_core.codec import Family, to_bytes
+from attrs import evolve
+
+from guts_core.codec import Family, Tag, digest, to_bytes
 from guts_core.errors import Malformed
 from guts_core.identity.keys import Signer
-from guts_core.names import ChainId
+from guts_core.names import BlockHash, ChainId
 from guts_core.simplex.effects import Effect, Persist, ReportEquivocation, Send
 from guts_core.simplex.engine import Engine, EngineConfig, Rule
 from guts_core.simplex.messages import Certificate, Fetch, Message, Propose, Supply, Vote
@@ -58,7 +60,8 @@ class WordsNode:
         stored: list[Store],
         fault_model: FaultModel = FaultModel.BYZANTINE,
     ) -> None:
-        self.index, self.ring, self.reader, self._records = index, ring, reader, records
+        self.index, self.size, self._records = index, len(ring.public_keys), records
+        self.ring, self.reader = ring, reader
         committed = [cast("FinalBlock", store.item) for store in stored]
         self.words = Words(committed)
         last = committed[-1] if committed else None
@@ -84,6 +87,22 @@ class WordsNode:
     def signer(self) -> Signer:
         """This node's own key."""
         return self.ring.signer(self.index)
+
+    @property
+    def chain(self) -> ChainId:
+        """The network that its votes are for."""
+        return CHAIN
+
+    def read(self, data: bytes) -> Message | None:
+        """The agreement message in these bytes, or None for a word."""
+        return None if data[:1] == _WORD else self.reader.read(data)
+
+    def rival(self, said: Propose) -> tuple[BlockHash, bytes] | None:
+        """The same page a millisecond later: valid in every way, and another block."""
+        page = page_of(said.body)
+        assert page is not None, "an own page"
+        body = evolve(page, time=page.time + 1).encoded()
+        return BlockHash(digest(Tag.HEADER, body)), body
 
     @property
     def height(self) -> int:

@@ -404,7 +404,10 @@ class World:
                     raise Broken(f"I11: node {index} holds {node.held[name]} {name}")
         lost = [word for word in self._due if not self.ledger.is_final(word)]
         if lost:
-            raise Broken(f"L2: {lost[0].decode()} of {len(lost)} wishes is not final at the end")
+            raise Broken(f"L2: {self._named(lost[0])}, one of {len(lost)} wishes, is not final at the end")
+
+    def _named(self, wish: bytes) -> str:
+        return wish.decode()
 
 
 # After the heal nothing may have piled up: a few live views, and what their votes are.

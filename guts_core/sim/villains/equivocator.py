@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from guts_core.codec import Tag, digest
-from guts_core.names import BlockHash
-from guts_core.sim.application import page_of
 from guts_core.sim.ports import Act
 from guts_core.simplex.messages import Kind, Proposal, Propose
 
@@ -36,14 +33,10 @@ class Equivocator(Villain):
         return out
 
     def _rival(self, said: Propose) -> Propose:
-        page = page_of(said.body)
-        assert page is not None, "an own page"
-        # The same page a millisecond later: valid in every way, and another block.
-        body = type(page)(
-            page.epoch, page.view, page.parent_view, page.parent_hash, page.time + 1, page.root, page.words
-        ).encoded()
+        found = self.inner.rival(said)
+        assert found is not None, "the parent of an own block is here"
+        block_hash, body = found
         old = said.proposal
-        block_hash = BlockHash(digest(Tag.HEADER, body))
         proposal = Proposal(old.epoch, old.view, old.parent_view, old.parent_hash, block_hash)
         self.deeds.blocks.append((old.view, block_hash))
         return Propose(proposal, body, said.justification, self.vote(Kind.NOTARIZE, old.view, proposal))

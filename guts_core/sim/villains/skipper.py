@@ -6,6 +6,7 @@ from guts_core.codec import Tag, digest
 from guts_core.names import BlockHash
 from guts_core.sim.application import Page, page_of
 from guts_core.sim.ports import Act
+from guts_core.sim.words_node import WordsNode
 from guts_core.simplex.messages import Kind, Proposal, Propose
 
 from .villain import Deeds, Effects, Villain
@@ -31,6 +32,7 @@ class Skipper(Villain):
         return out
 
     def _skipping(self, said: Propose) -> Propose | None:
+        assert isinstance(self.inner, WordsNode)
         log = self.inner.words.log
         if len(log) < 2 or said.proposal.view // (len(self.others()) + 1) % 2:
             return None  # every other time it behaves, or nobody would listen for long

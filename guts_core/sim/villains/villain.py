@@ -8,12 +8,13 @@ from typing import ClassVar, Protocol
 from attrs import define, field
 
 from guts_core.codec import Tag, encode, to_bytes, to_value
-from guts_core.names import BlockHash
+from guts_core.identity.keys import Signer
+from guts_core.names import BlockHash, ChainId
+from guts_core.sim.forge_node import ForgeNode
 from guts_core.sim.ledger import VoteLedger
-from guts_core.sim.ports import Act, Say, Store
-from guts_core.sim.words_node import CHAIN, WordsNode
-from guts_core.simplex.engine import Rule
-from guts_core.simplex.messages import Kind, Message, Proposal, Vote
+from guts_core.sim.ports import Act, Say, SimNode, Store
+from guts_core.simplex.engine import Engine, Rule
+from guts_core.simplex.messages import Kind, Message, Proposal, Propose, Vote
 from guts_core.simplex.ports import Instant
 
 
@@ -22,6 +23,7 @@ class Deeds:
     """What a villain did, counted through all its restarts."""
 
     index: int
+    size: int
     attempts: int = 0
     served: int = 0
     blocks: list[tuple[int, BlockHash]] = field(factory=list)  # (view, hash) that no honest node would propose
@@ -39,12 +41,37 @@ class Effects(Protocol):
         """Who keeps the rules."""
 
 
+class Inner(SimNode, Protocol):
+    """The honest node inside, of either sort."""
+
+    index: int
+    size: int
+
+    @property
+    def signer(self) -> Signer:
+        """The villain's own key."""
+
+    @property
+    def chain(self) -> ChainId:
+        """The network that its votes are for."""
+
+    @property
+    def engine(self) -> Engine:
+        """Its agreement."""
+
+    def read(self, data: bytes) -> Message | None:
+        """The agreement message in these bytes, if it is one."""
+
+    def rival(self, said: Propose) -> tuple[BlockHash, bytes] | None:
+        """Another valid block in the place of a proposed one."""
+
+
 class Villain:
     """Honest but for ``twist``; subclasses say how."""
 
     name: ClassVar[str]
 
-    def __init__(self, inner: WordsNode, deeds: Deeds) -> None:
+    def __init__(self, inner: Inner, deeds: Deeds) -> None:
         self.inner, self.deeds = inner, deeds
         self.now = Instant(0, 0)
 
@@ -53,49 +80,62 @@ class Villain:
         """How often honest code had to deal with it: zero means that nothing was tested."""
         raise NotImplementedError
 
+    @classmethod
+    def gives_packs(cls, _holder: int, _asker: int, _size: int) -> bool:
+        """Whether it gives a pack that it holds to a peer."""
+        return True
+
     def twist(self, acts: list[Act]) -> list[Act]:
         """What is done instead."""
         raise NotImplementedError
 
+    def twist_now(self, acts: list[Act], now: Instant) -> list[Act]:
+        """The same, at a time."""
+        self.now = now
+        return self.twist(acts)
+
     def read(self, act: Act) -> Message | None:
         """The agreement message that an act says, if any."""
-        if not isinstance(act, Say) or act.data[:1] == b"\0":
-            return None
-        return self.inner.reader.read(act.data)
+        return self.inner.read(act.data) if isinstance(act, Say) else None
 
     def vote(self, kind: Kind, view: int, proposal: Proposal | None, epoch: int = 0) -> Vote:
         """A vote under the villain's own key."""
+        inner = self.inner
         body = encode((int(kind), epoch, view, None if proposal is None else to_value(proposal)))
-        return Vote(kind, epoch, view, proposal, self.inner.index, self.inner.signer.sign(Tag.SIGN_VOTE, CHAIN, body))
+        signature = inner.signer.sign(Tag.SIGN_VOTE, inner.chain, body)
+        return Vote(kind, epoch, view, proposal, inner.index, signature)
 
     def others(self) -> list[int]:
         """Everybody else."""
-        return [index for index in range(len(self.inner.ring.public_keys)) if index != self.inner.index]
+        return [index for index in range(self.inner.size) if index != self.inner.index]
 
     def say(self, message: Message, to: int | None = None) -> Say:
         """An act that says this; counted."""
         self.deeds.attempts += 1
         return Say(to, to_bytes(message))
 
+
+class WordsVillain:
+    """A villain around a node of words: its acts are twisted on their way out."""
+
+    def __init__(self, villain: Villain, inner: SimNode) -> None:
+        self.villain, self.inner = villain, inner
+
     def start(self, now: Instant) -> list[Act]:
         """The process begins."""
-        self.now = now
-        return self.twist(self.inner.start(now))
+        return self.villain.twist_now(self.inner.start(now), now)
 
     def hear(self, peer: int, data: bytes, now: Instant) -> list[Act]:
         """Bytes from another node."""
-        self.now = now
-        return self.twist(self.inner.hear(peer, data, now))
+        return self.villain.twist_now(self.inner.hear(peer, data, now), now)
 
     def tick(self, now: Instant) -> list[Act]:
         """The deadline passed."""
-        self.now = now
-        return self.twist(self.inner.tick(now))
+        return self.villain.twist_now(self.inner.tick(now), now)
 
     def submit(self, work: bytes, now: Instant) -> list[Act]:
         """A client wants this ordered."""
-        self.now = now
-        return self.twist(self.inner.submit(work, now))
+        return self.villain.twist_now(self.inner.submit(work, now), now)
 
     def written(self, store: Store) -> None:
         """The database holds this block."""
@@ -103,8 +143,7 @@ class Villain:
 
     def stored(self, store: Store, now: Instant) -> list[Act]:
         """The database holds this block."""
-        self.now = now
-        return self.twist(self.inner.stored(store, now))
+        return self.villain.twist_now(self.inner.stored(store, now), now)
 
     def snapshot(self) -> list[bytes]:
         """A whole log to replace the present one."""
@@ -128,6 +167,16 @@ class Villain:
     def fired(self) -> Counter[Rule]:
         """Its rules are not counted: only honest code has to reach them all."""
         return Counter()
+
+
+class ForgeVillain(Villain):
+    """A villain of the push path: it needs a whole node inside."""
+
+    @property
+    def forge(self) -> ForgeNode:
+        """The node inside."""
+        assert isinstance(self.inner, ForgeNode)
+        return self.inner
 
 
 def honest_votes(world: Effects, deeds: Deeds) -> int:

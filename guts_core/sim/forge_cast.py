@@ -1,0 +1,105 @@
+"""Who plays in a world of whole nodes: genesis, the honest, and villains of each kind in turn."""
+
+from __future__ import annotations
+
+from guts_core.chain.genesis import Genesis, InitialAccount, ValidatorEntry, chain_id, check
+from guts_core.codec import Tag, digest
+from guts_core.forge.params import Params
+from guts_core.names import NodeId
+from guts_core.simplex.committee import Committee
+from guts_core.simplex.messages import Message
+from guts_core.simplex.quorum import FaultModel, faults_tolerated
+
+from .crypto import KeyRing
+from .forge_node import ForgeNode, ForgeReader
+from .people import KEYS
+from .ports import Store
+from .villains.double_voter import DoubleVoter
+from .villains.equivocator import Equivocator
+from .villains.false_attester import FalseAttester
+from .villains.forger import Forger
+from .villains.genuine import is_genuine
+from .villains.pack_withholder import PackWithholder
+from .villains.selective_sender import SelectiveSender
+from .villains.silent import Silent
+from .villains.spammer import Spammer
+from .villains.two_faced import TwoFaced
+from .villains.villain import Deeds, Villain
+from .villains.withholder import Withholder
+from .world import dice
+
+KINDS: tuple[type[Villain], ...] = (
+    Equivocator,
+    DoubleVoter,
+    TwoFaced,
+    Silent,
+    PackWithholder,
+    SelectiveSender,
+    FalseAttester,
+    Withholder,
+    Forger,
+    Spammer,
+)
+_GENESIS_MS = 1_600_000_000_000
+_PARAMS = Params(delta_ms=50, retry_ms=250, heartbeat_ms=1000)
+
+
+def a_genesis(ring: KeyRing, size: int, fault_model: FaultModel) -> Genesis:
+    """A network whose vote keys are the ring's first, node keys the next, operators' keys those after."""
+    keys = ring.public_keys
+    accounts = tuple(
+        InitialAccount(f"operator-{index}", keys[2 * size + index], digest(Tag.TRACE, b"%d" % index), is_operator=True)
+        for index in range(size)
+    )
+    validators = tuple(
+        ValidatorEntry(keys[index], NodeId(keys[size + index]), accounts[index].id, f"node-{index}")
+        for index in range(size)
+    )
+    genesis = Genesis("simulated", _GENESIS_MS, fault_model, _PARAMS, validators, accounts, ())
+    check(genesis)
+    return genesis
+
+
+class ForgeCast:
+    """As many villains as the fault model allows; the first one's kind goes round with the seed."""
+
+    def __init__(
+        self, seed: int, size: int, fault_model: FaultModel = FaultModel.BYZANTINE, *, villains: bool = True
+    ) -> None:
+        self.size, self.ring = size, KeyRing(seed, 3 * size + KEYS)
+        self.genesis = a_genesis(self.ring, size, fault_model)
+        self.chain_id = chain_id(self.genesis)
+        self.reader = ForgeReader()
+        self._committee = Committee(self.chain_id, 0, self.genesis.vote_keys, fault_model, self.ring)
+        count = faults_tolerated(size, fault_model) if villains and fault_model is FaultModel.BYZANTINE else 0
+        roll = dice(seed, "villains")
+        chosen = roll.sample(range(size), count)
+        self.kinds: dict[int, type[Villain]] = {index: roll.choice(KINDS) for index in chosen}
+        if chosen:
+            self.kinds[chosen[0]] = KINDS[seed % len(KINDS)]
+        self.deeds = {index: Deeds(index, size) for index in chosen}
+
+    @property
+    def villains(self) -> frozenset[int]:
+        """Nodes that are not honest."""
+        return frozenset(self.kinds)
+
+    def make(self, index: int, records: list[bytes], stored: list[Store]) -> ForgeNode:
+        """A new process of a node, twisted if it is a villain's."""
+        node = ForgeNode(self.genesis, index, self.ring, self.reader, records, stored)
+        if index in self.kinds:
+            node.twist = self.kinds[index](node, self.deeds[index]).twist_now
+        return node
+
+    def read(self, data: bytes) -> Message | None:
+        """The agreement message in these bytes, if it is one."""
+        return self.reader.agreement(data)
+
+    def is_signed(self, message: Message, /) -> bool:
+        """Whether a villain's message consists of genuine votes."""
+        return is_genuine(message, self._committee)
+
+    def gives(self, holder: int, asker: int) -> bool:
+        """Whether this node gives a pack that it holds to that one."""
+        kind = self.kinds.get(holder)
+        return kind is None or kind.gives_packs(holder, asker, self.size)
