@@ -7,11 +7,14 @@ says anything else than what this node finds is not attested, and the log says w
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import errno
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 
 import trio
 
-from guts_core.errors import GutsError, Refused
+from guts_core.errors import GutsError, Refused, Unavailable
 from guts_core.forge.actions import Blob, Manifest
 from guts_core.git.chunks import chunk_count, verify_chunk
 from guts_core.names import RefName
@@ -19,11 +22,17 @@ from guts_core.node.effects import CheckPack
 from guts_core.node.events import PackChecked
 
 from .logs import Log
-from .packs import PackStore
+from .packs import Incoming, PackStore
 from .peers.links import PeerNetwork
 
 # Checks run git children that take a core each; more at once only slow each other down.
 CHECKS_AT_ONCE = 4
+# Packs pulled at once for one announcer: one that gives its chunks slowly keeps only its own pushes waiting.
+PULLS_PER_SOURCE = 4
+# A transaction lives for an hour at most: what takes longer is for nobody any more.
+CHECK_SECONDS_MAX = 3600.0
+# The machine ran out of something, and others need this node: the check failed, the node goes on (F13, F14).
+SHORTAGES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 class MissingEverywhere(Refused):
@@ -39,38 +48,57 @@ class Checker:
         self, packs: PackStore, network: PeerNetwork, log: Log, report: Callable[[PackChecked], Awaitable[None]]
     ) -> None:
         self._packs, self._network, self._log, self._report = packs, network, log, report
-        self._limit = trio.CapacityLimiter(CHECKS_AT_ONCE)
+        self._judging = trio.CapacityLimiter(CHECKS_AT_ONCE)
+        self._pulling: defaultdict[int, trio.CapacityLimiter] = defaultdict(
+            lambda: trio.CapacityLimiter(PULLS_PER_SOURCE)
+        )
 
     async def check(self, effect: CheckPack) -> None:
         """Never raises for what a peer sent: a problem is reported in words."""
-        async with self._limit:
-            problem = await self._problem(effect)
-        await self._report(PackChecked(effect.tx_id, effect.objects_epoch, effect.removals, problem))
+        problem, may_pass = await self._problem(effect)
+        await self._report(PackChecked(effect.tx_id, effect.objects_epoch, effect.removals, problem, may_pass))
 
-    async def _problem(self, effect: CheckPack) -> str | None:
+    async def _problem(self, effect: CheckPack) -> tuple[str | None, bool]:
         try:
-            await self._judge(effect)
+            with trio.fail_after(CHECK_SECONDS_MAX):
+                await self._judge(effect)
         except GutsError as error:
-            return f"{error.code}: {error}"
-        return None
+            return f"{error.code}: {error}", isinstance(error, Unavailable | MissingEverywhere)
+        except trio.TooSlowError:
+            return "unavailable: the pack did not come in time", False
+        except OSError as error:
+            if error.errno not in SHORTAGES:
+                raise
+            return f"unavailable: {error.strerror}", True
+        return None, False
 
     async def _judge(self, effect: CheckPack) -> None:
         manifest = effect.manifest
         blob = manifest.blob
-        if blob is None or self._packs.has(blob.digest):
+        if blob is not None and not self._packs.has(blob.digest):
+            await self._take(manifest, blob, effect)
+        async with self._judging:
             await self._compare(manifest, effect, None if blob is None else blob.digest)
-            return
+
+    async def _take(self, manifest: Manifest, blob: Blob, effect: CheckPack) -> None:
         self._log.info("pack_wanted", digest=blob.digest.hex(), bytes=blob.size, peer=effect.source)
         async with self._packs.incoming() as incoming:
-            async for piece in self._pieces(blob, effect):
-                await incoming.write(piece)
+            if effect.pack is not None:
+                await incoming.write(effect.pack)
+            else:
+                await self._pull(incoming, blob, effect.source)
             await incoming.finish()
-            checked = await incoming.check(manifest.repo)
+            async with self._judging:
+                checked = await incoming.check(manifest.repo)
             if checked is None or checked.blob != blob:
                 raise Refused("the pack is not what its manifest says")
             await self._packs.keep(checked)
         self._log.info("pack_held", digest=blob.digest.hex())
-        await self._compare(manifest, effect, blob.digest)
+
+    async def _pull(self, incoming: Incoming, blob: Blob, source: int) -> None:
+        async with self._pulling[source], aclosing(pull(self._network, blob, source)) as pieces:
+            async for piece in pieces:
+                await incoming.write(piece)
 
     async def _compare(self, manifest: Manifest, effect: CheckPack, held: bytes | None) -> None:
         refs = {RefName(ref.name): ref.oid for ref in effect.refs}
@@ -79,25 +107,17 @@ class Checker:
             why = "; ".join(str(refused) for refused in found.refused.values())
             raise Refused(why or "the updates are not what their manifest says")
 
-    async def _pieces(self, blob: Blob, effect: CheckPack) -> AsyncIterator[bytes]:
-        if effect.pack is not None:
-            yield effect.pack
-            return
-        async for piece in pull(self._network, blob, effect.source):
-            yield piece
 
-
-async def pull(network: PeerNetwork, blob: Blob, first: int | None) -> AsyncIterator[bytes]:
+async def pull(network: PeerNetwork, blob: Blob, first: int) -> AsyncGenerator[bytes, None]:
     """A blob's chunks in order, each verified, from ``first`` if it gives them and from any other peer if not."""
+    failed: list[int] = []  # asked last from then on: one that withholds a chunk costs its time once
     for index in range(chunk_count(blob.size)):
-        yield await _pull_chunk(network, blob, index, first)
-
-
-async def _pull_chunk(network: PeerNetwork, blob: Blob, index: int, first: int | None) -> bytes:
-    others = sorted(network.connected - {first})
-    order = ([first] if first in network.connected else []) + others
-    for peer in order:
-        answer = await network.fetch_chunk(peer, blob.digest, index)
-        if answer is not None and verify_chunk(blob.chunk_root, blob.size, index, answer.data, answer.path):
-            return answer.data
-    raise MissingEverywhere(f"no connected validator gave chunk {index} of blob {blob.digest.hex()[:12]}")
+        order = sorted(network.connected, key=lambda peer: (failed.count(peer), peer != first, peer))
+        for peer in order:
+            answer = await network.fetch_chunk(peer, blob.digest, index)
+            if answer is not None and verify_chunk(blob.chunk_root, blob.size, index, answer.data, answer.path):
+                yield answer.data
+                break
+            failed.append(peer)
+        else:
+            raise MissingEverywhere(f"no connected validator gave chunk {index} of blob {blob.digest.hex()[:12]}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import trio
 
@@ -33,6 +35,9 @@ from .submission import EXPIRES_MS, Submissions
 
 # Conversations open at once; each holds a socket pair and at most a frame.
 CONVERSATIONS_MAX = 2_048
+FULL_WORDS = "this node serves too many requests at once; try again in a moment"
+# A refusal is a few bytes, which a socket takes at once; whoever does not read it has gone.
+REFUSE_SECONDS = 1.0
 
 
 class PortServer:
@@ -54,7 +59,7 @@ class PortServer:
     async def converse(self, stream: trio.abc.Stream) -> None:
         """Serve one conversation to its end. Never raises for what the other side did."""
         if self._open >= CONVERSATIONS_MAX:
-            await trio.aclose_forcefully(stream)
+            await self._refuse(stream)
             return
         self._open += 1
         try:
@@ -62,10 +67,19 @@ class PortServer:
                 await self._serve(Conversation(stream))
         except (trio.BrokenResourceError, trio.ClosedResourceError, trio.EndOfChannel):
             return  # the asker went away: what was ordered stays ordered, what was not is dropped
-        except Exception as error:  # noqa: BLE001  # a bug met by one conversation must not end a validator
+        except Exception as error:
             self._log.error("conversation_failed", error)
+            if any(isinstance(one, OSError) and one.errno == errno.EIO for one in _leaves(error)):
+                raise  # F11: the kernel forgets what it failed to write; only a new process knows what is there
         finally:
             self._open -= 1
+
+    @staticmethod
+    async def _refuse(stream: trio.abc.Stream) -> None:
+        with trio.move_on_after(REFUSE_SECONDS):
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await Conversation(stream).say(PortError(Unavailable.code, FULL_WORDS))
+        await trio.aclose_forcefully(stream)
 
     async def _serve(self, conversation: Conversation) -> None:
         try:
@@ -110,3 +124,11 @@ class PortServer:
         async with self._packs.projected(request.repo, repository.generation, refs, head) as path:
             await conversation.say(Projection(str(path), repository.generation))
             await conversation.wait_closed()
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _leaves(one)
+    else:
+        yield error

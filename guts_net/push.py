@@ -45,6 +45,8 @@ from .submission import PUSH_EXPIRES_MS, Acting, Submissions
 DEFAULT_BRANCH = "refs/heads/main"
 # A waiting pusher hears why this often.
 WAIT_NOTICE_SECONDS = 5.0
+# Validators pull and index a pack before they vouch for it; two of them on one slow core do 2 MiB a second.
+SECONDS_PER_MIB = 0.5
 
 
 @define
@@ -55,7 +57,7 @@ class _Push:
     acting: Acting
     repo: RepoId
     creating: CreateRepository | None
-    deadline: float
+    deadline: float = 0.0  # known once the pack is here: nobody is told "not in time" for a slow upload
     undecided: list[PushCommand] = field(factory=list)
     errors: dict[str, str | None] = field(factory=dict)
     tx_id: TxId | None = None
@@ -96,6 +98,8 @@ class PushGateway:
                 push.fail(list(push.undecided), "unpacker error")
                 await conversation.say(push.report(str(refusal)))
                 return
+        size = checked.blob.size if checked is not None else 0
+        push.deadline = trio.current_time() + request.wait_ms / 1000 + SECONDS_PER_MIB * size / (1 << 20)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._notices, conversation)
             await self._settle_or_say_why(push, checked)
@@ -114,13 +118,12 @@ class PushGateway:
 
     def _begin(self, request: OpenPush) -> _Push:
         acting = self._submissions.acting(request.seed)
-        deadline = trio.current_time() + request.wait_ms / 1000
         if request.repo is not None:
             self._authorize(acting, request.repo)
-            return _Push(request, acting, request.repo, None, deadline, list(request.commands))
+            return _Push(request, acting, request.repo, None, undecided=list(request.commands))
         creating = self._creation(request, acting)
         repo = RepoId(digest(Tag.REPO_ID, self._node.chain_id, acting.credential.account, creating.salt))
-        return _Push(request, acting, repo, creating, deadline, list(request.commands))
+        return _Push(request, acting, repo, creating, undecided=list(request.commands))
 
     def _authorize(self, acting: Acting, repo: RepoId) -> None:
         view = self._node.ledger.view()
@@ -198,6 +201,7 @@ class PushGateway:
 
     async def _submit(self, push: _Push, batch: list[PushCommand], checked: CheckedPack | None) -> Outcome | None:
         """None when something was refused here and what remains has to be asked for anew."""
+        judged = self._counters(push.repo)
         found = await self._facts(push, batch, checked)
         if found.refused:
             self._fail_refused(push, found)
@@ -215,7 +219,12 @@ class PushGateway:
         if blob is not None and blob.size <= INLINE_PACK_BYTES_MAX:
             inline = await self._packs.read_chunk(blob.digest, 0)
         wait_ms = max(0, int((push.deadline - trio.current_time()) * 1000))
-        return await self._submissions.submit(signed, (), wait_ms, inline)
+        return await self._submissions.submit(signed, (), wait_ms, inline, judged)
+
+    def _counters(self, repo: RepoId) -> tuple[int, int]:
+        """Against which state the facts hold: read in the same step of the loop as the refs."""
+        repository = queries.repository(self._node.ledger.view(), repo)
+        return (0, 0) if repository is None else (repository.objects_epoch, repository.removals)
 
     async def _facts(self, push: _Push, batch: list[PushCommand], checked: CheckedPack | None) -> Facts:
         refs = {RefName(ref.name): ref.oid for ref in queries.refs(self._node.ledger.view(), push.repo)}
@@ -235,7 +244,8 @@ class PushGateway:
                 push.errors[command.ref] = None
             push.undecided = push.undecided[len(batch) :]
         elif outcome.phase is Phase.PENDING:
-            push.fail(list(push.undecided), self._pending_words(outcome))
+            push.fail(batch, self._pending_words(outcome))
+            push.fail(list(push.undecided), "not attempted: the updates before it are not final yet")
         else:
             self._refused(push, batch, outcome)
 

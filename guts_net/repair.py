@@ -5,7 +5,7 @@ disk lost a file, becomes whole by itself.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import trio
 
@@ -13,7 +13,7 @@ from guts_core.errors import GutsError
 from guts_core.forge.actions import Blob
 from guts_core.git.chunks import chunk_count
 
-from .checks import MissingEverywhere
+from .checks import SHORTAGES, MissingEverywhere
 from .logs import Log
 from .packs import PackStore
 from .peers.links import PeerNetwork
@@ -21,8 +21,9 @@ from .store import ChainDatabase, MissingPack
 
 # State names the whole by its digest; what its chunks hash to is not kept.
 _UNKNOWN_ROOT = bytes(32)
-# Peers that hold the pack may be restarting too; asking twice a second costs nothing.
+# Peers that hold the pack may be restarting too; asking costs little, a pack that nobody has costs less and less.
 RETRY_SECONDS = 0.5
+RETRY_SECONDS_MAX = 5.0
 
 
 class Repairer:
@@ -31,6 +32,7 @@ class Repairer:
     def __init__(self, database: ChainDatabase, packs: PackStore, network: PeerNetwork, log: Log) -> None:
         self._database, self._packs, self._network, self._log = database, packs, network, log
         self._wake = trio.Event()
+        self._said: dict[bytes, str] = {}  # why a pack is still missing, as the log has it
 
     def wake(self) -> None:
         """Rows may have come."""
@@ -38,35 +40,57 @@ class Repairer:
 
     async def run(self) -> None:
         """Until cancelled."""
+        pause = RETRY_SECONDS
         while True:
             rows = self._database.list_missing()
-            for row in rows:
-                await self._repair(row)
-            if rows:
-                await trio.sleep(RETRY_SECONDS)
-            else:
+            repaired = [await self._repair(row) for row in rows]
+            if any(repaired):
+                pause = RETRY_SECONDS
+            elif not rows:
                 await self._wake.wait()
+            else:
+                with trio.move_on_after(pause):
+                    await self._wake.wait()
+                pause = RETRY_SECONDS if self._wake.is_set() else min(2 * pause, RETRY_SECONDS_MAX)
             self._wake = trio.Event()
 
-    async def _repair(self, row: MissingPack) -> None:
-        try:
-            if not self._packs.has(row.digest):
-                blob = Blob(row.digest, row.size, _UNKNOWN_ROOT, 0, row.idx_digest)
-                await self._packs.adopt(blob, self._chunks(row))
-        except GutsError as error:
-            self._log.warning("pack_still_missing", digest=row.digest.hex(), reason=str(error))
-            return
-        if await self._packs.link(row.repo, row.digest):
-            await trio.to_thread.run_sync(self._database.remove_missing, row.repo, row.digest)
-            self._log.info("pack_repaired", digest=row.digest.hex())
+    async def _repair(self, row: MissingPack) -> bool:
+        if not self._packs.has(row.digest) and not await self._fetch(row):
+            return False
+        if not await self._packs.link(row.repo, row.digest):
+            return False
+        await trio.to_thread.run_sync(self._database.remove_missing, row.repo, row.digest)
+        self._log.info("pack_repaired", digest=row.digest.hex())
+        self._said.pop(row.digest, None)
+        return True
 
-    async def _chunks(self, row: MissingPack) -> AsyncIterator[bytes]:
-        """Any peer's chunks: the whole is checked against the digest that state names."""
-        for index in range(chunk_count(row.size)):
-            for peer in sorted(self._network.connected):
-                answer = await self._network.fetch_chunk(peer, row.digest, index)
-                if answer is not None:
-                    yield answer.data
-                    break
+    async def _fetch(self, row: MissingPack) -> bool:
+        """
+        The whole from one peer, or from the next: only the whole can be checked against what state names.
+
+        Were chunks of several peers mixed, one that lies would spoil them all, time and again (F37).
+        """
+        blob = Blob(row.digest, row.size, _UNKNOWN_ROOT, 0, row.idx_digest)
+        why = "no validator is connected"
+        for peer in sorted(self._network.connected):
+            try:
+                await self._packs.adopt(blob, self._chunks(row, peer))
+            except GutsError as error:
+                why = str(error)
+            except OSError as error:
+                if error.errno not in SHORTAGES:
+                    raise
+                why = error.strerror or "the machine ran out of something"
             else:
-                raise MissingEverywhere(f"no connected validator gave chunk {index}")
+                return True
+        if self._said.get(row.digest) != why:
+            self._said[row.digest] = why
+            self._log.warning("pack_still_missing", digest=row.digest.hex(), reason=why)
+        return False
+
+    async def _chunks(self, row: MissingPack, peer: int) -> AsyncGenerator[bytes, None]:
+        for index in range(chunk_count(row.size)):
+            answer = await self._network.fetch_chunk(peer, row.digest, index)
+            if answer is None:
+                raise MissingEverywhere(f"validator {peer} did not give chunk {index}")
+            yield answer.data

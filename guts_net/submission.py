@@ -10,6 +10,7 @@ from attrs import frozen
 
 from guts_core.chain.compose import sign_with_credential
 from guts_core.chain.receipt import Receipt
+from guts_core.chain.standing import Where
 from guts_core.chain.transaction import Hand, Item, SignedTransaction, Text, Transaction, Via, transaction_id
 from guts_core.codec import from_bytes
 from guts_core.errors import NotAllowed, Unauthenticated, Unavailable
@@ -30,6 +31,11 @@ from .waiting import Waiter, Waiters
 # architecture.md 3: ten minutes for what one waits for, half an hour for pushes, whose pack may travel.
 EXPIRES_MS = 10 * 60 * 1000
 PUSH_EXPIRES_MS = 30 * 60 * 1000
+# A node so busy that it takes nothing in for this long says so; nothing was submitted then.
+HAND_IN_SECONDS = 30.0
+# Nothing waits longer than a transaction can live.
+WAIT_MS_MAX = 60 * 60 * 1000
+_PHASES = {Where.EXPIRED: Phase.EXPIRED, Where.REFUSED: Phase.REFUSED}
 
 
 @frozen
@@ -87,39 +93,59 @@ class Submissions:
         return sign_with_credential(body, acting.key, self._gateway)
 
     async def submit(
-        self, signed: SignedTransaction, texts: tuple[Text, ...], wait_ms: int, pack: bytes | None = None
+        self,
+        signed: SignedTransaction,
+        texts: tuple[Text, ...],
+        wait_ms: int,
+        pack: bytes | None = None,
+        judged: tuple[int, int] | None = None,
     ) -> Outcome:
-        """Submit and wait: FINAL, REFUSED, or PENDING after ``wait_ms``. The same transaction may come again."""
+        """
+        Submit and wait: FINAL, REFUSED, EXPIRED, or PENDING after ``wait_ms``. The same transaction may come again.
+
+        ``judged`` as in ``TransactionSubmitted``: the gateway holds and has checked the pack of this push.
+        """
         tx_id = transaction_id(signed.body)
         known = self.outcome(tx_id)
-        if known.phase is Phase.FINAL:
+        if known.phase in (Phase.FINAL, Phase.EXPIRED):
             return known
         if self._waiters.is_full:
             raise Unavailable("too many clients wait for this node; try again in a moment")
         async with self._waiters.waiting(tx_id) as waiter:
-            await self._put(TransactionSubmitted(Item(signed, None, texts), pack))
-            with trio.move_on_after(wait_ms / 1000):
+            await self._hand_in(TransactionSubmitted(Item(signed, None, texts), pack, judged))
+            with trio.move_on_after(min(max(wait_ms, 0), WAIT_MS_MAX) / 1000):
                 await waiter.done.wait()
             return self._after_wait(tx_id, waiter)
 
+    async def _hand_in(self, event: TransactionSubmitted) -> None:
+        try:
+            with trio.fail_after(HAND_IN_SECONDS):
+                await self._put(event)
+        except trio.TooSlowError:
+            raise Unavailable("this node is too busy to take it in; nothing was submitted") from None
+
     def _after_wait(self, tx_id: TxId, waiter: Waiter) -> Outcome:
-        if waiter.refusal is not None:
+        known = self.outcome(tx_id)
+        if waiter.refusal is not None and known.phase not in (Phase.FINAL, Phase.EXPIRED):
             code, message = waiter.refusal
             return Outcome(Phase.REFUSED, tx_id, None, None, code, message, self.missing_validators())
-        known = self.outcome(tx_id)
         if known.phase is not Phase.UNKNOWN:
             return known
         return Outcome(Phase.PENDING, tx_id, None, None, None, None, self.missing_validators())
 
     def outcome(self, tx_id: TxId) -> Outcome:
-        """What this node knows of a transaction, from its disk and its mempool."""
+        """What this node knows of a transaction: FINAL from its disk only, the rest from memory."""
         missing = self.missing_validators()
         stored = self._database.receipt(tx_id)
         if stored is not None:
             receipt = from_bytes(Receipt, stored.receipt)
             return Outcome(Phase.FINAL, tx_id, stored.height, stored.index, receipt.error, receipt.message, missing)
-        phase = Phase.PENDING if self._node.knows(tx_id) else Phase.UNKNOWN
-        return Outcome(phase, tx_id, None, None, None, None, missing)
+        standing = self._node.ledger.transaction_status(tx_id)
+        if standing.where in _PHASES:
+            return Outcome(_PHASES[standing.where], tx_id, None, None, standing.error, standing.message, missing)
+        # Final and not on disk yet is still pending: an answer has to survive a power cut.
+        waits = standing.where is not Where.UNKNOWN or self._node.knows(tx_id)
+        return Outcome(Phase.PENDING if waits else Phase.UNKNOWN, tx_id, None, None, None, None, missing)
 
     def missing_validators(self) -> int:
         """How many of a quorum are not connected right now."""

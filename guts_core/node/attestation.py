@@ -8,6 +8,7 @@ apart may differ; only equal ones make a witness, so those that lag answer again
 
 from __future__ import annotations
 
+from collections import Counter, OrderedDict
 from collections.abc import Iterable
 
 from attrs import define, field, frozen
@@ -21,13 +22,15 @@ from guts_core.names import ChainId, TxId
 
 from .messages import AvailSaid
 
-# Announcements that have not become transactions; each holds one item (<= 512 KiB), most a few KiB.
-ANNOUNCED_MAX = 2_000
-# One validator may not fill that table alone.
-ANNOUNCED_PER_PEER_MAX = 1_000
-# Avails that overtake their announcement wait here; each is some 200 bytes.
-EARLY_MAX = 4_000
+# Pushes on their way to a witness, of all validators together. Items are bounded by the mempool; the inline
+# packs beside them (64 KiB at most, let go once checked) make 256 MiB if every one is hostile.
+ANNOUNCED_MAX = 4_000
+# No source, this node's own clients among them, takes more than its share; 31 sources still get some each.
+ANNOUNCED_SHARE_LEAST = 64
+# Avails of one validator that overtook their announcement: the newest count. Each is some 200 bytes.
+EARLY_PER_SIGNER_MAX = 500
 GROUP_ALL = "all"
+EPOCH = 0
 
 
 @record(kinds.LOG_ATTESTED)
@@ -50,11 +53,22 @@ class Announced:
     source: int | None  # the validator that announced it; None: a client of this node
     asked_at: int  # monotonic us of the last announcement sent or received
     pack: bytes | None = None
+    held_back: bool = False  # a client's, and nobody has judged its pack: not announced before that
     checking: bool = False
     mine: AvailSaid | None = None
     witness: Witness | None = None
     problem: str | None = None
+    failures: int = 0
+    check_again_at: int | None = None  # monotonic us, once a check failed for what may pass; None: never
     avails: dict[int, AvailSaid] = field(factory=dict)
+
+
+@frozen
+class Counted:
+    """What a tally came to: the witness if a quorum stands, and who sent a signature that is not theirs."""
+
+    witness: Witness | None
+    forgers: tuple[int, ...] = ()
 
 
 def live_attestations(records: Iterable[bytes], applied_time: int) -> list[Attested]:
@@ -91,8 +105,9 @@ class Attestations:
         self._chain_id, self._keys, self._quorum = chain_id, vote_keys, quorum
         self._signer, self._verifier = signer, verifier
         self._announced: dict[TxId, Announced] = {}
-        self._early: dict[TxId, dict[int, AvailSaid]] = {}
-        self._early_count = 0
+        self._of_source: Counter[int | None] = Counter()
+        self._share = max(ANNOUNCED_MAX // len(vote_keys), ANNOUNCED_SHARE_LEAST)
+        self._early: dict[int, OrderedDict[TxId, AvailSaid]] = {}
 
     def __len__(self) -> int:
         return len(self._announced)
@@ -101,22 +116,31 @@ class Attestations:
         """The announced push with this id."""
         return self._announced.get(tx_id)
 
+    def all(self) -> list[Announced]:
+        """Every push on its way, the oldest first."""
+        return list(self._announced.values())
+
     def own(self) -> list[Announced]:
         """Pushes of this node's own clients."""
         return [a for a in self._announced.values() if a.source is None]
 
     def is_full_for(self, source: int | None) -> bool:
-        """Whether a further announcement by this validator has to wait."""
-        if len(self._announced) >= ANNOUNCED_MAX:
-            return True
-        return sum(a.source == source for a in self._announced.values()) >= ANNOUNCED_PER_PEER_MAX
+        """Whether a further push from this validator, or from this node's clients, has to wait."""
+        return self._of_source[source] >= self._share
+
+    def failed(self, source: int | None) -> Announced | None:
+        """The oldest push of this source that this node could not attest: the first to make room."""
+        return next((a for a in self._announced.values() if a.source == source and a.problem is not None), None)
 
     def add(self, announced: Announced) -> Announced:
         """Track a push; Avails that came before it count."""
+        self.forget(announced.tx_id)
         self._announced[announced.tx_id] = announced
-        for signer, said in self._early.pop(announced.tx_id, {}).items():
-            announced.avails[signer] = said
-            self._early_count -= 1
+        self._of_source[announced.source] += 1
+        for signer, early in self._early.items():
+            said = early.pop(announced.tx_id, None)
+            if said is not None:
+                announced.avails[signer] = said
         return announced
 
     def attest(self, announced: Announced, me: int, epoch: int, objects_epoch: int, removals: int) -> AvailSaid:
@@ -129,29 +153,30 @@ class Attestations:
 
     def heard(self, said: AvailSaid) -> Announced | None:
         """Count an Avail (the caller checked that the signer is who spoke); returns its push if known."""
-        announced = self._announced.get(said.avail.tx_id)
+        announced = self._announced.get(TxId(said.avail.tx_id))
         if announced is not None:
             announced.avails[said.signer] = said
-        elif self._early_count < EARLY_MAX:
-            early = self._early.setdefault(said.avail.tx_id, {})
-            self._early_count += said.signer not in early
-            early[said.signer] = said
-        return announced
+            return announced
+        early = self._early.setdefault(said.signer, OrderedDict())
+        early[TxId(said.avail.tx_id)] = said
+        early.move_to_end(TxId(said.avail.tx_id))
+        if len(early) > EARLY_PER_SIGNER_MAX:
+            early.popitem(last=False)
+        return None
 
-    def try_witness(self, announced: Announced) -> Witness | None:
-        """The witness, once a quorum of equal and genuine Avails is there."""
-        if announced.witness is None:
-            by_content: dict[Avail, list[AvailSaid]] = {}
-            for said in announced.avails.values():
-                by_content.setdefault(said.avail, []).append(said)
-            for avail, agreeing in by_content.items():
-                if len(agreeing) >= self._quorum:
-                    announced.witness = self._assemble(announced, avail, agreeing)
-        return announced.witness
+    def try_witness(self, announced: Announced) -> Counted:
+        """The witness, once a quorum of equal and genuine Avails is there. Signatures are looked at only then."""
+        by_content: dict[Avail, list[AvailSaid]] = {}
+        for said in announced.avails.values():
+            by_content.setdefault(said.avail, []).append(said)
+        for avail, agreeing in by_content.items():
+            if len(agreeing) >= self._quorum:
+                return self._assemble(announced, avail, agreeing)
+        return Counted(None)
 
-    def _assemble(self, announced: Announced, avail: Avail, agreeing: list[AvailSaid]) -> Witness | None:
+    def _assemble(self, announced: Announced, avail: Avail, agreeing: list[AvailSaid]) -> Counted:
         body = to_bytes(avail)
-        genuine = []
+        genuine, forgers = [], []
         for said in sorted(agreeing, key=lambda s: s.signer):
             if said is announced.mine or self._verifier.verify(
                 self._keys[said.signer], Tag.SIGN_AVAIL, self._chain_id, body, said.signature
@@ -159,25 +184,25 @@ class Attestations:
                 genuine.append(said)
             else:
                 del announced.avails[said.signer]
+                forgers.append(said.signer)
         if len(genuine) < self._quorum:
-            return None
+            return Counted(None, tuple(forgers))
         chosen = genuine[: self._quorum]
         bitmap = bytearray((len(self._keys) + 7) // 8)
         for said in chosen:
             bitmap[said.signer // 8] |= 1 << (said.signer % 8)
-        return Witness(avail, bytes(bitmap), tuple(said.signature for said in chosen))
+        witness = Witness(avail, bytes(bitmap), tuple(said.signature for said in chosen))
+        return Counted(witness, tuple(forgers))
 
     def forget(self, tx_id: TxId) -> None:
         """The push is in a block, or never will be."""
-        self._announced.pop(tx_id, None)
-        self._early_count -= len(self._early.pop(tx_id, {}))
+        gone = self._announced.pop(tx_id, None)
+        if gone is not None:
+            self._of_source[gone.source] -= 1
 
     def forget_expired(self, time: int) -> list[TxId]:
         """Drop pushes that no block after this time can hold; their ids."""
-        gone = [tx_id for tx_id, a in self._announced.items() if a.item.signed.body.expires < time]
+        gone = [tx_id for tx_id, a in self._announced.items() if a.item.signed.body.expires <= time]
         for tx_id in gone:
             self.forget(tx_id)
-        if gone or self._early_count >= EARLY_MAX:
-            self._early.clear()
-            self._early_count = 0
         return gone

@@ -41,20 +41,31 @@ class PeerSaid:
 
 @frozen
 class TransactionSubmitted:
-    """A client of this node wants this ordered. A push's pack is held, checked and fsynced already."""
+    """
+    A client of this node wants this ordered.
+
+    ``judged`` is set when this node holds, checked and fsynced the pack of a push: the repository's
+    (objects_epoch, removals) when its facts were judged. A push that nobody judged is checked first.
+    """
 
     item: Item
     pack: bytes | None  # the pack's bytes if small enough to ride along
+    judged: tuple[int, int] | None = None
 
 
 @frozen
 class PackChecked:
-    """A CheckPack ended; problem None means held, fsynced, and every fact as the manifest says."""
+    """
+    A CheckPack ended; problem None means held, fsynced, and every fact as the manifest says.
+
+    A problem that ``may_pass`` lay with this node or with the way to the bytes: it is looked at again.
+    """
 
     tx_id: TxId
     objects_epoch: int
     removals: int
     problem: str | None
+    may_pass: bool = False
 
 
 @frozen

@@ -7,17 +7,30 @@ witness the attestations'; what stands here is who is told what, and when again.
 
 from __future__ import annotations
 
-from typing import assert_never
+from collections.abc import Iterator, Sequence
+from typing import TypeVar, assert_never
 
 from attrs import frozen
 
+from guts_core.chain.admission import (
+    BadForm,
+    Replayed,
+    TextMissing,
+    TextUnexpected,
+    TooLarge,
+    TransactionExpired,
+    WitnessWrong,
+    WrongChain,
+)
 from guts_core.chain.commit import ChainStore
 from guts_core.chain.genesis import Genesis, chain_id
 from guts_core.chain.ledger import Ledger
+from guts_core.chain.standing import Where
 from guts_core.chain.transaction import Item, Witness, transaction_id
 from guts_core.codec import from_bytes, to_bytes
-from guts_core.errors import BadSignature, PeerFault, Refused
+from guts_core.errors import BadSignature, Invalid, LimitExceeded, PeerFault, Refused
 from guts_core.forge import queries
+from guts_core.forge.actions import Manifest
 from guts_core.identity import Signer, Verifier
 from guts_core.names import TxId
 from guts_core.simplex import journal
@@ -28,7 +41,7 @@ from guts_core.simplex.messages import Certificate, Fetch, Proposal, Propose, Su
 from guts_core.simplex.ports import Instant
 from guts_core.simplex.quorum import quorum
 
-from .attestation import Announced, Attestations, Attested, live_attestations, manifest_of
+from .attestation import EPOCH, GROUP_ALL, Announced, Attestations, Attested, live_attestations, manifest_of
 from .effects import CheckPack, CommitBlock, Disconnect, Effect, Log, Refuse, SendPeer, Stop, Urgency
 from .events import (
     Committed,
@@ -45,8 +58,39 @@ from .messages import ITEMS_PER_SUBMIT_MAX, PEER_MESSAGES, Announce, AvailSaid, 
 
 # Announcements that did not fit this node's finalized state; most do after one more block.
 DEFERRED_MAX = 256
-# Own pushes judged anew after a block, half a millisecond each; the rest wait for the next.
+# Of these one validator may fill so much: a burst of ordinary pushes, or four of the largest.
+DEFERRED_BYTES_PER_PEER_MAX = 4 << 20
+# Refusals that no later block takes back.
+LASTING = (BadForm, TooLarge, WrongChain, TransactionExpired, Replayed, TextMissing, TextUnexpected, WitnessWrong)
+# Own pushes judged anew after a block, half a millisecond each; the rest have their turn after the next.
 REHEARSED_MAX = 64
+# Others' pushes whose old ids are compared after a block, some microseconds a ref.
+COMPARED_MAX = 256
+# A Submit stays this small, so that it fits in a frame of 2 MiB together with the largest last item.
+SUBMIT_BYTES_MAX = 1 << 20
+# A check that failed for what may pass is tried again after the retry time, doubled so often at most.
+CHECK_DOUBLINGS_MAX = 6
+# What one peer's nonsense writes into the log: one line so often.
+COMPLAINT_US = 1_000_000
+
+_Some = TypeVar("_Some")
+
+
+@frozen
+class _Own:
+    """A client's transaction without a manifest, and what it weighs on the wire."""
+
+    item: Item
+    size: int
+
+
+@frozen
+class _Deferred:
+    """An announcement to be looked at again after the next block."""
+
+    peer: int
+    message: Announce
+    size: int
 
 
 @frozen
@@ -93,9 +137,12 @@ class Node:
         )
         self.connected: set[int] = set()
         self.equivocations = 0
-        self._own: dict[TxId, Item] = {}  # submitted here, without a manifest, until final or expired
-        self._deferred: dict[TxId, tuple[int, Announce]] = {}
-        self._views: dict[int, int] = {}  # of blocks on their way to disk, by height
+        self._own: dict[TxId, _Own] = {}  # submitted here, without a manifest, until final or expired
+        self._deferred: dict[TxId, _Deferred] = {}
+        self._complained: dict[int, int] = {}  # by peer: no line about it before this, monotonic us
+        self._turns = 0
+        self._views: dict[int, tuple[int, int]] = {}  # (view, time) of blocks on their way to disk, by height
+        self._applied_time = self.ledger.head.time  # of the last block on disk
         self._retry_at: int | None = None
         self._stopped = False
         self._attested: dict[TxId, Attested] = {}
@@ -146,7 +193,7 @@ class Node:
     # ---- start and peers ----
 
     def _start(self, records: tuple[bytes, ...], now: Instant) -> list[Effect]:
-        for attested in live_attestations(records, self.ledger.head.time):
+        for attested in live_attestations(records, self._applied_time):
             self._attested[TxId(attested.tx_id)] = attested
         ours = [data for data in records if journal.belongs(data)]
         return self._from_engine(self.engine.start(ours, now))
@@ -156,16 +203,26 @@ class Node:
         out: list[Effect] = [self._to(peer, Hello(self.ledger.head.height, self.engine.view), Urgency.CATCH_UP)]
         # Whatever was said while the link was down is said again: agreement first, then clients' work.
         out += self._from_engine(self.engine.greet(peer))
-        out += [self._to(peer, self._announcement(own), Urgency.TRANSACTION) for own in self.attestations.own()]
-        items = list(self._own.values())
-        for start in range(0, len(items), ITEMS_PER_SUBMIT_MAX):
-            batch = tuple(items[start : start + ITEMS_PER_SUBMIT_MAX])
-            out.append(self._to(peer, Submit(batch), Urgency.TRANSACTION))
-        return out
+        told = [own for own in self.attestations.own() if not own.held_back]
+        out += [self._to(peer, self._announcement(own), Urgency.TRANSACTION) for own in told]
+        return out + [self._to(peer, batch, Urgency.TRANSACTION) for batch in self._batches()]
+
+    def _batches(self) -> Iterator[Submit]:
+        """What clients wait for, in messages that a frame carries."""
+        batch: list[Item] = []
+        size = 0
+        for own in self._own.values():
+            if batch and (len(batch) == ITEMS_PER_SUBMIT_MAX or size + own.size > SUBMIT_BYTES_MAX):
+                yield Submit(tuple(batch))
+                batch, size = [], 0
+            batch.append(own.item)
+            size += own.size
+        if batch:
+            yield Submit(tuple(batch))
 
     def _committed(self, height: int) -> list[Effect]:
         self.ledger.committed(height)
-        view = self._views.pop(height)
+        view, self._applied_time = self._views.pop(height)
         return self._from_engine(self.engine.committed(view))
 
     def _hear(self, peer: int, data: bytes, now: Instant) -> list[Effect]:
@@ -186,7 +243,7 @@ class Node:
             case AvailSaid():
                 return self._avail(peer, message, now)
             case Witnessed():
-                return self._witnessed(message, now)
+                return self._witnessed(peer, message, now)
             case Hello():
                 return self._from_engine(self.engine.peer_stands_at(peer, message.view, now))
             case _:
@@ -202,17 +259,36 @@ class Node:
         manifest = manifest_of(item)
         try:
             if manifest is not None:
+                self._require_room()
                 self.ledger.rehearse(item)  # no validator would hold a pack for what cannot be
             self.ledger.admit(item, now)
         except Refused as refusal:
-            return [Refuse(tx_id, refusal.code, str(refusal))]
+            return self._not_taken(tx_id, refusal)
         self._arm_retry(now)
         if manifest is None:
-            self._own[tx_id] = item
+            self._own[tx_id] = _Own(item, len(to_bytes(item)))
             return [self._to(None, Submit((item,)), Urgency.TRANSACTION), *self._work_arrived(now)]
-        announced = self.attestations.add(Announced(tx_id, item, manifest, None, now.monotonic, event.pack))
-        out: list[Effect] = [self._to(None, self._announcement(announced), Urgency.TRANSACTION)]
-        return out + self._attest(announced, *self._counters(announced), now)
+        own = self.attestations.add(Announced(tx_id, item, manifest, None, now.monotonic, event.pack))
+        if event.judged != self._counters(own):
+            # What nobody here looked at, or looked at before a block that forced a ref, is not vouched for.
+            own.held_back = True
+            return self._check(own, now)
+        return self._announce(own, *event.judged, now)
+
+    def _announce(self, own: Announced, objects_epoch: int, removals: int, now: Instant) -> list[Effect]:
+        own.held_back = False
+        out: list[Effect] = [self._to(None, self._announcement(own), Urgency.TRANSACTION)]
+        return out + self._attest(own, objects_epoch, removals, now)
+
+    def _require_room(self) -> None:
+        if self.attestations.is_full_for(None):
+            raise LimitExceeded("too many pushes are on their way from this node: try again in a few seconds")
+
+    def _not_taken(self, tx_id: TxId, refusal: Refused) -> list[Effect]:
+        """The answer to a client, unless the same transaction is final: then its commit is the answer."""
+        if self.ledger.transaction_status(tx_id).where is Where.FINAL:
+            return []
+        return [Refuse(tx_id, refusal.code, str(refusal))]
 
     def _take(self, items: tuple[Item, ...], now: Instant) -> list[Effect]:
         taken = False
@@ -241,30 +317,61 @@ class Node:
         tx_id = transaction_id(item.signed.body)
         known = self.attestations.get(tx_id)
         if known is not None:
-            return self._asked_again(peer, known)
-        if self.index is None or self.attestations.is_full_for(peer):
+            return self._asked_again(peer, known, now)
+        if self.index is None or not self._make_room(peer):
             return []
+        was_waiting = self.ledger.is_pending(tx_id)
         try:
             self.ledger.admit(item, now)
             self.ledger.rehearse(item)
         except Refused as refusal:
-            # This node may be a block behind the announcer's: looked at again with the next block.
-            if may_defer and len(self._deferred) < DEFERRED_MAX:
-                self._deferred[tx_id] = (peer, message)
-            return [Log("announcement_refused", (("peer", peer), ("code", refusal.code), ("reason", str(refusal))))]
+            if not was_waiting:
+                self.ledger.mempool.discard(tx_id)
+            if may_defer and not isinstance(refusal, LASTING) and self._defer(tx_id, peer, message):
+                return []
+            reason = (("peer", peer), ("code", refusal.code), ("reason", str(refusal)))
+            return self._complain(peer, Log("announcement_refused", reason), now)
         known = self.attestations.add(Announced(tx_id, item, manifest, peer, now.monotonic, message.pack))
-        return self._check(known)
+        return self._check(known, now)
 
-    def _asked_again(self, peer: int, known: Announced) -> list[Effect]:
+    def _make_room(self, peer: int) -> bool:
+        """Whether one more push of this validator can be tracked; one that failed here gives way."""
+        if self.attestations.is_full_for(peer):
+            failed = self.attestations.failed(peer)
+            if failed is None:
+                return False
+            self._drop(failed.tx_id)
+        return True
+
+    def _drop(self, tx_id: TxId) -> None:
+        self.attestations.forget(tx_id)
+        self.ledger.mempool.discard(tx_id)
+
+    def _defer(self, tx_id: TxId, peer: int, message: Announce) -> bool:
+        """This node may be a block behind the announcer's: keep it for the next block, within bounds."""
+        size = len(to_bytes(message))
+        held = sum(deferred.size for deferred in self._deferred.values() if deferred.peer == peer)
+        if len(self._deferred) >= DEFERRED_MAX or held + size > DEFERRED_BYTES_PER_PEER_MAX:
+            return False
+        self._deferred[tx_id] = _Deferred(peer, message, size)
+        return True
+
+    def _complain(self, peer: int, line: Log, now: Instant) -> list[Effect]:
+        if now.monotonic < self._complained.get(peer, 0):
+            return []
+        self._complained[peer] = now.monotonic + COMPLAINT_US
+        return [line]
+
+    def _asked_again(self, peer: int, known: Announced, now: Instant) -> list[Effect]:
         out: list[Effect] = []
         if known.witness is not None:
             out.append(self._to(peer, Witnessed(known.tx_id, known.witness), Urgency.TRANSACTION))
         if known.mine is not None and self._still_true(known):
             return [*out, self._to(peer, known.mine, Urgency.TRANSACTION)]
-        return out + (self._check(known) if known.source is not None else [])
+        return out + (self._check(known, now) if known.source is not None else [])
 
-    def _check(self, known: Announced) -> list[Effect]:
-        if known.checking or known.problem is not None:
+    def _check(self, known: Announced, now: Instant) -> list[Effect]:
+        if known.checking or not self._may_check(known, now):
             return []
         known.checking = True
         objects_epoch, removals = self._counters(known)
@@ -272,16 +379,35 @@ class Node:
         source = known.source if known.source is not None else -1
         return [CheckPack(known.tx_id, known.manifest, refs, objects_epoch, removals, source, known.pack)]
 
+    @staticmethod
+    def _may_check(known: Announced, now: Instant) -> bool:
+        if known.problem is None:
+            return True
+        return known.check_again_at is not None and known.check_again_at <= now.monotonic
+
     def _pack_checked(self, event: PackChecked, now: Instant) -> list[Effect]:
         known = self.attestations.get(event.tx_id)
         if known is None:
             return []
         known.checking = False
-        known.pack = None if known.source is not None else known.pack
         if event.problem is not None:
-            known.problem = event.problem
-            return [Log("pack_not_attested", (("tx", event.tx_id.hex()), ("reason", event.problem)))]
+            return self._check_failed(known, event.problem, event.may_pass, now)
+        known.problem, known.check_again_at = None, None
+        if known.held_back:
+            return self._announce(known, event.objects_epoch, event.removals, now)
+        known.pack = None if known.source is not None else known.pack
         return self._attest(known, event.objects_epoch, event.removals, now)
+
+    def _check_failed(self, known: Announced, problem: str, may_pass: bool, now: Instant) -> list[Effect]:
+        line = Log("pack_not_attested", (("tx", known.tx_id.hex()), ("reason", problem)))
+        if known.held_back:
+            self._drop(known.tx_id)
+            return [line, Refuse(known.tx_id, Invalid.code, problem)]
+        wait = self._retry_us << min(known.failures, CHECK_DOUBLINGS_MAX)
+        known.problem, known.failures = problem, known.failures + 1
+        known.check_again_at = now.monotonic + wait if may_pass else None
+        known.pack = known.pack if may_pass or known.source is None else None
+        return [line]
 
     def _attest(self, known: Announced, objects_epoch: int, removals: int, now: Instant) -> list[Effect]:
         if self.index is None:
@@ -296,30 +422,41 @@ class Node:
     def _avail(self, peer: int, said: AvailSaid, now: Instant) -> list[Effect]:
         if said.signer != peer or said.avail.chain_id != self.chain_id:
             return [Disconnect(peer, ban=False, reason="an Avail in another's name or chain")]
+        if not 0 <= peer < len(self.vote_keys) or (said.avail.epoch, said.avail.group) != (EPOCH, GROUP_ALL):
+            return [Disconnect(peer, ban=False, reason="an Avail of no validator, or for another epoch or group")]
         known = self.attestations.heard(said)
         return self._try_witness(known, now) if known is not None else []
 
-    def _witnessed(self, message: Witnessed, now: Instant) -> list[Effect]:
+    def _witnessed(self, peer: int, message: Witnessed, now: Instant) -> list[Effect]:
         known = self.attestations.get(TxId(message.tx_id))
         if known is None or known.witness is not None:
             return []
-        return self._ready(known, message.witness, now)
+        try:
+            return self._ready(known, message.witness, now)
+        except WitnessWrong as wrong:
+            # Whoever passes a witness on has made it or checked it: only a broken node sends this.
+            return [Disconnect(peer, ban=True, reason=str(wrong))]
 
     def _try_witness(self, known: Announced, now: Instant) -> list[Effect]:
         if known.witness is not None:
             return []
-        witness = self.attestations.try_witness(known)
-        if witness is None:
-            return []
-        known.witness = None  # set again by _ready, once the ledger took it
-        out = self._ready(known, witness, now)
-        if known.source is None:
-            out.append(self._to(None, Witnessed(known.tx_id, witness), Urgency.TRANSACTION))
+        counted = self.attestations.try_witness(known)
+        out: list[Effect] = [
+            Disconnect(peer, ban=True, reason=f"an Avail that validator {peer} did not sign")
+            for peer in counted.forgers
+        ]
+        if counted.witness is None:
+            return out
+        out += self._ready(known, counted.witness, now)
+        if known.source is None and known.witness is not None:
+            out.append(self._to(None, Witnessed(known.tx_id, known.witness), Urgency.TRANSACTION))
         return out
 
     def _ready(self, known: Announced, witness: Witness, now: Instant) -> list[Effect]:
         try:
             self.ledger.set_witness(known.tx_id, witness)
+        except WitnessWrong:
+            raise
         except Refused as refusal:
             return [Log("witness_refused", (("tx", known.tx_id.hex()), ("reason", str(refusal))))]
         known.witness = witness
@@ -338,17 +475,36 @@ class Node:
     def _after_blocks(self, now: Instant) -> list[Effect]:
         """What new blocks decide about pushes that have no witness yet: here, and announced too early."""
         out: list[Effect] = []
-        for own in [a for a in self.attestations.own() if a.witness is None][:REHEARSED_MAX]:
+        undecided = [a for a in self.attestations.all() if a.witness is None]
+        for own in self._in_turn([a for a in undecided if a.source is None], REHEARSED_MAX):
             try:
                 self.ledger.rehearse(own.item)
             except Refused as refusal:
-                self.attestations.forget(own.tx_id)
-                self.ledger.mempool.discard(own.tx_id)
+                self._drop(own.tx_id)
                 out.append(Refuse(own.tx_id, refusal.code, str(refusal)))
+        for other in self._in_turn([a for a in undecided if a.source is not None], COMPARED_MAX):
+            if self._has_moved(other.manifest):
+                self._drop(other.tx_id)
         deferred, self._deferred = self._deferred, {}
-        for peer, message in deferred.values():
-            out += self._announced(peer, message, now, may_defer=False)
+        for waiting in deferred.values():
+            out += self._announced(waiting.peer, waiting.message, now, may_defer=False)
+        self._turns += 1
         return out
+
+    def _in_turn(self, every: Sequence[_Some], most: int) -> Sequence[_Some]:
+        """So many of them, others after the next block."""
+        if len(every) <= most:
+            return every
+        first = self._turns * most % len(every)
+        return [*every[first:], *every[:first]][:most]
+
+    def _has_moved(self, manifest: Manifest) -> bool:
+        view = self.ledger.view()
+        for update in manifest.updates:
+            ref = queries.ref(view, manifest.repo, update.ref)
+            if (None if ref is None else ref.oid) not in (update.old, update.new):
+                return True
+        return False
 
     def _arm_retry(self, now: Instant) -> None:
         if self._retry_at is None:
@@ -358,21 +514,20 @@ class Node:
         if self._retry_at is None or self._retry_at > now.monotonic:
             return []
         self._retry_at = None
-        self._forget_expired()
-        out: list[Effect] = []
+        out: list[Effect] = self._let_go()
         for own in self.attestations.own():
             out += self._announce_again(own, now)
-        items = list(self._own.values())
-        for start in range(0, len(items), ITEMS_PER_SUBMIT_MAX):
-            out.append(self._to(None, Submit(tuple(items[start : start + ITEMS_PER_SUBMIT_MAX])), Urgency.TRANSACTION))
+        out += [self._to(None, batch, Urgency.TRANSACTION) for batch in self._batches()]
         if self._own or len(self.attestations):
             self._retry_at = now.monotonic + self._retry_us
         return out
 
     def _announce_again(self, own: Announced, now: Instant) -> list[Effect]:
+        if own.held_back:
+            return []
         out: list[Effect] = []
         if own.mine is not None and own.witness is None and not self._still_true(own):
-            out += self._check(own)
+            out += self._check(own, now)
         elif own.witness is None and own.mine is not None:
             out += self._try_witness(own, now)
         silent = [p for p in sorted(self.connected) if p not in own.avails or own.witness is None]
@@ -381,13 +536,22 @@ class Node:
             out.append(self._to(None, Witnessed(own.tx_id, own.witness), Urgency.TRANSACTION))
         return out
 
-    def _forget_expired(self) -> None:
-        time = self.ledger.head.time
-        self.attestations.forget_expired(time)
-        for tx_id in [t for t, item in self._own.items() if item.signed.body.expires < time]:
-            del self._own[tx_id]
-        for tx_id in [t for t, a in self._attested.items() if a.expires < time]:
+    def _let_go(self) -> list[Effect]:
+        """Forget what no block can hold any more; clients who wait for it are told."""
+        own = [*self._own, *(a.tx_id for a in self.attestations.own())]
+        ended = [tx_id for tx_id in own if not self.ledger.is_pending(tx_id)]
+        self.attestations.forget_expired(self.ledger.head.time)
+        out: list[Effect] = []
+        for tx_id in ended:
+            self._own.pop(tx_id, None)
+            self.attestations.forget(tx_id)
+            standing = self.ledger.transaction_status(tx_id)
+            if standing.error is not None and standing.message is not None and standing.where is not Where.FINAL:
+                out.append(Refuse(tx_id, standing.error, standing.message))
+        # By what is on disk: a block that is final and not yet there may still call a promise in after a restart.
+        for tx_id in [t for t, a in self._attested.items() if a.expires < self._applied_time]:
             del self._attested[tx_id]
+        return out
 
     # ---- the engine's and the ledger's words, as this node's effects ----
 
@@ -397,10 +561,10 @@ class Node:
             for row in commit.receipts:
                 self._own.pop(row.tx_id, None)
                 self.attestations.forget(row.tx_id)
-            self._views[commit.height] = from_bytes(Proposal, commit.proposal).view
+            self._views[commit.height] = (from_bytes(Proposal, commit.proposal).view, commit.time)
             out.append(CommitBlock(commit))
-        if out and (self._attested or len(self.attestations) or self._deferred):
-            self._forget_expired()
+        if out and (self._own or self._attested or len(self.attestations) or self._deferred):
+            out += self._let_go()
             out += self._after_blocks(now)
         if self.ledger.stopped is not None and not self._stopped:
             self._stopped = True

@@ -109,8 +109,9 @@ class PackStore:
         return await trio.to_thread.run_sync(self._link, repo_id, digest)
 
     def is_linked(self, repo_id: RepoId, digest: bytes) -> bool:
-        """Whether the repository's directory holds the pack."""
-        return self.layout.linked_pack(self.layout.repo(repo_id), digest).with_suffix(".idx").exists()
+        """Whether the repository's directory holds the pack: both names, for a power cut may take either."""
+        linked = self.layout.linked_pack(self.layout.repo(repo_id), digest)
+        return linked.with_suffix(".idx").exists() and linked.exists()
 
     async def facts(
         self,
