@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 import trio
-from attrs import evolve
 
 from guts_core.errors import GutsError
 from guts_core.node.effects import CheckPack, CommitBlock, Disconnect, Effect, Log, Refuse, SendPeer, Stop
-from guts_core.node.events import Event, Started, Ticked
+from guts_core.node.events import Event, PeerConnected, PeerDisconnected, PeerSaid, Started, Ticked
 from guts_core.node.node import Node
 from guts_core.simplex.effects import Persist, ReportEquivocation
 from guts_core.simplex.ports import Instant
@@ -24,6 +23,7 @@ from guts_core.simplex.ports import Instant
 from .clock import Clock
 from .journal import Journal
 from .logs import Log as NodeLog
+from .peers import events as link_events
 from .peers.limits import kind_in
 from .peers.links import PeerNetwork
 from .peers.outbox import Urgency
@@ -38,6 +38,16 @@ JOURNAL_BYTES_MAX = 16 << 20
 
 # The end of a message tells two votes apart (it is part of a signature): for who watches the order of things.
 _MARK_BYTES = 8
+
+
+Inbox: TypeAlias = tuple[
+    trio.MemorySendChannel[Event | link_events.InboxEvent], trio.MemoryReceiveChannel[Event | link_events.InboxEvent]
+]
+
+
+def open_inbox() -> Inbox:
+    """Where links and conversations put what happens, and the pump takes it."""
+    return trio.open_memory_channel[Event | link_events.InboxEvent](INBOX_EVENTS_MAX)
 
 
 class UnknownRules(GutsError):
@@ -56,6 +66,7 @@ class Pump:
         network: PeerNetwork,
         clock: Clock,
         log: NodeLog,
+        inbox: Inbox,
         *,
         commit: Callable[[CommitBlock], Awaitable[None]],
         check: Callable[[CheckPack], None],
@@ -64,7 +75,8 @@ class Pump:
     ) -> None:
         self._node, self._journal, self._network, self._clock, self._log = node, journal, network, clock, log
         self._commit, self._check, self._refuse, self._observe = commit, check, refuse, observe
-        self._send, self._receive = trio.open_memory_channel[Event](INBOX_EVENTS_MAX)
+        self._send, self._receive = inbox
+        self._rewritten = 0  # size of the log's last snapshot: while much has to stay, it is rewritten rarely
 
     async def put(self, event: Event) -> None:
         """Hand in an event; waits while the node is that far behind."""
@@ -80,29 +92,47 @@ class Pump:
             for event in events:
                 effects += self._node.receive(event, now)
             await self._perform(effects)
-            if self._journal.size > JOURNAL_BYTES_MAX:
+            if self._journal.size > max(JOURNAL_BYTES_MAX, 2 * self._rewritten):
                 # Between two decisions, so that the snapshot holds exactly what was appended.
                 await trio.to_thread.run_sync(self._journal.rewrite, self._node.log_snapshot())
+                self._rewritten = self._journal.size
 
     def _now(self) -> Instant:
-        return evolve(self._clock.now(), network=self._network.network_time_ms())
+        now = self._clock.now()
+        return Instant(now.monotonic, now.wall, self._network.network_time_ms())
 
     async def _next(self) -> list[Event]:
         """At least one event, waiting until the node's deadline; then all that are there already."""
+        deadline = self._deadline()
         events: list[Event] = []
-        try:
-            with trio.fail_at(self._deadline()):
-                events.append(await self._receive.receive())
-        except trio.TooSlowError:
-            return [Ticked()]
-        while len(events) < BATCH_EVENTS_MAX:
-            try:
-                events.append(self._receive.receive_nowait())
-            except trio.WouldBlock:
-                break
-        if self._deadline() <= trio.current_time():
+        self._take_waiting(events)
+        if not events:
+            with trio.CancelScope(deadline=deadline):
+                events.append(self._event(await self._receive.receive()))
+            self._take_waiting(events)
+        if deadline <= trio.current_time():
             events.append(Ticked())
         return events
+
+    def _take_waiting(self, events: list[Event]) -> None:
+        while len(events) < BATCH_EVENTS_MAX:
+            try:
+                events.append(self._event(self._receive.receive_nowait()))
+            except trio.WouldBlock:
+                break
+
+    def _event(self, event: Event | link_events.InboxEvent) -> Event:
+        match event:
+            case link_events.PeerSaid():
+                return PeerSaid(event.index, event.data)
+            case link_events.PeerConnected():
+                self._log.info("peer_connected", peer=event.index)
+                return PeerConnected(event.index)
+            case link_events.PeerDisconnected():
+                self._log.info("peer_disconnected", peer=event.index)
+                return PeerDisconnected(event.index)
+            case _:
+                return event
 
     def _deadline(self) -> float:
         due = self._node.next_deadline()
@@ -124,6 +154,7 @@ class Pump:
                 case SendPeer():
                     self._say(effect)
                 case CommitBlock():
+                    self._network.flush()  # what was said does not wait for the disk
                     await self._commit(effect)
                 case CheckPack():
                     self._check(effect)
@@ -140,9 +171,11 @@ class Pump:
                     raise UnknownRules(effect.sentence)
                 case _:
                     assert_never(effect)
+        self._network.flush()
 
     def _say(self, effect: SendPeer) -> None:
         self._observe("send", f"{kind_in(effect.data)}:{effect.data[-_MARK_BYTES:].hex()}")
+        urgency = Urgency(effect.urgency)
         peers = sorted(self._network.connected) if effect.to is None else (effect.to,)
         for peer in peers:
-            self._network.send(peer, effect.data, Urgency(effect.urgency))
+            self._network.send(peer, effect.data, urgency, wake=False)

@@ -24,7 +24,7 @@ from guts_core.identity import Ed25519Verifier, KeyPair
 from guts_core.names import NodeId
 from guts_core.node.attestation import live_attestations
 from guts_core.node.effects import CheckPack, CommitBlock, Refuse
-from guts_core.node.events import Committed, PackChecked, PeerConnected, PeerDisconnected, PeerSaid
+from guts_core.node.events import Committed, PackChecked
 from guts_core.node.node import Node, NodeConfig
 from guts_core.node.port import PeerStatus, Status
 
@@ -37,11 +37,10 @@ from .journal import Journal
 from .lock import hold_lock
 from .logs import Log, open_logs
 from .packs import PackStore
-from .peers import events as link_events
 from .peers.events import PeerAddress
 from .peers.links import PeerNetwork
 from .port_server import PortServer
-from .pump import Pump
+from .pump import Pump, open_inbox
 from .push import PushGateway
 from .repair import Repairer
 from .store import ChainDatabase
@@ -117,6 +116,7 @@ class _Machine:
         self.packs = PackStore(directory, disk)
         self.node = Node(NodeConfig(self.genesis, self.index, vote_key, Ed25519Verifier()), self.database)
         addresses = dict(file.addresses) | (settings.peer_addresses or {})
+        inbox = open_inbox()
         self.network = PeerNetwork(
             self.node_key,
             self.node.chain_id,
@@ -125,6 +125,7 @@ class _Machine:
             os.urandom,
             serve=ChunkServer(self.packs).serve,
             now_ms=self.clock.wall_ms,
+            deliver=inbox[0].clone(),
         )
         self.waiters = Waiters()
         self.committer = Committer(self.database, self.packs, self._committed)
@@ -135,6 +136,7 @@ class _Machine:
             self.network,
             self.clock,
             log,
+            inbox,
             commit=self._commit,
             check=self._check,
             refuse=self._refuse,
@@ -191,7 +193,6 @@ class _Machine:
             await nursery.start(self.network.run, listeners)
             nursery.start_soon(self.committer.run)
             nursery.start_soon(self.repairer.run)
-            nursery.start_soon(self._listen)
             nursery.start_soon(self.pump.run, self.records)
             self.records = ()
             task_status.started(listeners[0].socket.getsockname()[1])
@@ -213,18 +214,6 @@ class _Machine:
             return
         if not await self.packs.link(pack.repo, pack.digest):
             self.database.add_missing(pack)
-
-    async def _listen(self) -> None:
-        async for event in self.network.inbox:
-            match event:
-                case link_events.PeerConnected():
-                    self.log.info("peer_connected", peer=event.index)
-                    await self.pump.put(PeerConnected(event.index))
-                case link_events.PeerDisconnected():
-                    self.log.info("peer_disconnected", peer=event.index)
-                    await self.pump.put(PeerDisconnected(event.index))
-                case link_events.PeerSaid():
-                    await self.pump.put(PeerSaid(event.index, event.data))
 
     # ---- status ----
 

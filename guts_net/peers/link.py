@@ -8,6 +8,8 @@ of the peer, a reset, our own ``close``) ends the link and nothing else; what it
 
 from __future__ import annotations
 
+import math
+import os
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 
@@ -94,6 +96,9 @@ class Link:
         self._stream, self._counters, self._blame = stream, counters, blame
         self._sealer, self._opener = Sealer(session.send_key), Opener(session.receive_key)
         self._scope = trio.CancelScope()
+        self._rest = b""  # of a frame that the socket did not take at once
+        self._writing = False
+        self._waits_since = math.inf  # when the reader began to wait for the peer; never, while it does not
         self._pinged_at = 0.0
         self._ping = 0
         self._round_trips: deque[int] = deque(maxlen=_ROUND_TRIPS_KEPT)
@@ -103,13 +108,30 @@ class Link:
         """The quickest of the last pings; None before the first came back."""
         return min(self._round_trips, default=None)
 
-    def put(self, data: bytes, urgency: Urgency) -> None:
-        """Queue a message; a peer that does not take its votes is reset."""
+    def put(self, data: bytes, urgency: Urgency, *, wake: bool = True) -> None:
+        """Queue a message; a peer that does not take its votes is reset. Without ``wake``, ``flush`` follows."""
         try:
-            self._counters["messages_dropped"] += self.outbox.put(data, urgency)
+            self._counters["messages_dropped"] += self.outbox.put(data, urgency, wake=wake)
         except OutboxFull as full:
             self._counters["links_reset_full"] += 1
             self.close(f"reset: {full}")
+
+    def flush(self) -> None:
+        """
+        Write a frame of what waits, now, as far as the socket takes it; the writer goes on from there.
+
+        Most frames are small and find room at once: they need no turn of another task.
+        """
+        if not self._writing and not self._rest:
+            frame = self._next_frame()
+            try:
+                self._rest = frame[os.write(self._stream.socket.fileno(), frame) :] if frame else b""
+            except BlockingIOError:
+                self._rest = frame
+            except OSError:
+                self.close("the connection broke")
+        if self._rest or self.outbox.waits:
+            self.outbox.wake()
 
     def close(self, reason: str) -> None:
         """End the link soon; the first reason stands."""
@@ -121,7 +143,7 @@ class Link:
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
-                    for job in (lambda: self._read(hear), self._write, self._pulse, *companions):
+                    for job in (lambda: self._read(hear), self._write, self._pulse, self._watch, *companions):
                         nursery.start_soon(self._guard, job)
         finally:
             await self.abandon()
@@ -144,8 +166,14 @@ class Link:
 
     async def _read(self, hear: Hear) -> None:
         while True:
-            with trio.fail_after(IDLE_SECONDS):
-                data = await self._stream.receive_some(READ_BYTES)
+            self._waits_since = trio.current_time()
+            # What comes is nearly always waited for: asking the socket first would be in vain.
+            await trio.lowlevel.wait_readable(self._stream.socket)
+            self._waits_since = math.inf
+            try:
+                data = os.read(self._stream.socket.fileno(), READ_BYTES)
+            except BlockingIOError:
+                continue  # a false alarm of the kernel
             if not data:
                 return self.close("the peer ended the connection")
             self._counters["bytes_received"] += len(data)
@@ -162,14 +190,31 @@ class Link:
                     else:
                         self._hear_pulse(lane, message)
 
+    async def _watch(self) -> None:
+        """End the link when the peer was silent for too long while it was listened to."""
+        while (left := self._waits_since + IDLE_SECONDS - trio.current_time()) > 0:  # noqa: ASYNC110  # waits for time to pass
+            await trio.sleep(min(left, IDLE_SECONDS))
+        self.close("nothing came through in time")
+
     async def _write(self) -> None:
         while True:
             await self.outbox.wait_filled()
-            frame = self._sealer.seal(self.outbox.take())
-            self._counters["frames_sent"] += 1
-            self._counters["bytes_sent"] += len(frame)
-            with trio.fail_after(WRITE_SECONDS):
-                await self._stream.send_all(frame)
+            frame, self._rest = self._rest or self._next_frame(), b""
+            if frame:
+                self._writing = True
+                with trio.fail_after(WRITE_SECONDS):
+                    await self._stream.send_all(frame)
+                self._writing = False
+
+    def _next_frame(self) -> bytes:
+        """What waits most urgently, sealed; empty when nothing does."""
+        plain = self.outbox.take()
+        if not plain:
+            return b""
+        frame = self._sealer.seal(plain)
+        self._counters["frames_sent"] += 1
+        self._counters["bytes_sent"] += len(frame)
+        return frame
 
     async def _pulse(self) -> None:
         pause = FIRST_PING_SECONDS

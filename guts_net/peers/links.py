@@ -65,8 +65,13 @@ class PeerNetwork:
         *,
         serve: Serve = serve_nothing,
         now_ms: Callable[[], int] = wall_ms,
+        deliver: trio.MemorySendChannel[InboxEvent] | None = None,
     ) -> None:
-        """``peers`` by validator index, this node's own among them or not; ``entropy(n)`` gives n random bytes."""
+        """
+        ``peers`` by validator index, this node's own among them or not; ``entropy(n)`` gives n random bytes.
+
+        What is heard goes into ``deliver``, a bounded channel; without one it is read from ``inbox``.
+        """
         self._identity, self._chain_id, self._entropy = identity, chain_id, entropy
         self._serve, self._now_ms = serve, now_ms
         self._peers = {index: peer for index, peer in peers.items() if index != me}
@@ -77,12 +82,14 @@ class PeerNetwork:
         self._banned_until: dict[int, float] = {}
         self._clock_offsets: dict[int, int] = {}  # a peer's clock minus our monotonic one, ms
         self._announced: set[int] = set()
+        self._unflushed: dict[Link, None] = {}
         self._handshakes: dict[trio.CancelScope, None] = {}
         self._refusals_logged: TokenBucket | None = None
         self.counters: Counter[str] = Counter()
         self._inbox: trio.MemorySendChannel[InboxEvent]
         self.inbox: trio.MemoryReceiveChannel[InboxEvent]
         self._inbox, self.inbox = trio.open_memory_channel[InboxEvent](INBOX_MESSAGES)
+        self._inbox = deliver or self._inbox
 
     @property
     def connected(self) -> frozenset[int]:
@@ -108,8 +115,12 @@ class PeerNetwork:
         low, high = believed[(len(believed) - 1) // 2], believed[len(believed) // 2]
         return low if abs(low - ours) < abs(high - ours) else high
 
-    def send(self, index: int, data: bytes, urgency: Urgency) -> None:
-        """Queue a message for a peer. Never blocks; a peer that is not connected does not get it."""
+    def send(self, index: int, data: bytes, urgency: Urgency, *, wake: bool = True) -> None:
+        """
+        Queue a message for a peer. Never blocks; a peer that is not connected does not get it.
+
+        Without ``wake`` it leaves with the next ``flush``, together with all that is queued until then.
+        """
         if len(data) > MESSAGE_BYTES_MAX:
             raise LimitExceeded(f"a message of {len(data)} bytes; a frame carries {MESSAGE_BYTES_MAX}")
         link = self._slots[index, Channel.CONTROL].link
@@ -117,7 +128,14 @@ class PeerNetwork:
             self.counters["messages_unsent"] += 1
             return
         self.counters["messages_sent"] += 1
-        link.put(data, urgency)
+        link.put(data, urgency, wake=wake)
+        if not wake:
+            self._unflushed[link] = None
+
+    def flush(self) -> None:
+        """Write what was queued without waking."""
+        while self._unflushed:
+            self._unflushed.popitem()[0].flush()
 
     async def disconnect(self, index: int, ban: bool = False) -> None:
         """Close this peer's connections; a banned one is refused by identity for ``BAN_SECONDS``."""

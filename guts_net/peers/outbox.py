@@ -63,7 +63,7 @@ class Outbox:
         self._emptied = trio.Event()
         self._emptied.set()
 
-    def put(self, data: bytes, urgency: Urgency) -> int:
+    def put(self, data: bytes, urgency: Urgency, *, wake: bool = True) -> int:
         """Queue a message; how many older ones had to go. Raises OutboxFull for votes."""
         queue, bound = self._queues[urgency], BOUNDS[urgency]
         dropped = 0
@@ -74,16 +74,17 @@ class Outbox:
             dropped += 1
         queue.append(data)
         self._bytes[urgency] += len(data)
-        self._wake()
+        if wake:
+            self.wake()
         return dropped
 
     def put_piece(self, lane: Lane, data: bytes) -> None:
         """Queue a ping or pong before everything else; only the newest of each is kept."""
         self._pieces[lane] = data
-        self._wake()
+        self.wake()
 
     def take(self) -> bytes:
-        """The plain bytes of the next frame: the most urgent messages, at least one."""
+        """The plain bytes of the next frame: the most urgent messages, at least one if any waits."""
         pieces = [Piece(lane, data) for lane, data in self._pieces.items()]
         self._pieces.clear()
         room = WRITE_BYTES
@@ -95,8 +96,14 @@ class Outbox:
                 pieces.append(Piece(Lane.SAID, data))
         if not any(self._queues.values()):
             self._emptied.set()
-            self._filled = trio.Event()
+            if self._filled.is_set():
+                self._filled = trio.Event()
         return join_pieces(pieces)
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is something to take."""
+        return bool(self._pieces) or any(self._queues.values())
 
     async def wait_filled(self) -> None:
         """Until there is something to take."""
@@ -106,7 +113,8 @@ class Outbox:
         """Until everything put so far was taken."""
         await self._emptied.wait()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Something waits to be taken."""
         self._filled.set()
         if self._emptied.is_set():
             self._emptied = trio.Event()
