@@ -59,7 +59,9 @@ class Announced:
     witness: Witness | None = None
     problem: str | None = None
     failures: int = 0
-    check_again_at: int | None = None  # monotonic us, once a check failed for what may pass; None: never
+    may_pass: bool = False  # the problem lay with this node or the way to the bytes
+    checked_at: int = 0  # height of the state that the last check was judged by
+    check_again_at: int = 0  # monotonic us
     avails: dict[int, AvailSaid] = field(factory=dict)
 
 

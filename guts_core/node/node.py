@@ -373,17 +373,18 @@ class Node:
     def _check(self, known: Announced, now: Instant) -> list[Effect]:
         if known.checking or not self._may_check(known, now):
             return []
-        known.checking = True
+        known.checking, known.checked_at = True, self.ledger.head.height
         objects_epoch, removals = self._counters(known)
         refs = tuple(queries.refs(self.ledger.view(), known.manifest.repo))
         source = known.source if known.source is not None else -1
         return [CheckPack(known.tx_id, known.manifest, refs, objects_epoch, removals, source, known.pack)]
 
-    @staticmethod
-    def _may_check(known: Announced, now: Instant) -> bool:
+    def _may_check(self, known: Announced, now: Instant) -> bool:
         if known.problem is None:
             return True
-        return known.check_again_at is not None and known.check_again_at <= now.monotonic
+        # Facts are judged by refs and packs as of a block: the next one may bring what this node lacked.
+        changed = known.may_pass or self.ledger.head.height > known.checked_at
+        return changed and known.check_again_at <= now.monotonic
 
     def _pack_checked(self, event: PackChecked, now: Instant) -> list[Effect]:
         known = self.attestations.get(event.tx_id)
@@ -392,7 +393,7 @@ class Node:
         known.checking = False
         if event.problem is not None:
             return self._check_failed(known, event.problem, event.may_pass, now)
-        known.problem, known.check_again_at = None, None
+        known.problem = None
         if known.held_back:
             return self._announce(known, event.objects_epoch, event.removals, now)
         known.pack = None if known.source is not None else known.pack
@@ -405,8 +406,7 @@ class Node:
             return [line, Refuse(known.tx_id, Invalid.code, problem)]
         wait = self._retry_us << min(known.failures, CHECK_DOUBLINGS_MAX)
         known.problem, known.failures = problem, known.failures + 1
-        known.check_again_at = now.monotonic + wait if may_pass else None
-        known.pack = known.pack if may_pass or known.source is None else None
+        known.may_pass, known.check_again_at = may_pass, now.monotonic + wait
         return [line]
 
     def _attest(self, known: Announced, objects_epoch: int, removals: int, now: Instant) -> list[Effect]:

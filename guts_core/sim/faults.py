@@ -11,7 +11,9 @@ CHAOS_US, HEAL_US = 6 * SECOND, 5 * SECOND
 # Retry and help are tested only while something is still lost.
 HEAL_LOSS_PER_MILLE = 50
 # Links of whole nodes are no quicker than this.
-_WHOLE_DELAY_US = 4_000
+_WHOLE_DELAY_US = 8_000
+# Nothing that is drawn breaks later than this; after it everything short-lived must have expired by the end.
+_WHOLE_CHAOS_US, _WHOLE_HEAL_US = 5 * SECOND, 9 * SECOND // 2
 
 
 @frozen
@@ -106,7 +108,8 @@ def draw_whole(dice: Random, size: int) -> Plan:
     """A plan for whole nodes, which do twenty times as much per block: fewer blocks in less time."""
     plan = draw(dice, size)
     low, high = plan.delay_us
-    return evolve(plan, delay_us=(max(low, _WHOLE_DELAY_US), max(high, 2 * _WHOLE_DELAY_US)))
+    delay_us = max(low, _WHOLE_DELAY_US), max(high, 2 * _WHOLE_DELAY_US)
+    return evolve(plan, delay_us=delay_us, chaos_us=_WHOLE_CHAOS_US, heal_us=_WHOLE_HEAL_US)
 
 
 def _partition(dice: Random, size: int) -> Partition:

@@ -16,8 +16,8 @@ from guts_core.chain.receipt import Receipt
 from guts_core.chain.transaction import Avail, Item, transaction_id
 from guts_core.codec import from_bytes
 from guts_core.forge import queries
-from guts_core.forge.activities import Activity, PackAdmitted, RefUpdated
 from guts_core.forge.actions import Manifest, RefUpdate, Relation
+from guts_core.forge.activities import Activity, PackAdmitted, RefUpdated
 from guts_core.forge.manifests import needs_availability
 from guts_core.names import Oid, RefName, RepoId, TxId
 from guts_core.state.keys import tree_key
@@ -96,9 +96,9 @@ class ForgeChecks:
             return
         if not is_closed(objects, Oid(moved.new)):
             raise Broken(f"I10: {where} leads to objects in no admitted pack")
-        if moved.old is not None and moved.relation is not Relation.FORCED:
-            if not is_ancestor(objects, Oid(moved.old), Oid(moved.new)):
-                raise Broken(f"I10: {where} is no fast-forward, and said to be one")
+        claims_more = moved.old is not None and moved.relation is not Relation.FORCED
+        if claims_more and not is_ancestor(objects, Oid(moved.old or b""), Oid(moved.new)):
+            raise Broken(f"I10: {where} is no fast-forward, and said to be one")
         refs[RefName(moved.ref)] = Oid(moved.new)
 
     # ---- a node's disk ----

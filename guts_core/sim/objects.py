@@ -94,7 +94,9 @@ def is_closed(parents: Parents, oid: Oid) -> bool:
     return True
 
 
-def updates_of(moves: Iterable[Move], pack: bytes | None, known: Parents, refs: Iterable[Ref]) -> tuple[Update, ...]:
+def updates_of(
+    moves: Iterable[Move | Update], pack: bytes | None, known: Parents, refs: Iterable[Ref]
+) -> tuple[Update, ...]:
     """The facts about each move; raises Malformed when an object is neither in the pack nor below a ref."""
     inside: Parents = {} if pack is None else parents_in(pack)
     everything = {**known, **inside}
@@ -102,7 +104,7 @@ def updates_of(moves: Iterable[Move], pack: bytes | None, known: Parents, refs: 
     return tuple(_update(move, inside, everything, tips) for move in moves)
 
 
-def _update(move: Move, inside: Parents, everything: Parents, tips: list[Oid]) -> Update:
+def _update(move: Move | Update, inside: Parents, everything: Parents, tips: list[Oid]) -> Update:
     if move.new is None:
         return Update(move.ref, move.old, None, Relation.DELETED, SourceKind.NONE)
     if not is_closed(everything, move.new):

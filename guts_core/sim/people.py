@@ -54,7 +54,7 @@ T = TypeVar("T")
 PEOPLE_MAX, CREDENTIALS_MAX, PROJECTS_MAX = 6, 10, 4
 KEYS = PEOPLE_MAX + CREDENTIALS_MAX
 # Short lives while the network suffers, so that all that is lost has expired when it ends; ten minutes after.
-SHORT_MS, LONG_MS = (500, 4_000), 600_000
+SHORT_MS, LONG_MS = (500, 3_500), 600_000
 _CREDENTIAL_MS = 3_600_000
 
 
@@ -254,9 +254,7 @@ class People:
         owner, choice = self._known[project.owner], self._roll.randrange(3)
         if choice == 0:
             text = Text(self._salt(), "described anew")
-            return self._signed(
-                desk, owner, (DescribeRepository(project.repo, text.commitment),), "describe", (text,)
-            )
+            return self._signed(desk, owner, (DescribeRepository(project.repo, text.commitment),), "describe", (text,))
         action: Action = SetVisibility(project.repo, private=self._roll.random() < 0.5)
         if choice == 1:
             action = SetDefaultBranch(project.repo, RefName(self._roll.choice((MAIN, "refs/heads/dev"))))

@@ -86,9 +86,6 @@ class SimNode(Protocol):
     def tick(self, now: Instant) -> list[Act]:
         """The deadline passed."""
 
-    def submit(self, work: bytes, now: Instant) -> list[Act]:
-        """A client wants this ordered."""
-
     def written(self, store: Store, /) -> None:
         """The database holds this block; the node is told of it later, with ``stored``."""
 
@@ -112,6 +109,13 @@ class SimNode(Protocol):
     @property
     def fired(self) -> Counter[Rule]:
         """How often each rule was applied since the process began."""
+
+
+class Taker(SimNode, Protocol):
+    """A node that clients hand words to."""
+
+    def submit(self, work: bytes, now: Instant) -> list[Act]:
+        """A client wants this ordered."""
 
 
 class Cast(Protocol):

@@ -24,7 +24,7 @@ from .crypto import derive
 from .disk import SimDisk
 from .faults import HEAL_LOSS_PER_MILLE, SECOND, Crash, Plan
 from .ledger import Broken, VoteLedger
-from .ports import Accuse, Act, Cast, Fault, Say, SimNode, Store, Write
+from .ports import Accuse, Act, Cast, Fault, Say, SimNode, Store, Taker, Write
 
 _EPOCH_MS = 1_700_000_000_000
 _LATE_US = SECOND // 2
@@ -249,6 +249,8 @@ class World:
                 self._refuses(index, act)
             else:
                 self._other(index, act)
+                if place.node is None:
+                    return  # it wrote a pack, and that was its last write
         self._arm_tick(index, place)
 
     def _sync_after(self, index: int, place: Place, rest: list[Act]) -> None:
@@ -388,7 +390,7 @@ class World:
         else:
             word = b"early " + b"%d" % self._sequence
         self._note(Kind.WORK, index, word)
-        self._step(index, place.node.submit, (word,))
+        self._step(index, typing.cast("Taker", place.node).submit, (word,))
 
     # ---- the end ----
 

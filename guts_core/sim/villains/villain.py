@@ -12,7 +12,7 @@ from guts_core.identity.keys import Signer
 from guts_core.names import BlockHash, ChainId
 from guts_core.sim.forge_node import ForgeNode
 from guts_core.sim.ledger import VoteLedger
-from guts_core.sim.ports import Act, Say, SimNode, Store
+from guts_core.sim.ports import Act, Say, SimNode, Store, Taker
 from guts_core.simplex.engine import Engine, Rule
 from guts_core.simplex.messages import Kind, Message, Proposal, Propose, Vote
 from guts_core.simplex.ports import Instant
@@ -118,7 +118,7 @@ class Villain:
 class WordsVillain:
     """A villain around a node of words: its acts are twisted on their way out."""
 
-    def __init__(self, villain: Villain, inner: SimNode) -> None:
+    def __init__(self, villain: Villain, inner: Taker) -> None:
         self.villain, self.inner = villain, inner
 
     def start(self, now: Instant) -> list[Act]:
