@@ -29,7 +29,10 @@ class Committer:
 
     async def put(self, commit: Commit) -> None:
         """Queue a commit; waits when the disk is that far behind."""
-        await self._send.send(commit)
+        try:
+            self._send.send_nowait(commit)
+        except trio.WouldBlock:
+            await self._send.send(commit)
 
     async def run(self) -> None:
         """Until cancelled. A commit under way is finished first: its thread cannot be abandoned."""

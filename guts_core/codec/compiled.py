@@ -20,7 +20,18 @@ Read = Callable[[bytes, int], tuple[Any, int]]
 
 _NULL, _FALSE, _TRUE = 0xF6, 0xF4, 0xF5
 _BYTES, _TEXT, _ARRAY = 0x40, 0x60, 0x80
+
+
+def _long_head(major: int, argument: int) -> bytes:
+    head = bytearray(encode(argument))
+    head[0] |= major
+    return bytes(head)
+
+
 _SMALL = tuple(encode(number) for number in range(256))
+_BYTES_HEADS, _TEXT_HEADS, _ARRAY_HEADS = (
+    tuple(_long_head(major, size) for size in range(256)) for major in (_BYTES, _TEXT, _ARRAY)
+)
 
 
 class Unusual(ValueError):
@@ -69,12 +80,6 @@ def _head_of(cls: type) -> tuple[int, bytes]:
     kind, version = cls.__record__  # type: ignore[attr-defined]  # set by @record
     count = len(shapes_of(cls)) + 2
     return kind, _long_head(_ARRAY, count) + encode(kind) + encode(version)
-
-
-def _long_head(major: int, argument: int) -> bytes:
-    head = bytearray(encode(argument))
-    head[0] |= major
-    return bytes(head)
 
 
 def _depth(shape: Shape) -> int:
@@ -254,25 +259,29 @@ def _unusual(*_: object) -> bytes:
 def _uint(value: object) -> bytes:
     if value.__class__ is not int or not 0 <= value <= UINT_MAX:
         raise Unusual
-    return encode(value)
+    return b"\x19" + value.to_bytes(2, "big") if 256 <= value < 65_536 else encode(value)
 
 
 def _bytes_head(value: object) -> bytes:
     if value.__class__ is not bytes:
         raise Unusual
-    return _long_head(_BYTES, len(value))
+    size = len(value)
+    return _BYTES_HEADS[size] if size < 256 else _long_head(_BYTES, size)
 
 
 def _text(value: object) -> bytes:
     if value.__class__ is not str:
         raise Unusual
-    return encode(value)
+    text = value.encode()
+    size = len(text)
+    return (_TEXT_HEADS[size] if size < 256 else _long_head(_TEXT, size)) + text
 
 
 def _many(values: object, write: Write) -> bytes:
     if not isinstance(values, tuple):
         raise Unusual
-    return b"".join((_long_head(_ARRAY, len(values)), *map(write, values)))
+    size = len(values)
+    return b"".join((_ARRAY_HEADS[size] if size < 256 else _long_head(_ARRAY, size), *map(write, values)))
 
 
 def _long(data: bytes, at: int, major: int) -> tuple[int, int]:
