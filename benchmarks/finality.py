@@ -7,6 +7,7 @@ transaction in to hearing that its block is committed on that node's disk.
 
 from __future__ import annotations
 
+import cProfile
 import os
 import subprocess
 import sys
@@ -27,19 +28,23 @@ from tests.net.world import WAIT_MS, World, ask, found, status
 
 from .figures import Figure, figure, percentile
 from .processes import cpu
+from .profiling import told
 from .run import VALIDATORS, Run
 
 WARM_UP = 50
+# Apart from those that are timed: a profiler doubles what it watches.
+PROFILED = 100
 BAR_MS = 10.0
 PARAMS = Params(delta_ms=200, retry_ms=400)
 
 
 @frozen
 class Sample:
-    """Milliseconds of each transaction, and the processor milliseconds that four nodes spent on one."""
+    """Milliseconds of each transaction, and what four nodes spent on one: processor milliseconds, and on what."""
 
     times: list[float]
     cpu_ms: float
+    profile: str
 
 
 @asynccontextmanager
@@ -50,8 +55,8 @@ async def network(path: Path) -> AsyncIterator[tuple[World, RunningNode, list[in
     try:
         async with open_node(world.settings(0)) as node:
             with trio.fail_after(30):
-                while (await status(node)).peers < VALIDATORS - 1:
-                    await trio.sleep(0.05)  # asked from outside, as any client must
+                while (await status(node)).peers < VALIDATORS - 1:  # noqa: ASYNC110 -- asked as any client asks
+                    await trio.sleep(0.05)
             yield world, node, [os.getpid(), *(other.pid for other in others)]
     finally:
         for other in others:
@@ -72,7 +77,13 @@ async def sample(path: Path, transactions: int) -> Sample:
             await finalize(world, node, number)
         before = cpu(pids)
         times = [await finalize(world, node, WARM_UP + number) for number in range(transactions)]
-        return Sample(times, (cpu(pids) - before).total * 1000 / transactions)
+        cpu_ms = (cpu(pids) - before).total * 1000 / transactions
+        profile = cProfile.Profile()
+        profile.enable()
+        for number in range(PROFILED):
+            await finalize(world, node, WARM_UP + transactions + number)
+        profile.disable()
+        return Sample(times, cpu_ms, told(profile))
 
 
 async def finalize(world: World, node: RunningNode, number: int) -> float:
@@ -99,7 +110,7 @@ def figures(taken: Sample, bound_ms: float, cores: int) -> list[Figure]:
     dominant = "the nodes' processor time" if least > p50 / 2 else "waiting for disk, wire and each other"
     note = (
         f"four nodes use {taken.cpu_ms:.1f} processor ms a transaction, at least {least:.1f} ms on {cores} cores; "
-        f"dominated by {dominant}"
+        f"dominated by {dominant}; by profile of the gateway's main thread: {taken.profile}"
     )
     return [
         figure("finality p50, n=4, loopback", "ms", taken.times, bar=BAR_MS, note=note),

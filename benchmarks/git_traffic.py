@@ -139,9 +139,9 @@ def measure_pushes(run: Run) -> list[Figure]:
     """12 MB into an empty repository, then commits one by one on top."""
     with open_sides(run, "push") as sides:
         large, small = Pair("push of 12 MB"), Pair("push of one commit")
-        for number in range(run.times(5, 2)):
+        for number in range(run.times(7, 4)):
             sides.push_all(number, large)
-        for number in range(run.times(15, 6)):
+        for number in range(run.times(21, 8)):
             sides.push_commit(number, small)
         return [*figures(small, sides.peer, PUSH_COMMIT_BAR), *figures(large, sides.peer, PUSH_LARGE_BAR)]
 
@@ -176,7 +176,7 @@ def explained(pair: Pair, peer: Peer) -> str:
     most = max((python, "the nodes' own code"), (git, "git of the four nodes"), (client, "git of the client"))[1]
     said = f"processor ms each: client {client:.0f}, nodes {python:.0f}, their git {git:.0f}"
     said += f"; {os.cpu_count()} cores give {given:.0f} in that time. Dominated by {most}"
-    if pair.peers and peer.counts_children:
+    if peer.pids:
         said += f"; the peer's server with its git uses {theirs:.0f}"
     return said
 

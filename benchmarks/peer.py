@@ -7,7 +7,9 @@ Basic as a forge must, so that the client makes the same requests to both sides.
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -49,8 +51,7 @@ class Peer:
     url: str
     root: Path
     words: str  # what it is, for the notes
-    pids: tuple[int, ...]
-    counts_children: bool  # whether the processor time of its git children shows in these pids
+    pids: tuple[int, ...]  # in whose processor time that of its git children shows; none where it does not
 
     def create(self, name: str) -> str:
         """An empty repository that may be pushed to; its URL."""
@@ -72,12 +73,11 @@ def open_peer(directory: Path, user: str, token: str) -> Iterator[Peer]:
 
 @contextmanager
 def _python(_directory: Path, root: Path, user: str, token: str) -> Iterator[Peer]:
-    argv = [sys.executable, "-m", "benchmarks.http_backend", str(root), user, token]
-    with _running(subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)) as server:
+    with _running(_alone([sys.executable, "-m", "benchmarks.http_backend", str(root), user, token])) as server:
         assert server.stdout is not None
         port = int(server.stdout.readline())
         words = "git http-backend behind a small Python CGI server (nginx and fcgiwrap are not both installed)"
-        yield Peer(f"http://127.0.0.1:{port}", root, words, (server.pid,), counts_children=True)
+        yield Peer(f"http://127.0.0.1:{port}", root, words, (server.pid,))
 
 
 @contextmanager
@@ -88,19 +88,24 @@ def _nginx(directory: Path, root: Path, user: str, token: str) -> Iterator[Peer]
     config = directory / "nginx.conf"
     config.write_text(_NGINX.format(here=directory, port=port, root=root, backend=f"{git}/git-http-backend"))
     (directory / "users").write_text(f"{user}:{{PLAIN}}{token}\n")
-    fcgi = subprocess.Popen(["fcgiwrap", "-c", "2", "-s", f"unix:{directory}/fcgi.sock"])
-    with _running(fcgi), _running(subprocess.Popen(["nginx", "-p", directory, "-c", config])) as nginx:
+    fcgi = _alone(["fcgiwrap", "-c", "2", "-s", f"unix:{directory}/fcgi.sock"])
+    with _running(fcgi), _running(_alone(["nginx", "-p", str(directory), "-c", str(config)])):
         _wait_listening(port)
         words = "git http-backend behind nginx and fcgiwrap"
-        yield Peer(f"http://127.0.0.1:{port}", root, words, (nginx.pid, fcgi.pid), counts_children=False)
+        yield Peer(f"http://127.0.0.1:{port}", root, words, ())
+
+
+def _alone(argv: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
 @contextmanager
-def _running(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[str]]:
+def _running(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
     try:
-        yield process  # type: ignore[misc]  # who reads its output opened it as text
+        yield process
     finally:
-        process.terminate()
+        # The whole group: fcgiwrap's workers outlive it otherwise.
+        os.killpg(process.pid, signal.SIGTERM)
         process.communicate()
 
 

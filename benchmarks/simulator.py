@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import cProfile
-import pstats
-from pathlib import Path
 from time import process_time
 
 from guts_core.sim.run import run_seed
 
 from .figures import Figure, figure
+from .profiling import told
 from .run import Run
 
 EVENTS_BAR, REAL_TIME_BAR = 40_000.0, 50.0
@@ -41,15 +40,6 @@ def _rates(seeds: range) -> tuple[list[float], list[float]]:
 
 
 def _dominant() -> str:
-    """The functions that take most time themselves, by profile of one seed."""
     profile = cProfile.Profile()
     profile.runcall(run_seed, 1)
-    found = pstats.Stats(profile).stats  # type: ignore[attr-defined]  # documented, and missing from its stub
-    total = sum(own for _, _, own, _, _ in found.values())
-    first = sorted(found.items(), key=lambda item: -item[1][2])[:4]
-    told = [f"{_place(file)}{name} {own / total:.0%}" for (file, _, name), (_, _, own, _, _) in first]
-    return "most time in " + ", ".join(told)
-
-
-def _place(file: str) -> str:
-    return "" if file.startswith(("~", "<")) else f"{Path(file).parent.name}/{Path(file).stem}."
+    return f"by profile of one seed: {told(profile)}"
