@@ -401,7 +401,10 @@ class Node:
 
     def _check_failed(self, known: Announced, problem: str, may_pass: bool, now: Instant) -> list[Effect]:
         line = Log("pack_not_attested", (("tx", known.tx_id.hex()), ("reason", problem)))
-        if known.held_back:
+        # An own push that this node vouched for before refs were forced, and cannot any more, is over too:
+        # nobody else finds it true, and its client can push again on what is there now.
+        is_over = known.source is None and known.witness is None and not may_pass
+        if known.held_back or is_over:
             self._drop(known.tx_id)
             return [line, Refuse(known.tx_id, Invalid.code, problem)]
         wait = self._retry_us << min(known.failures, CHECK_DOUBLINGS_MAX)
