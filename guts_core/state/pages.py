@@ -15,6 +15,7 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from guts_core.errors import Corrupt
 from guts_core.state.nodes import (
@@ -143,12 +144,17 @@ def build(items: Sequence[Item], old: Page | None, changed: Iterable[bytes]) -> 
     page.hashes = [item[2] for item in items]
     shared: list[int] = []
     page.node_hashes, page.heads = [], []
-    known = _neighbours(old)
-    for one, other in zip(page.keys, page.keys[1:], strict=False):
-        bits, hashed, head = known.get((one, other)) or (_common(one, other), EMPTY_ROOT, None)
-        shared.append(bits)
-        page.node_hashes.append(hashed)
-        page.heads.append(head)
+    places, following = _neighbours(old)
+    for one, other in pairwise(page.keys):
+        at = places.get(one)
+        if old is not None and at is not None and following[at] == other:
+            shared.append(old.shared[at])
+            page.node_hashes.append(old.node_hashes[at])
+            page.heads.append(old.heads[at])
+        else:
+            shared.append(_common(one, other))
+            page.node_hashes.append(EMPTY_ROOT)
+            page.heads.append(None)
     page.shared = shared
     page.lefts, page.rights, page.top = _arrange(shared)
     page.shape = b""
@@ -156,11 +162,12 @@ def build(items: Sequence[Item], old: Page | None, changed: Iterable[bytes]) -> 
     return page
 
 
-def _neighbours(old: Page | None) -> dict[tuple[bytes, bytes], tuple[int, bytes, bytes | None]]:
+def _neighbours(old: Page | None) -> tuple[dict[bytes, int], list[bytes]]:
+    """Where each key stood that had a neighbour, and those neighbours."""
     if old is None:
-        return {}
-    pairs = zip(old.keys, old.keys[1:], strict=False)
-    return dict(zip(pairs, zip(old.shared, old.node_hashes, old.heads, strict=True), strict=True))
+        return {}, []
+    following = old.keys[1:]
+    return dict(zip(old.keys, range(len(following)), strict=False)), following
 
 
 def _common(one: bytes, other: bytes) -> int:
@@ -169,8 +176,8 @@ def _common(one: bytes, other: bytes) -> int:
 
 def _arrange(shared: Sequence[int]) -> tuple[list[int], list[int], int]:
     """The children of each node and the topmost node: fewer shared bits stand higher."""
-    lefts = [~at for at in range(len(shared))]
-    rights = [~(at + 1) for at in range(len(shared))]
+    lefts = list(range(-1, -len(shared) - 1, -1))  # ~item on both sides of each node, until a node takes its place
+    rights = list(range(-2, -len(shared) - 2, -1))
     spine: list[int] = []
     for node, bits in enumerate(shared):
         below = ~node

@@ -214,12 +214,13 @@ class _Update:
         if end - first <= ITEMS_INLINE_MAX:
             return items[first:end]
         if weight(items[first:end], page.shared[node]) <= self._tree.page_bytes_max:
-            return [self._new_page(page, items[first:end])]
+            # A whole page was just built from exactly these; a part of one is built anew.
+            whole = end - first == len(page.keys)
+            return [self._new_page(page if whole else build(items[first:end], page, []))]
         left = self._cut(page, items, page.lefts[node], (first, node + 1))
         return left + self._cut(page, items, page.rights[node], (node + 1, end))
 
-    def _new_page(self, source: Page, items: list[Item]) -> Item:
-        part = build(items, source, [])
+    def _new_page(self, part: Page) -> Item:
         link = part.top_item()
         path = path_of(link[0], link[1])
         self._write(path, seal(part, path))
