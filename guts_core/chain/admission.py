@@ -281,7 +281,12 @@ def candidate_of(item: Item, network: Network) -> Candidate:
         raise TooLarge(f"the transaction takes {size} bytes with its texts; a block has room for {room}")
     body_bytes = to_bytes(body)
     return Candidate(
-        item, transaction_id(body), body_bytes, size, needs_witness(body.actions), len(body_bytes) + _held(body)
+        item,
+        transaction_id(body, body_bytes),
+        body_bytes,
+        size,
+        needs_witness(body.actions),
+        len(body_bytes) + _held(body),
     )
 
 

@@ -21,6 +21,10 @@ from .commit import ChainStore
 from .history import History
 from .receipt import Receipt
 
+# Committed records that transactions ask for again and again (accounts, credentials, quotas): a few hundred bytes each.
+RECORDS_READ_MAX = 4096
+_UNREAD = b"not read yet"
+
 
 @define(eq=False)
 class Executed:
@@ -51,6 +55,7 @@ class Branches:
         self.store = store
         self._blocks: dict[BlockHash, Executed] = {head.block_hash: head}
         self._cache = PageCache()
+        self._read: dict[bytes, bytes | None] = {}
 
     def get(self, block_hash: BlockHash) -> Executed | None:
         """A block that is executed and not below the committed one."""
@@ -76,6 +81,19 @@ class Branches:
         tree = Tree(self.view(parent.block_hash).page, self._cache)
         return tree.apply(parent.state_root, {tree_key(key): value for key, value in writes.items()})
 
+    def stored(self, key: bytes) -> bytes | None:
+        """
+        A committed record, remembered until a commit changes it.
+
+        What a commit under way already shows is hidden by that block's own writes until ``committed``.
+        """
+        found = self._read.get(key, _UNREAD)
+        if found is _UNREAD:
+            if len(self._read) >= RECORDS_READ_MAX:
+                self._read.clear()
+            found = self._read[key] = self.store.get(key)
+        return found
+
     def has_seen(self, block_hash: BlockHash, tx_id: TxId) -> bool:
         """Whether a transaction stands in the chain that ends with this block."""
         return any(tx_id in block.expiries for block in self.above(block_hash)) or self.store.is_replay(tx_id)
@@ -95,6 +113,8 @@ class Branches:
     def committed(self, block: Executed, *, is_head: bool) -> None:
         """The store holds this block's writes now: reads end there."""
         block.is_committed = True
+        for key in block.writes:
+            self._read.pop(key, None)
         block.writes, block.pages, block.receipts, block.expiries = {}, {}, (), {}
         if not is_head:
             self._blocks.pop(block.block_hash, None)
@@ -115,7 +135,7 @@ class BranchView:
         for block in self._branches.above(self._block_hash):
             if key in block.writes:
                 return block.writes[key]
-        return self._branches.store.get(key)
+        return self._branches.stored(key)
 
     def scan(self, prefix: bytes, after: bytes = b"", limit: int = 1000) -> list[Pair]:
         """As View.scan."""

@@ -18,8 +18,9 @@ from guts_core.simplex.messages import Proposal
 from guts_core.state.tree import PageWrites
 from guts_core.state.view import Overlay
 
+from . import merkle
 from .admission import Candidate, Inadmissible, Network, Replayed, candidate_of
-from .block import BLOCK_OVERHEAD_BYTES, Block, tx_root
+from .block import BLOCK_OVERHEAD_BYTES, Block, leaf
 from .branches import Branches, Executed
 from .continuity import closing_sentence
 from .execution import Moment, execute
@@ -74,7 +75,7 @@ class Judge:
         state = Overlay(self._branches.view(base.block_hash))
         chosen, receipts, doubtful = self._choose(base, state, moment, waiting)
         root, pages = self._branches.next_root(base, state.writes)
-        header = self._header(base, view, moment, root, tx_root(c.item for c in chosen), receipts_root(receipts))
+        header = self._header(base, view, moment, root, _tx_root(chosen), receipts_root(receipts))
         body = to_bytes(Block(header, tuple(candidate.item for candidate in chosen)))
         proposal = Proposal(EPOCH, view, header.parent_view, header.parent_hash, block_hash(header))
         return Built(self._executed(proposal, header, base, state, pages, chosen, receipts), body, frozenset(doubtful))
@@ -160,7 +161,7 @@ class Judge:
             return known
         block = from_bytes(Block, body)
         candidates = tuple(candidate_of(item, self._network) for item in block.items)
-        if tx_root(block.items) != block.header.tx_root:
+        if _tx_root(candidates) != block.header.tx_root:
             raise BlockInvalid("the transactions are not those of the header")
         if len(self._decoded) >= DECODED_MAX:
             del self._decoded[next(iter(self._decoded))]
@@ -208,6 +209,11 @@ class Judge:
             expiries={candidate.tx_id: candidate.body.expires for candidate in candidates},
             closes=closing_sentence(state, header.time, self._network),
         )
+
+
+def _tx_root(candidates: Iterable[Candidate]) -> bytes:
+    """As ``block.tx_root`` of their items; the ids are known already."""
+    return merkle.root([leaf(c.tx_id, c.item.signed.signatures, c.item.witness) for c in candidates])
 
 
 def _difference(header: Header, expected: Header) -> BlockInvalid:

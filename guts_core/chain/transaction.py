@@ -125,6 +125,6 @@ class Item:
     texts: Annotated[tuple[Text, ...], Limit(most=TEXTS_MAX)]
 
 
-def transaction_id(body: Transaction) -> TxId:
-    """The id, which no signature can change: the hash of the unsigned body."""
-    return TxId(digest(Tag.TX_ID, to_bytes(body)))
+def transaction_id(body: Transaction, encoded: bytes | None = None) -> TxId:
+    """The id, which no signature can change: the hash of the unsigned body (``encoded``, where that is at hand)."""
+    return TxId(digest(Tag.TX_ID, encoded or to_bytes(body)))

@@ -121,7 +121,8 @@ class State:
     @property
     def settled(self) -> int:
         """The highest view known to be final, whether or not its blocks are here yet."""
-        return max(self.final.view, self.newest.view if self.newest else 0)
+        final, newest = self.final.view, self.newest
+        return final if newest is None or newest.view < final else newest.view
 
     @property
     def delta(self) -> int:

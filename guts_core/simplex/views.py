@@ -98,5 +98,5 @@ def next_deadline(s: State) -> int | None:
     proposes = proposes_at(s)
     # What could not be proposed when it was due is tried again with the next question or event.
     later = proposes if proposes is not None and proposes > s.now.monotonic else None
-    times = (s.retry_at, s.sync_at, expires(s), later)
-    return min((at for at in times if at is not None), default=None)
+    times = [at for at in (s.retry_at, s.sync_at, expires(s), later) if at is not None]
+    return min(times) if times else None
