@@ -66,7 +66,7 @@ class VoteLedger:
             raise Broken(f"I7: node {node} finalized height {store.height} above a gap")
         repeated = self._contents.intersection(store.contents)
         if repeated:
-            raise Broken(f"I9: {min(repeated)!r} is final twice, again at height {store.height}")
+            raise Broken(f"I9: {min(repeated).hex()[:32]} is final twice, again at height {store.height}")
         self._contents.update(store.contents)
         self.chain.append(store)
 
