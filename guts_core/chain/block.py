@@ -12,7 +12,7 @@ from typing import Annotated, assert_never
 
 from attrs import frozen
 
-from guts_core.codec import Limit, Tag, digest, encode, kinds, record, to_bytes, to_value
+from guts_core.codec import Limit, Tag, array_of, digest, encode, kinds, record, to_bytes
 from guts_core.forge.actions import (
     Action,
     CreateCredential,
@@ -50,7 +50,7 @@ class Block:
 
 def leaf(tx_id: TxId, signatures: tuple[Signature, ...], witness: Witness | None) -> bytes:
     """One transaction's leaf of ``tx_root``."""
-    signed = digest(Tag.TX_PART, encode(tuple(to_value(signature) for signature in signatures)))
+    signed = digest(Tag.TX_PART, array_of([to_bytes(signature) for signature in signatures]))
     seen = digest(Tag.TX_PART, encode(None) if witness is None else to_bytes(witness))
     return digest(Tag.TX_LEAF, tx_id, signed, seen)
 

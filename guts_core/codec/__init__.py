@@ -2,6 +2,7 @@
 
 from . import kinds as kinds
 from .cbor import Value as Value
+from .cbor import array_of as array_of
 from .cbor import decode as decode
 from .cbor import encode as encode
 from .records import Family as Family

@@ -31,6 +31,13 @@ def encode(value: Value) -> bytes:
     return bytes(out)
 
 
+def array_of(items: Sequence[bytes]) -> bytes:
+    """The canonical bytes of an array whose items are canonical bytes already."""
+    out = bytearray()
+    _head(_ARRAY, len(items), out)
+    return bytes(out) + b"".join(items)
+
+
 def _encode(value: Value, out: bytearray, depth: int) -> None:
     if value is None:
         out.append(_NULL)

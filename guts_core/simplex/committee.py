@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guts_core.codec import Tag, encode, to_value
+from guts_core.codec import Tag, array_of, encode, to_bytes
 from guts_core.errors import BadSignature, Malformed
 from guts_core.identity.keys import Verifier
 from guts_core.names import ChainId
@@ -35,7 +35,8 @@ class Committee:
         if found is None:
             if len(self._contents) >= CONTENTS_KEPT:
                 self._contents.clear()
-            found = encode((int(kind), self.epoch, view, None if proposal is None else to_value(proposal)))
+            named = encode(None) if proposal is None else to_bytes(proposal)
+            found = array_of((encode(int(kind)), encode(self.epoch), encode(view), named))
             self._contents[key] = found
         return found
 

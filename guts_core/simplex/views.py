@@ -60,7 +60,7 @@ def expires(s: State) -> int | None:
     begin = begins(s)
     if begin is None or not votes_open(s):
         return None
-    current = s.seen(s.view)
+    current = s.rounds.get(s.view)
     waiting = current is None or current.proposal is None
     if waiting and is_absent(s, s.committee.leader(s.view)):
         return s.entered

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guts_core.chain.transaction import Text, Via
-from guts_core.codec import Family, Value, decode, encode, from_bytes, kind_of, to_bytes
+from guts_core.codec import Family, Value, array_of, decode, encode, from_bytes, kind_of, to_bytes
 from guts_core.codec.cbor import DEPTH_MAX, UINT_MAX
 from guts_core.errors import Malformed
 from guts_core.forge.actions import RevokeCredential, SetDefaultBranch
@@ -46,6 +46,12 @@ def test_cbor2_writes_and_reads_the_same_bytes(value: Value) -> None:
 
     assert ours == cbor2.dumps(value, canonical=True)
     assert _tuples(cbor2.loads(ours)) == value
+
+
+@given(st.lists(VALUES, max_size=30))
+def test_an_array_is_put_together_from_what_is_encoded(values: list[Value]) -> None:
+    """Where the parts are at hand as bytes, the array of them is no other encoding."""
+    assert array_of([encode(value) for value in values]) == encode(tuple(values))
 
 
 @given(st.binary(max_size=60))
