@@ -11,7 +11,6 @@ from guts_core.chain import compose
 from guts_core.chain.admission import (
     REFUSALS,
     BadForm,
-    CachingVerifier,
     CannotPay,
     CredentialEnded,
     ExpiresTooLate,
@@ -44,6 +43,7 @@ from guts_core.chain.transaction import (
     Witness,
     transaction_id,
 )
+from guts_core.chain.verified import CachingVerifier
 from guts_core.codec import Tag, from_bytes, to_bytes
 from guts_core.errors import Refused
 from guts_core.forge.actions import Register, RevokeCredential, SetRules
