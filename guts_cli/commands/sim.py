@@ -43,7 +43,12 @@ def sim(seed: int, nodes: int, fault_model: str, whole: bool) -> Said:
     seconds = perf_counter() - began
     if report.problem is not None:
         raise Broken(f"seed {seed} with {nodes} nodes: {report.problem}")
-    return Said(_data(report, seconds), _text(report, seconds), f"guts sim --seed {seed + 1} --nodes {nodes}")
+    return Said(_data(report, seconds), _text(report, seconds), _next(seed, nodes, model, whole=whole))
+
+
+def _next(seed: int, nodes: int, model: FaultModel, *, whole: bool) -> str:
+    chosen = "" if model is FaultModel.BYZANTINE else f" --fault-model {model.name.lower()}"
+    return f"guts sim --seed {seed + 1} --nodes {nodes}{chosen}{' --whole' if whole else ''}"
 
 
 def _data(report: Report, seconds: float) -> dict[str, object]:
@@ -52,7 +57,9 @@ def _data(report: Report, seconds: float) -> dict[str, object]:
         "nodes": report.nodes,
         "events": report.events,
         "heights": list(report.heights),
+        "events_per_second": round(report.events / seconds),
         "faults": dict(report.faults),
+        "work": dict(report.work),
         "villains": [{"node": v.node, "name": v.name, "achieved": v.achieved} for v in report.villains],
         "trace": report.trace,
         "simulated_seconds": report.simulated_us / MICROSECONDS,
@@ -63,11 +70,15 @@ def _data(report: Report, seconds: float) -> dict[str, object]:
 def _text(report: Report, seconds: float) -> str:
     simulated = report.simulated_us / MICROSECONDS
     faults = ", ".join(f"{name} {count}" for name, count in report.faults.items())
-    villains = ", ".join(f"node {v.node} {v.name}" for v in report.villains) or "none"
+    villains = ", ".join(f"node {v.node} {v.name} (achieved {v.achieved})" for v in report.villains) or "none"
+    work = ", ".join(
+        f"{name} {count}" for name, count in report.work.items() if name.startswith(("final", "ref ", "refused"))
+    )
+    achieved = f"\n  people    {work}" if work else ""
     return f"""\
 seed {report.seed}: every promise held
   blocks    {min(report.heights)} to {max(report.heights)} final on honest nodes
-  events    {report.events} in {seconds:.2f} s, {simulated:.0f} s of virtual time
+  events    {report.events} in {seconds:.2f} s ({report.events / seconds:,.0f}/s), {simulated:.1f} s of virtual time
   faults    {faults}
-  liars     {villains}
+  liars     {villains}{achieved}
   trace     {report.trace}"""

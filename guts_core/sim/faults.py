@@ -10,8 +10,9 @@ SECOND = 1_000_000
 CHAOS_US, HEAL_US = 6 * SECOND, 5 * SECOND
 # Retry and help are tested only while something is still lost.
 HEAL_LOSS_PER_MILLE = 50
-# Links of whole nodes are no quicker than this.
-_WHOLE_DELAY_US = 8_000
+# Links of whole nodes are no quicker than this; slower disks and worse links leave too few blocks in the time.
+_WHOLE_DELAY_US, _WHOLE_SYNC_US, _WHOLE_LOSS_PER_MILLE = 8_000, 8_000, 150
+_WHOLE_WORK_US = 40_000
 # Nothing that is drawn breaks later than this; after it everything short-lived must have expired by the end.
 _WHOLE_CHAOS_US, _WHOLE_HEAL_US = 5 * SECOND, 9 * SECOND // 2
 
@@ -105,11 +106,18 @@ def draw(dice: Random, size: int) -> Plan:
 
 
 def draw_whole(dice: Random, size: int) -> Plan:
-    """A plan for whole nodes, which do twenty times as much per block: fewer blocks in less time."""
+    """A plan for whole nodes, which do twenty times as much per block: shorter, and with fewer wishes."""
     plan = draw(dice, size)
     low, high = plan.delay_us
-    delay_us = max(low, _WHOLE_DELAY_US), max(high, 2 * _WHOLE_DELAY_US)
-    return evolve(plan, delay_us=delay_us, chaos_us=_WHOLE_CHAOS_US, heal_us=_WHOLE_HEAL_US)
+    return evolve(
+        plan,
+        delay_us=(max(low, _WHOLE_DELAY_US), max(high, 2 * _WHOLE_DELAY_US)),
+        loss_per_mille=min(plan.loss_per_mille, _WHOLE_LOSS_PER_MILLE),
+        sync_us=(plan.sync_us[0], min(plan.sync_us[1], _WHOLE_SYNC_US)),
+        work_us=max(plan.work_us, _WHOLE_WORK_US),
+        chaos_us=_WHOLE_CHAOS_US,
+        heal_us=_WHOLE_HEAL_US,
+    )
 
 
 def _partition(dice: Random, size: int) -> Partition:

@@ -49,7 +49,7 @@ class ForgeChecks:
         for item, row in zip(from_bytes(Block, commit.body).items, commit.receipts, strict=True):
             receipt = from_bytes(Receipt, row.receipt)
             self.receipts[TxId(receipt.tx_id)] = receipt
-            self.happened[receipt.error or "ok"] += 1
+            self.happened[f"final: {receipt.error or 'ok'}"] += 1
             self._check_witness(item, store.height)
             for activity in receipt.activities:
                 self._apply(activity, store.height)
@@ -83,7 +83,7 @@ class ForgeChecks:
             self._objects.setdefault(RepoId(activity.repo), {}).update(parents_in(self.packs[activity.digest]))
         elif isinstance(activity, RefUpdated):
             self._move(activity, height)
-            self.happened[activity.relation.name.lower()] += 1
+            self.happened[f"ref {activity.relation.name.lower()}"] += 1
 
     def _move(self, moved: RefUpdated, height: int) -> None:
         refs = self._refs.setdefault(RepoId(moved.repo), {})

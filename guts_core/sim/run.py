@@ -68,15 +68,24 @@ def run_seed(
 
 
 def run_whole(
-    seed: int, nodes: int = 4, fault_model: FaultModel = FaultModel.BYZANTINE, *, villains: bool = True
+    seed: int,
+    nodes: int = 4,
+    fault_model: FaultModel = FaultModel.BYZANTINE,
+    *,
+    villains: bool = True,
+    plan: Plan | None = None,
 ) -> Report:
-    """One seed of whole nodes: people, pushes, packs and the forge's rules under the same misfortunes."""
+    """
+    One seed of whole nodes: people, pushes, packs and the forge's rules under the same misfortunes.
+
+    With a plan of its own, the misfortunes are those and the rest is the seed's.
+    """
     players = ForgeCast(seed, nodes, fault_model, villains=villains)
     ledger = VoteLedger(nodes, fault_model, players.villains)
-    world = ForgeWorld(seed, draw_whole(dice(seed, "faults"), nodes), players, nodes, ledger)
+    drawn = plan or draw_whole(dice(seed, "faults"), nodes)
+    world = ForgeWorld(seed, drawn, players, nodes, ledger)
     report = _run(seed, world, players)
-    done = {**world.asked, **{f"final: {name}": count for name, count in world.checks.happened.items()}}
-    return evolve(report, work=dict(sorted(done.items())))
+    return evolve(report, work=dict(sorted((world.asked + world.checks.happened).items())))
 
 
 def run_cast(seed: int, nodes: int, plan: Plan, cast: Cast, fault_model: FaultModel) -> Report:
