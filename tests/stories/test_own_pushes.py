@@ -45,5 +45,5 @@ def test_a_push_that_could_not_be_looked_at_lives_on() -> None:
 
     acts = node.receive(PackChecked(push.tx_id, 0, 1, "unavailable: no space left", may_pass=True), NOW)
 
-    assert [] == [act for act in acts if isinstance(act, Refusal)]
+    assert [act for act in acts if isinstance(act, Refusal)] == []
     assert node.node.knows(push.tx_id)
