@@ -14,17 +14,19 @@ TOLD = 5
 
 
 def parts(profile: cProfile.Profile) -> Counter[str]:
-    """Seconds of each part; what is built in counts for the part that called it."""
+    """Seconds of each part; what is built in counts for the part that called it, syncing files for itself."""
     found = pstats.Stats(profile).stats  # type: ignore[attr-defined]  # documented, and missing from its stub
     seconds: Counter[str] = Counter()
     for (file, _line, name), (_calls, _primitive, own, _total, callers) in found.items():
         if any(wait in name for wait in _WAITING):
             continue
-        if file != "~":
+        if "sync>" in name:
+            seconds["fsync"] += own
+        elif file != "~":
             seconds[part_of(file)] += own
-            continue
-        for (caller, _, _), (_, _, share, _) in callers.items():
-            seconds[part_of(caller)] += share
+        else:
+            for (caller, _, _), (_, _, share, _) in callers.items():
+                seconds[part_of(caller)] += share
     return seconds
 
 
