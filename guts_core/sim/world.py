@@ -28,6 +28,7 @@ from .ports import Accuse, Act, Cast, Fault, Say, SimNode, Store, Taker, Write
 
 _EPOCH_MS = 1_700_000_000_000
 _LATE_US = SECOND // 2
+_BACKLOG = 16
 # One in so many commits rewrites the log from a snapshot.
 _COMPACT_EVERY = 16
 # What becomes final later than this before the end need not have reached everybody.
@@ -280,8 +281,9 @@ class World:
 
     def _commit_next(self, index: int, place: Place) -> None:
         low, high = self.plan.commit_us
-        # Mostly quick and now and then slow: a disk that is always slower than agreement never catches up.
-        delay = low + int(self._disks.random() ** 4 * (high - low))
+        # Now and then slow, and quick again when blocks wait: a disk that is always slower never catches up.
+        slowness = self._disks.random() ** 4 if len(place.commits) < _BACKLOG else 0
+        delay = low + int(slowness * (high - low))
         self._push(self.time + delay, Kind.WRITTEN, index, place.incarnation, place.commits[0])
 
     def _written(self, index: int, place: Place, store: Store) -> None:
