@@ -7,10 +7,11 @@ tasks live inside its block; leaving it stops them in order and releases the loc
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import trio
@@ -103,7 +104,7 @@ def _stream(raw: socket.socket) -> trio.SocketStream:
 class _Machine:
     """The parts of one node, wired."""
 
-    def __init__(self, settings: NodeSettings, disk: Disk, log: Log) -> None:
+    def __init__(self, settings: NodeSettings, disk: Disk, log: Log, opened: ExitStack) -> None:
         directory = settings.directory
         self.settings, self.disk, self.log = settings, disk, log
         file = genesis_from_json(settings.genesis.read_text())
@@ -112,7 +113,9 @@ class _Machine:
         self.index = _index(self.genesis, self.node_key, vote_key)
         self.clock = Clock(settings.clock_offset_ms)
         self.database = ChainDatabase(directory / "chain.db", disk)
+        opened.callback(self.database.close)
         self.journal, self.records = Journal.open(directory / "votes.log", disk)
+        opened.callback(self.journal.close)
         self.packs = PackStore(directory, disk)
         self.node = Node(NodeConfig(self.genesis, self.index, vote_key, Ed25519Verifier()), self.database)
         addresses = dict(file.addresses) | (settings.peer_addresses or {})
@@ -154,6 +157,8 @@ class _Machine:
         self.pushes = PushGateway(self.node, self.packs, self.submissions, log)
         self.server = PortServer(self.node, self.packs, self.submissions, self.pushes, self.status, log)
         self.repairer = Repairer(self.database, self.packs, self.network, log)
+        # No more of these than blocks that wait for the disk.
+        self._reports_in, self._reports_out = trio.open_memory_channel[Committed](math.inf)
         self._last_final_us = self.clock.monotonic_us()
         self._nursery: trio.Nursery | None = None
 
@@ -171,7 +176,12 @@ class _Machine:
             self.waiters.settle(row.tx_id)
         if commit.packs:
             self.repairer.wake()
-        await self.pump.put(Committed(commit.height))
+        self._reports_in.send_nowait(Committed(commit.height))
+
+    async def _report(self) -> None:
+        """Apart from the committer, for which the pump may be waiting while its inbox is full."""
+        async for event in self._reports_out:
+            await self.pump.put(event)
 
     def _check(self, effect: CheckPack) -> None:
         assert self._nursery is not None
@@ -192,6 +202,7 @@ class _Machine:
             listeners = await trio.open_tcp_listeners(self.settings.p2p_port, host=self.settings.p2p_host)
             await nursery.start(self.network.run, listeners)
             nursery.start_soon(self.committer.run)
+            nursery.start_soon(self._report)
             nursery.start_soon(self.repairer.run)
             nursery.start_soon(self.pump.run, self.records)
             self.records = ()
@@ -270,19 +281,15 @@ async def open_node(settings: NodeSettings, disk: Disk | None = None) -> AsyncIt
     disk = disk or Disk()
     directory = settings.directory
     log = Log("node")
-    with hold_lock(directory / "node.lock"), open_logs(settings.log_path, node=directory.name):
-        machine = _Machine(settings, disk, log)
+    with hold_lock(directory / "node.lock"), open_logs(settings.log_path, node=directory.name), ExitStack() as opened:
+        machine = _Machine(settings, disk, log, opened)
         log.info("starting", pid=os.getpid(), height=machine.node.ledger.head.height)
-        try:
-            async with trio.open_nursery() as nursery:
-                running = RunningNode(settings, machine.genesis, machine.node, machine.network, machine.server, nursery)
-                running.p2p_port = await nursery.start(machine.run)
-                log.info("started", p2p_port=running.p2p_port)
-                try:
-                    yield running
-                finally:
-                    log.info("stopping")
-                    nursery.cancel_scope.cancel()
-        finally:
-            machine.journal.close()
-            machine.database.close()
+        async with trio.open_nursery() as nursery:
+            running = RunningNode(settings, machine.genesis, machine.node, machine.network, machine.server, nursery)
+            running.p2p_port = await nursery.start(machine.run)
+            log.info("started", p2p_port=running.p2p_port)
+            try:
+                yield running
+            finally:
+                log.info("stopping")
+                nursery.cancel_scope.cancel()
