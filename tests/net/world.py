@@ -122,16 +122,12 @@ def found(
         operator = InitialAccount(f"operator{index}", keys["operator"].public_key, os.urandom(32), is_operator=True)
         accounts.append(operator)
         entries.append(
-            ValidatorEntry(
-                keys["vote"].public_key, NodeId(keys["node"].public_key), operator.id, f"node{index}"
-            )
+            ValidatorEntry(keys["vote"].public_key, NodeId(keys["node"].public_key), operator.id, f"node{index}")
         )
         seats.append(Seat(directory, keys, ports[index]))
     alice = KeyPair(os.urandom(32))
     account = InitialAccount("alice", alice.public_key, os.urandom(32), is_operator=False)
-    genesis = Genesis(
-        "test", int(time.time() * 1000), fault_model, params, tuple(entries), (*accounts, account), ()
-    )
+    genesis = Genesis("test", int(time.time() * 1000), fault_model, params, tuple(entries), (*accounts, account), ())
     addresses = {entry.node_key.hex(): f"127.0.0.1:{port}" for entry, port in zip(entries, ports, strict=True)}
     (path / "genesis.json").write_text(to_json(GenesisFile(genesis=genesis, addresses=addresses, entries=())))
     return World(path, genesis, tuple(seats), alice, account.id, KeyPair(os.urandom(32)))
@@ -156,7 +152,7 @@ async def status(node: RunningNode) -> Status:
 async def wait_until(true: Callable[[], bool], seconds: float = 30.0) -> None:
     """Poll the inside of nodes until it is so."""
     with trio.fail_after(seconds):
-        while not true():
+        while not true():  # noqa: ASYNC110  # the inside of a node has no event for a test
             await trio.sleep(0.01)
 
 
