@@ -36,7 +36,7 @@ MEASUREMENTS: dict[str, Callable[[Run], Sequence[Figure]]] = {
 
 @click.command()
 @click.option("--only", multiple=True, type=click.Choice(tuple(MEASUREMENTS)), help="Measure this; may be repeated.")
-@click.option("--quick", is_flag=True, help="Fewer runs, 90 seconds; figures vary more.")
+@click.option("--quick", is_flag=True, help="Fewer runs, a minute; figures vary more.")
 @click.option(
     "--json",
     "json_path",
@@ -46,7 +46,7 @@ MEASUREMENTS: dict[str, Callable[[Run], Sequence[Figure]]] = {
     help="Write the figures here.",
 )
 def main(only: tuple[str, ...], quick: bool, json_path: Path) -> None:
-    """Measure Guts on this machine: five minutes on two cores, which should have nothing else to do.
+    """Measure Guts on this machine: three minutes on two cores, which should have nothing else to do.
 
     Exits 1 and names the bar when one is missed.
     """
