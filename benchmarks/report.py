@@ -85,8 +85,10 @@ def machine_line(report: Report) -> str:
 
 
 def verdict(report: Report) -> list[str]:
-    """One line when every bar is met, otherwise one for each that is missed."""
+    """One line when every bar is met or there is none, otherwise one for each that is missed."""
     barred = [figure for figure in report.figures if figure.bar is not None]
+    if not barred:
+        return ["none of these has a bar"]
     if not report.missed:
         return [f"all {len(barred)} bars met"]
     told = [f"MISSED {one.name}: {number(one.median)} {one.unit}, bar {bar(one)}" for one in report.missed]

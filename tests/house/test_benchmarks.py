@@ -111,6 +111,7 @@ def test_exit_code_zero_when_every_bar_is_met() -> None:
 
     assert report.exit_code == EXIT_OK
     assert verdict(report) == ["all 2 bars met"]
+    assert verdict(a_report(FREE)) == ["none of these has a bar"]
 
 
 def test_the_table_has_a_row_for_each_figure() -> None:
