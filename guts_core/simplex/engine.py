@@ -154,7 +154,9 @@ class Engine:
         except Corrupt as error:
             self.halted = str(error)
             raise
-        if s.sync_at is None and catchup.is_stuck(s):
+        if not catchup.is_stuck(s):
+            s.sync_at = None  # an old question's patience must not delay the next one
+        elif s.sync_at is None:
             s.sync_at = now.monotonic + s.config.delta_us // 2
         return s.effects
 

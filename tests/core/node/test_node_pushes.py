@@ -15,7 +15,7 @@ from guts_core.node.attestation import EARLY_PER_SIGNER_MAX
 from guts_core.node.effects import CheckPack, Disconnect, Log, Refuse
 from guts_core.node.events import PackChecked, PeerSaid
 from guts_core.node.messages import Announce, AvailSaid, Witnessed
-from guts_core.node.node import DEFERRED_BYTES_PER_PEER_MAX
+from guts_core.node.pushes import DEFERRED_BYTES_PER_PEER_MAX
 from guts_core.simplex.quorum import FaultModel
 from tests.core.chain.chain_world import MAIN, a_genesis, a_push, a_witness, creation, oid, salt
 from tests.core.chain.chain_world import key as a_key
@@ -264,12 +264,12 @@ def test_announcements_to_be_looked_at_again_are_bounded_for_each_peer() -> None
     for number in range(DEFERRED_BYTES_PER_PEER_MAX // len(large) + 10):
         signed = world.signed(a_push(strange, MAIN, None, oid(f"{number}")))
         world.say(1, 0, Announce(Item(signed, None, ()), large))
-        kept = len(world.seats[0].node._deferred)
+        kept = len(world.seats[0].node.pushes.deferred)
     assert kept * len(large) <= DEFERRED_BYTES_PER_PEER_MAX
     signed = world.signed(a_push(strange, MAIN, None, oid("another's")))
     world.say(2, 0, Announce(Item(signed, None, ()), large))
 
-    assert len(world.seats[0].node._deferred) == kept + 1
+    assert len(world.seats[0].node.pushes.deferred) == kept + 1
     assert len(world.seats[0].node.ledger.mempool) == 0
 
 
