@@ -36,6 +36,7 @@ from guts_core.node.port import (
     PushReport,
     RefReport,
 )
+from guts_core.node.pushes import MAY_STILL_HAPPEN
 
 from .conversation import Conversation
 from .logs import Log
@@ -252,8 +253,9 @@ class PushGateway:
     def _refused(self, push: _Push, batch: list[PushCommand], outcome: Outcome) -> None:
         reason = f"{outcome.error}: {outcome.message}"
         moved = [] if push.request.atomic else [(c, m) for c in batch if (m := self._moved(push, c)) is not None]
+        announced = outcome.message is not None and outcome.message.endswith(MAY_STILL_HAPPEN)
         for command, why in moved:
-            push.fail([command], why)
+            push.fail([command], why + MAY_STILL_HAPPEN if announced else why)
         if not moved:
             push.fail(batch, reason)
 

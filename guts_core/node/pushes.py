@@ -53,6 +53,9 @@ CHECK_DOUBLINGS_MAX = 6
 # What one peer's nonsense writes into the log: one line so often.
 COMPLAINT_US = 1_000_000
 
+# An announced push cannot be called back: others may have vouched for it already, and a ref can move back.
+MAY_STILL_HAPPEN = "; should the ref move back within the half hour, this push may still happen"
+
 _Some = TypeVar("_Some")
 
 
@@ -289,7 +292,7 @@ class Pushes:
                 self.ledger.rehearse(own.item)
             except Refused as refusal:
                 self._drop(own.tx_id)
-                out.append(Refuse(own.tx_id, refusal.code, str(refusal)))
+                out.append(Refuse(own.tx_id, refusal.code, f"{refusal}{MAY_STILL_HAPPEN}"))
         for other in self._in_turn([a for a in undecided if a.source is not None], COMPARED_MAX):
             if self._has_moved(other.manifest):
                 self._drop(other.tx_id)

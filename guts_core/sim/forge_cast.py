@@ -13,6 +13,7 @@ from guts_core.simplex.quorum import FaultModel, faults_tolerated
 from .crypto import KeyRing
 from .forge_node import ForgeNode, ForgeReader
 from .people import KEYS
+from .place import dice
 from .ports import Store
 from .villains.double_voter import DoubleVoter
 from .villains.equivocator import Equivocator
@@ -26,7 +27,6 @@ from .villains.spammer import Spammer
 from .villains.two_faced import TwoFaced
 from .villains.villain import Deeds, Villain
 from .villains.withholder import Withholder
-from .world import dice
 
 KINDS: tuple[type[Villain], ...] = (
     Equivocator,

@@ -25,8 +25,8 @@ from .ledger import Broken, VoteLedger
 from .objects import blob_of
 from .pack_world import PackWorld
 from .people import Desk, People, Wish
+from .place import Kind, Place, dice
 from .ports import Act, Check, Refusal, Say, Store
-from .world import Kind, Place, dice
 
 # A dead peer's socket is seen closed, and a new one is open, within this.
 _LINK_US = 20_000

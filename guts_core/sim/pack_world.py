@@ -26,7 +26,8 @@ from .forge_cast import ForgeCast
 from .forge_node import ForgeNode
 from .ledger import VoteLedger
 from .objects import Parents, blob_of, parents_in, updates_of
-from .world import Event, Kind, World, dice
+from .place import Event, Kind, dice
+from .world import World
 
 _PULL_PATIENCE_US = 300_000
 _REPAIR_US = SECOND // 4

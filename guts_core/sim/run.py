@@ -10,10 +10,11 @@ from .faults import Plan, draw, draw_whole
 from .forge_cast import ForgeCast
 from .forge_world import ForgeWorld
 from .ledger import Broken, VoteLedger
+from .place import dice
 from .ports import Cast
 from .villains.cast import VillainCast
 from .words_node import HonestCast
-from .world import World, dice
+from .world import World
 
 # With fewer blocks, what was tested is patience, not agreement.
 BLOCKS_MIN = 20

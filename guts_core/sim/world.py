@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import heapq
 import typing
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
-from enum import IntEnum
 from hashlib import blake2b
-from random import Random
 from typing import Any
 
 from guts_core.errors import Corrupt, PeerFault
 from guts_core.simplex.engine import Rule
 from guts_core.simplex.ports import Instant
 
-from .crypto import derive
-from .disk import SimDisk
-from .faults import HEAL_LOSS_PER_MILLE, SECOND, Crash, Plan
+from .faults import HEAL_LOSS_PER_MILLE, SECOND, Plan
 from .ledger import Broken, VoteLedger
+from .place import Event, Kind, Place, dice
 from .ports import Accuse, Act, Cast, Fault, Say, SimNode, Store, Taker, Write
 
 _EPOCH_MS = 1_700_000_000_000
@@ -33,52 +30,6 @@ _BACKLOG = 16
 _COMPACT_EVERY = 16
 # What becomes final later than this before the end need not have reached everybody.
 _SETTLE_US = 2 * SECOND
-
-
-class Kind(IntEnum):
-    """What can happen."""
-
-    DELIVER = 0
-    TICK = 1
-    SYNCED = 2
-    STORED = 3
-    RESTART = 4
-    WORK = 5
-    SAMPLE = 6
-    WRITTEN = 7
-    # What follows happens in a world of whole nodes only.
-    TELL = 8
-    ASKED = 9
-    GIVEN = 10
-    GIVE_UP = 11
-    KEPT = 12
-    REPAIR = 13
-
-
-Event = tuple[int, int, Kind, int, int, object]  # time, sequence, kind, node, peer or incarnation, what
-
-
-def dice(seed: int, concern: str) -> Random:
-    """The dice of one concern."""
-    return Random(derive(seed, concern))  # noqa: S311  # simulated misfortune, no secret
-
-
-class Place:
-    """A node with its disk, clock and what it is busy with."""
-
-    __slots__ = ("armed", "boundary", "busy", "commits", "disk", "inbox", "incarnation", "node", "tick_at", "up_since")
-
-    def __init__(self, crashes: list[Crash]) -> None:
-        self.node: SimNode | None = None
-        self.disk = SimDisk()
-        self.incarnation = 0
-        self.busy = False
-        self.inbox: deque[Event] = deque()
-        self.commits: deque[Store] = deque()  # final, on their way to the database; the first is being written
-        self.tick_at = -1
-        self.armed = crashes
-        self.boundary = crashes[0].boundary if crashes else 0
-        self.up_since = 0
 
 
 class World:

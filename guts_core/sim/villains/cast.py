@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from guts_core.sim.place import dice
 from guts_core.sim.ports import SimNode, Store
 from guts_core.sim.words_node import CHAIN, HonestCast
-from guts_core.sim.world import dice
 from guts_core.simplex.committee import Committee
 from guts_core.simplex.messages import Message
 from guts_core.simplex.quorum import FaultModel
