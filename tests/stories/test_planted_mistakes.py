@@ -14,7 +14,7 @@ from guts_core.chain.commit import Commit
 from guts_core.chain.continuity import commit_of
 from guts_core.forge.refs import Move
 from guts_core.names import RefName
-from guts_core.node.node import Node
+from guts_core.node.pushes import Pushes
 from guts_core.sim.forge_cast import KINDS
 from guts_core.sim.pack_world import PackWorld
 from guts_core.sim.run import Report, run_seed, run_whole
@@ -157,7 +157,7 @@ def test_transactions_that_may_stand_in_the_chain_twice(monkeypatch: pytest.Monk
 
 def test_a_check_that_failed_once_and_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once real: a validator a block behind judged a push, and with another one silent no quorum ever came."""
-    monkeypatch.setattr(Node, "_may_check", lambda _self, known, _now: known.problem is None)
+    monkeypatch.setattr(Pushes, "_may_check", lambda _self, known, _now: known.problem is None)
 
     silent = KINDS.index(Silent)
     assert is_caught(run_whole, "L2", seeds=SEEDS[silent :: len(KINDS)])
