@@ -48,6 +48,7 @@ def test_a_validator_dies_in_the_middle_of_a_push(own_net: Callable[..., Devnet]
     output, _ = push.communicate(timeout=120)
     assert push.returncode == 0, output
     net.start_node(victim)
+    net.wait_height(net.status(gateway)["height"], victim)
     net.wait_whole(victim)
     clone = alice.clone(f"{net.url(victim)}/alice/project.git", "clone")
     assert clone.oid("HEAD") == oid
