@@ -12,7 +12,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Annotated, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from guts_core.chain.transaction import Text
 from guts_core.codec import Family, Limit, kinds, record
@@ -98,7 +98,7 @@ class Outcome:
 class Act:
     """Sign and submit actions for the holder of a handed token, and wait for finality. -> Outcome"""
 
-    seed: Annotated[bytes, SEED]
+    seed: Annotated[bytes, SEED] = field(repr=False)  # never in a log or a traceback
     actions: Annotated[tuple[Action, ...], Limit(most=16, least=1)]
     texts: Annotated[tuple[Text, ...], Limit(most=16)]
     wait_ms: int
@@ -142,7 +142,7 @@ class OpenPush:
     transaction (push to create), ``private`` as the option said.
     """
 
-    seed: Annotated[bytes, SEED]
+    seed: Annotated[bytes, SEED] = field(repr=False)  # never in a log or a traceback
     repo: ARepoId | None
     name: str
     private: bool
