@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import trio
 
+from guts_core.chain.compose import LIFETIME_MS
 from guts_core.chain.transaction import SignedTransaction
 from guts_core.codec import from_bytes
 from guts_core.errors import GutsError, Malformed, NotFound, Unavailable
@@ -31,7 +32,7 @@ from .conversation import Conversation
 from .logs import Log
 from .packs import PackStore
 from .push import PushGateway
-from .submission import EXPIRES_MS, Submissions
+from .submission import Submissions
 
 # Conversations open at once; each holds a socket pair and at most a frame.
 CONVERSATIONS_MAX = 2_048
@@ -93,7 +94,7 @@ class PortServer:
                 await conversation.say(self._status())
             case Act():
                 acting = self._submissions.acting(request.seed)
-                signed = self._submissions.compose(acting, request.actions, EXPIRES_MS)
+                signed = self._submissions.compose(acting, request.actions, LIFETIME_MS)
                 await conversation.say(await self._submissions.submit(signed, request.texts, request.wait_ms))
             case SubmitTransaction():
                 await self._submit(conversation, request)

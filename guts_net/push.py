@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import trio
 from attrs import define, field
 
+from guts_core.chain.compose import PUSH_LIFETIME_MS
 from guts_core.chain.transaction import transaction_id
 from guts_core.codec import Tag, digest
 from guts_core.errors import GutsError, NotAllowed, NotFound, Refused
@@ -41,7 +42,7 @@ from guts_core.node.pushes import MAY_STILL_HAPPEN
 from .conversation import Conversation
 from .logs import Log
 from .packs import CheckedPack, Facts, Incoming, PackStore
-from .submission import PUSH_EXPIRES_MS, Acting, Submissions
+from .submission import Acting, Submissions
 
 DEFAULT_BRANCH = "refs/heads/main"
 # A waiting pusher hears why this often.
@@ -213,7 +214,7 @@ class PushGateway:
         actions: tuple[Action, ...] = (RefUpdate(manifest),)
         if push.creating is not None:
             actions = (push.creating, *actions)
-        signed = self._submissions.compose(push.acting, actions, PUSH_EXPIRES_MS)
+        signed = self._submissions.compose(push.acting, actions, PUSH_LIFETIME_MS)
         push.tx_id = transaction_id(signed.body)
         self._log.info("push_submitted", tx=push.tx_id.hex(), refs=len(found.updates))
         inline = None

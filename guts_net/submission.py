@@ -28,9 +28,6 @@ from .clock import Clock
 from .store import ChainDatabase
 from .waiting import Waiter, Waiters
 
-# architecture.md 3: ten minutes for what one waits for, half an hour for pushes, whose pack may travel.
-EXPIRES_MS = 10 * 60 * 1000
-PUSH_EXPIRES_MS = 30 * 60 * 1000
 # A node so busy that it takes nothing in for this long says so; nothing was submitted then.
 HAND_IN_SECONDS = 30.0
 # Nothing waits longer than a transaction can live.
