@@ -18,7 +18,7 @@ from guts_core.codec import Tag, decode, from_value, kinds, record, to_bytes
 from guts_core.codec.fields import AHash, ATxId
 from guts_core.forge.actions import Manifest, RefUpdate
 from guts_core.identity import Signer, Verifier
-from guts_core.names import ChainId, TxId
+from guts_core.names import AccountId, ChainId, TxId
 
 from .messages import AvailSaid
 
@@ -129,6 +129,12 @@ class Attestations:
     def is_full_for(self, source: int | None) -> bool:
         """Whether a further push from this validator, or from this node's clients, has to wait."""
         return self._of_source[source] >= self._share
+
+    def in_flight(self, author: AccountId, besides: bytes | None = None) -> int:
+        """Bytes of packs that an account's undecided pushes have this node hold: each once, not ``besides``."""
+        theirs = [a.manifest.blob for a in self._announced.values() if a.item.signed.body.author == author]
+        sizes = {blob.digest: blob.size for blob in theirs if blob is not None and blob.digest != besides}
+        return sum(sizes.values())
 
     def failed(self, source: int | None) -> Announced | None:
         """The oldest push of this source that this node could not attest: the first to make room."""

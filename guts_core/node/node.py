@@ -222,7 +222,7 @@ class Node:
         manifest = manifest_of(item)
         try:
             if manifest is not None:
-                self.pushes.require_room()
+                self.pushes.require_room(item, manifest)
                 self.ledger.rehearse(item)  # no validator would hold a pack for what cannot be
             self.ledger.admit(item, now)
         except Refused as refusal:

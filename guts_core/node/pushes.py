@@ -23,7 +23,7 @@ from guts_core.chain.admission import (
     WrongChain,
 )
 from guts_core.chain.ledger import Ledger
-from guts_core.chain.transaction import Witness, transaction_id
+from guts_core.chain.transaction import Item, Witness, transaction_id
 from guts_core.codec import to_bytes
 from guts_core.errors import Invalid, LimitExceeded, Refused
 from guts_core.forge import queries
@@ -53,6 +53,8 @@ CHECK_DOUBLINGS_MAX = 6
 # What one peer's nonsense writes into the log: one line so often.
 COMPLAINT_US = 1_000_000
 
+# Two packs of the largest size; what is in a block already is the account's quota's affair.
+IN_FLIGHT_BYTES_MAX = 4 << 30
 # An announced push cannot be called back: others may have vouched for it already, and a ref can move back.
 MAY_STILL_HAPPEN = "; should the ref move back within the half hour, this push may still happen"
 
@@ -90,10 +92,22 @@ class Pushes:
     def __len__(self) -> int:
         return len(self.known)
 
-    def require_room(self) -> None:
-        """Raise LimitExceeded when this node's clients have too many pushes on their way."""
+    def require_room(self, item: Item, manifest: Manifest) -> None:
+        """Raise LimitExceeded when this node's clients, or this account, have too much on its way."""
         if self.known.is_full_for(None):
             raise LimitExceeded("too many pushes are on their way from this node: try again in a few seconds")
+        self._require_flight(item, manifest)
+
+    def _require_flight(self, item: Item, manifest: Manifest) -> None:
+        """Before a byte is pulled: packs that no block lists yet are held on the account's word alone."""
+        if manifest.blob is None:
+            return
+        flying = self.known.in_flight(item.signed.body.author, manifest.blob.digest)
+        if flying + manifest.blob.size > IN_FLIGHT_BYTES_MAX:
+            raise LimitExceeded(
+                f"this account has {flying} bytes of packs on their way; with this one they would be more than "
+                f"{IN_FLIGHT_BYTES_MAX}: wait until the others are decided"
+            )
 
     def submit(self, tx_id: TxId, manifest: Manifest, event: TransactionSubmitted, now: Instant) -> list[Effect]:
         """An own client's push, admitted by the ledger."""
@@ -129,6 +143,7 @@ class Pushes:
             return []
         was_waiting = self.ledger.is_pending(tx_id)
         try:
+            self._require_flight(item, manifest)
             self.ledger.admit(item, now)
             self.ledger.rehearse(item)
         except Refused as refusal:

@@ -353,6 +353,28 @@ def test_clients_of_one_node_are_bounded_with_words() -> None:
     assert "try again" in refuse.message
 
 
+def test_an_account_has_so_many_bytes_on_their_way_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packs that no block lists yet are held on the account's word alone, at its gateway and everywhere else."""
+    world = a_world()
+    first = pushed_to_one_of(world)
+    world.say(0, 3, world.seats[0].said_of(Announce)[-1])
+    flying = world.seats[0].node.attestations.in_flight(world.alice)
+    assert flying > 0
+    second = world.signed(a_push(repo_of(world), "refs/heads/b", None, oid("b")))
+
+    announce = Announce(Item(second, None, ()), PACK)
+    with monkeypatch.context() as patched:
+        patched.setattr("guts_core.node.pushes.IN_FLIGHT_BYTES_MAX", flying)
+        tx_id = world.submit(0, second, pack=PACK)
+        world.say(1, 3, announce)
+
+    (refuse,) = world.seats[0].wanted_of(Refuse)
+    assert (refuse.tx_id, refuse.code) == (tx_id, "limit-exceeded")
+    assert str(flying) in refuse.message
+    assert announced(world, 3, tx_id) is False
+    assert announced(world, 3, first) is True
+
+
 def test_a_push_whose_first_words_were_lost_is_announced_again() -> None:
     """Retries: until a quorum said that it holds the pack, and then the witness until it is final."""
     world = a_world()
