@@ -14,7 +14,6 @@ from guts_core.codec import from_bytes
 from guts_core.errors import GutsError, Malformed, NotFound, Unavailable
 from guts_core.forge import queries
 from guts_core.names import RefName, TxId
-from guts_core.node.node import Node
 from guts_core.node.port import (
     REQUESTS,
     Act,
@@ -32,6 +31,7 @@ from .conversation import Conversation
 from .logs import Log
 from .packs import PackStore
 from .push import PushGateway
+from .store import ChainDatabase
 from .submission import Submissions
 
 # Conversations open at once; each holds a socket pair and at most a frame.
@@ -46,14 +46,14 @@ class PortServer:
 
     def __init__(
         self,
-        node: Node,
+        database: ChainDatabase,
         packs: PackStore,
         submissions: Submissions,
         pushes: PushGateway,
         status: Callable[[], Status],
         log: Log,
     ) -> None:
-        self._node, self._packs, self._submissions = node, packs, submissions
+        self._database, self._packs, self._submissions = database, packs, submissions
         self._pushes, self._status, self._log = pushes, status, log
         self._open = 0
 
@@ -112,15 +112,19 @@ class PortServer:
         await conversation.say(await self._submissions.submit(signed, request.texts, request.wait_ms))
 
     async def _lease(self, conversation: Conversation, request: OpenFetch) -> None:
-        """The snapshot is taken in one step of the loop, so the directory shows one generation."""
-        view = self._node.ledger.view()
-        repository = queries.repository(view, request.repo)
-        if repository is None:
-            raise NotFound("there is no such repository")
-        refs = {RefName(ref.name): ref.oid for ref in queries.refs(view, request.repo)}
-        for pack in list(queries.packs(view, request.repo)):
-            if not self._packs.is_linked(request.repo, pack.digest):
-                raise Unavailable("this node is still fetching packs of this repository; try another node")
+        """
+        Of what is committed: its packs are linked, or known to be missing, and the doors judged by the same.
+
+        What is final and still on its way to disk is shown a moment later, whole.
+        """
+        with self._database.snapshot():
+            repository = queries.repository(self._database, request.repo)
+            if repository is None:
+                raise NotFound("there is no such repository")
+            refs = {RefName(ref.name): ref.oid for ref in queries.refs(self._database, request.repo)}
+            packs = [pack.digest for pack in queries.packs(self._database, request.repo)]
+        if not all(self._packs.is_linked(request.repo, digest) for digest in packs):
+            raise Unavailable("this node is still fetching packs of this repository; try another node")
         head = RefName(repository.default_branch)
         async with self._packs.projected(request.repo, repository.generation, refs, head) as path:
             await conversation.say(Projection(str(path), repository.generation))

@@ -155,7 +155,7 @@ class _Machine:
             self.network.network_time_ms,
         )
         self.pushes = PushGateway(self.node, self.packs, self.submissions, log)
-        self.server = PortServer(self.node, self.packs, self.submissions, self.pushes, self.status, log)
+        self.server = PortServer(self.database, self.packs, self.submissions, self.pushes, self.status, log)
         self.repairer = Repairer(self.database, self.packs, self.network, log)
         # No more of these than blocks that wait for the disk.
         self._reports_in, self._reports_out = trio.open_memory_channel[Committed](math.inf)

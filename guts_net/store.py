@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -74,6 +74,15 @@ class ChainDatabase:
         with self._writing:
             self._reader.close()
             self._writer.close()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Reads inside see one commit, however many are written meanwhile. Nothing may be awaited inside."""
+        self._reader.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._reader.execute("COMMIT")
 
     def get(self, key: bytes) -> bytes | None:
         """As View.get."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -15,17 +16,20 @@ from guts_core.codec import to_bytes
 from guts_core.node.port import (
     REPLIES,
     AskStatus,
+    OpenFetch,
     OpenPush,
     Outcome,
     PackData,
     PackEnd,
     Phase,
     PortError,
+    Projection,
     PushCommand,
     SubmitTransaction,
 )
 from guts_net import port_server, waiting
 from guts_net.conversation import Conversation
+from guts_net.packs import PackStore
 from tests.core.chain.chain_world import creation
 
 from .world import HOUR_MS, WAIT_MS, World, a_commit, ask, found, push, status, wait_until
@@ -36,6 +40,35 @@ def a_wish(world: World, name: str, lifetime_ms: int = HOUR_MS // 6) -> bytes:
     ends = int(time.time() * 1000) + lifetime_ms
     body = compose.by_account(chain_id(world.genesis), world.alice_id, (creation(name),), ends, os.urandom(32))
     return to_bytes(compose.sign_with_account_key(body, world.alice))
+
+
+async def test_a_fetch_while_a_commit_is_on_its_way_shows_the_generation_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Final and not yet on disk is no reason to turn a reader away: the packs of what is committed are here."""
+    world = found(tmp_path, 1)
+    async with world.running() as (node,):
+        assert (await world.give_credential(node)).error is None
+        first = await push(node, world, "hello", a_commit(tmp_path / "one"))
+        repo = next(iter(node._server._database.listed_packs())).repo
+        monkeypatch.setattr(PackStore, "link", held_back(gate := trio.Event(), PackStore.link))
+        with trio.fail_after(30):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(push, node, world, "hello", a_commit(tmp_path / "two"), repo, "other")
+                await wait_until(lambda: node._node.ledger.head.height > (first.height or 0))
+                projection = await ask(node, OpenFetch(repo))
+                assert isinstance(projection, Projection), projection
+                gate.set()
+
+
+def held_back(gate: trio.Event, link: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[bool]]:
+    """A link that waits until the gate opens, and with it the commit behind it."""
+
+    async def wait(*arguments: object) -> bool:
+        await gate.wait()
+        return await link(*arguments)
+
+    return wait
 
 
 @pytest.mark.parametrize("stage", ["opened", "half a frame", "half a pack", "all but the end", "while it waits"])

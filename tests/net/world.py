@@ -19,7 +19,7 @@ from guts_core.codec import to_bytes
 from guts_core.forge.params import Params
 from guts_core.forge.records import Scope
 from guts_core.identity import KeyPair
-from guts_core.names import AccountId, NodeId
+from guts_core.names import AccountId, NodeId, RepoId
 from guts_core.node.port import (
     PACK_DATA_BYTES_MAX,
     REPLIES,
@@ -181,13 +181,15 @@ def a_commit(path: Path, size: int = 1000) -> Packed:
     return Packed(bytes.fromhex(oid.decode()), git("pack-objects", "-q", "--stdout", "--revs", stdin=oid + b"\n"))
 
 
-async def push(node: RunningNode, world: World, name: str, packed: Packed) -> PushReport:
-    """Push to create, over the port as the HTTP door does."""
+async def push(
+    node: RunningNode, world: World, name: str, packed: Packed, repo: RepoId | None = None, branch: str = "main"
+) -> PushReport:
+    """Push to create, or a new branch to a repository, over the port as the HTTP door does."""
     stream = await node.open()
     async with stream:
         conversation = Conversation(stream)
-        command = PushCommand("refs/heads/main", None, packed.oid)  # type: ignore[arg-type]  # an Oid by content
-        await conversation.say(OpenPush(world.credential.seed, None, name, False, False, (command,), WAIT_MS))
+        command = PushCommand(f"refs/heads/{branch}", None, packed.oid)  # type: ignore[arg-type]  # an Oid by content
+        await conversation.say(OpenPush(world.credential.seed, repo, name, False, False, (command,), WAIT_MS))
         for at in range(0, len(packed.pack), PACK_DATA_BYTES_MAX):
             await conversation.say(PackData(packed.pack[at : at + PACK_DATA_BYTES_MAX]))
         await conversation.say(PackEnd())
