@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 
 import trio
@@ -47,13 +47,15 @@ class PortServer:
     def __init__(
         self,
         database: ChainDatabase,
+        settled: Callable[[], Awaitable[None]],
         packs: PackStore,
         submissions: Submissions,
         pushes: PushGateway,
         status: Callable[[], Status],
         log: Log,
     ) -> None:
-        self._database, self._packs, self._submissions = database, packs, submissions
+        self._database, self._settled = database, settled
+        self._packs, self._submissions = packs, submissions
         self._pushes, self._status, self._log = pushes, status, log
         self._open = 0
 
@@ -117,6 +119,7 @@ class PortServer:
 
         What is final and still on its way to disk is shown a moment later, whole.
         """
+        await self._settled()
         with self._database.snapshot():
             repository = queries.repository(self._database, request.repo)
             if repository is None:

@@ -48,6 +48,8 @@ from .store import ChainDatabase
 from .submission import Submissions
 from .waiting import Waiters
 
+# A commit takes milliseconds; a reader that waited this long gets the generation before.
+SETTLE_SECONDS = 2.0
 KEY_FILES = {"node": "node.key", "vote": "vote.key", "operator": "operator.key"}
 
 
@@ -155,7 +157,10 @@ class _Machine:
             self.network.network_time_ms,
         )
         self.pushes = PushGateway(self.node, self.packs, self.submissions, log)
-        self.server = PortServer(self.database, self.packs, self.submissions, self.pushes, self.status, log)
+        self._advanced = trio.Event()
+        self.server = PortServer(
+            self.database, self._settled, self.packs, self.submissions, self.pushes, self.status, log
+        )
         self.repairer = Repairer(self.database, self.packs, self.network, log)
         # No more of these than blocks that wait for the disk.
         self._reports_in, self._reports_out = trio.open_memory_channel[Committed](math.inf)
@@ -176,7 +181,16 @@ class _Machine:
             self.waiters.settle(row.tx_id)
         if commit.packs:
             self.repairer.wake()
+        self._advanced.set()
+        self._advanced = trio.Event()
         self._reports_in.send_nowait(Committed(commit.height))
+
+    async def _settled(self) -> None:
+        """Until what is final now is on disk: readers see what was acknowledged elsewhere. Not for long."""
+        goal = self.node.ledger.head.height
+        with trio.move_on_after(SETTLE_SECONDS):
+            while self.database.height() < goal:
+                await self._advanced.wait()
 
     async def _report(self) -> None:
         """Apart from the committer, for which the pump may be waiting while its inbox is full."""
