@@ -140,6 +140,10 @@ class Devnet:
         for index in indexes or range(self.validators):
             wait_until(lambda i=index: self.status(i)["height"] >= height, f"node {index} at height {height}")  # type: ignore[misc]  # binds now
 
+    def wait_all_at(self, index: int) -> None:
+        """Until every running node has finalized what this one has: they are milliseconds apart."""
+        self.wait_height(int(self.status(index)["height"]))
+
     def wait_whole(self, *indexes: int) -> None:
         """Until these nodes (default: all) miss no pack."""
         for index in indexes or range(self.validators):

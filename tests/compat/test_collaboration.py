@@ -27,10 +27,12 @@ def collaborate(net: Devnet, alice: Git, bob: Git, nodes: tuple[int, int, int]) 
     mine("init", "-q")
     mine.commit("README", "hello\n", "first")
     mine("push", "-q", f"{net.url(first)}/alice/project.git", "HEAD:refs/heads/main")
+    net.wait_all_at(first)
 
     theirs = bob.clone(f"{net.url(second)}/alice/project.git", "project")
     second_commit = theirs.commit("README", "hello, world\n", "second")
     theirs("push", "-q", "origin", "main")
+    net.wait_all_at(second)
 
     mine("pull", "-q", f"{net.url(third)}/alice/project.git", "main")
     assert mine.oid("HEAD") == second_commit

@@ -41,6 +41,7 @@ def test_a_history_of_ten_thousand_objects_comes_out_as_it_went_in(net: Devnet, 
     create_repository(net, alice, "history")
 
     alice.at(source)("push", "-q", "--mirror", f"{net.url(0)}/alice/history.git")
+    net.wait_all_at(0)
 
     expected = local_refs(source)
     for index in range(4):
@@ -80,6 +81,7 @@ def a_project(net: Devnet, alice: Git, name: str, commits: int = 3) -> Git:
         mine.commit("file", f"{number}\n", f"commit {number}")
     mine("remote", "add", "origin", f"{net.url(0)}/alice/{name}.git")
     mine("push", "-q", "origin", "main")
+    net.wait_all_at(0)
     return mine
 
 
@@ -155,6 +157,7 @@ def test_an_empty_repository_can_be_cloned(net: Devnet, alice: Git) -> None:
     clone = alice.clone(f"{net.url(1)}/alice/empty.git", "empty")
     oid = clone.commit("a", "a")
     clone("push", "-q", "origin", "main")
+    net.wait_all_at(1)
     assert alice.refs(f"{net.url(2)}/alice/empty.git")["refs/heads/main"] == oid
 
 
@@ -176,6 +179,7 @@ def test_shallow_filtered_and_incremental_fetches(net: Devnet, alice: Git, versi
         assert (alice.directory / f"partial{version}" / "file").read_text() == "4\n"
     newest = mine.commit("file", "more\n")
     mine("push", "-q", "origin", "main")
+    net.wait_all_at(0)
     shallow(*protocol, "fetch", "-q", "origin")
     assert shallow.oid("origin/main") == newest
 
@@ -186,4 +190,5 @@ def test_a_large_push_streams_in_chunks(net: Devnet, alice: Git) -> None:
     (mine.directory / "data").write_bytes(os.urandom(3 << 20))
     oid = mine.commit("note", "large\n")
     mine("-c", "http.postBuffer=65536", "push", "-q", "origin", "main")
+    net.wait_all_at(0)
     assert alice.refs(f"{net.url(1)}/alice/large.git")["refs/heads/main"] == oid

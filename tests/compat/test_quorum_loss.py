@@ -26,6 +26,7 @@ def a_project(net: Devnet, alice: Git, name: str, *, private: bool = False) -> G
     mine("init", "-q")
     mine.commit("file", "one\n")
     mine("push", "-q", f"{net.url(0)}/alice/{name}.git", "main")
+    net.wait_all_at(0)
     return mine
 
 
@@ -103,6 +104,7 @@ def test_all_nodes_suspended_for_a_minute(own_net: Callable[..., Devnet], tmp_pa
 
     oid = mine.commit("file", "after\n")
     mine("push", "-q", f"{net.url(2)}/alice/project.git", "main")
+    net.wait_all_at(2)
     assert alice.refs(f"{net.url(3)}/alice/project.git")["refs/heads/main"] == oid
     net.assert_same_state()
 
@@ -122,5 +124,6 @@ def test_one_clock_an_hour_wrong(own_net: Callable[..., Devnet], tmp_path: Path)
         for number in range(4):
             oid = mine.commit("file", f"{round_} {number}\n")
             mine("push", "-q", f"{net.url(number)}/alice/project.git", "main")
+            net.wait_all_at(number)
             assert alice.refs(f"{net.url((number + 1) % 4)}/alice/project.git")["refs/heads/main"] == oid
     net.assert_same_state()

@@ -24,6 +24,7 @@ def a_repository(net: Devnet, alice: Git, name: str, *, private: bool = False) -
     mine("init", "-q")
     mine.commit("file", "one\n")
     mine("push", "-q", f"{net.url(0)}/alice/{name}.git", "main")
+    net.wait_all_at(0)
     return mine
 
 
