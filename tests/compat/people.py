@@ -25,6 +25,7 @@ def token_for(net: Devnet, name: str, scope: str, gateway: str = "all") -> str:
     made = net.guts_json(
         "token", "create", "--account", name, "--scope", scope, "--gateway", gateway, "--node", net.url(0)
     )
+    net.wait_all_at(0)
     return str(made["token"])
 
 
@@ -32,6 +33,7 @@ def create_repository(net: Devnet, owner: Git, name: str, *, private: bool = Fal
     """``POST /api/v3/user/repos``."""
     answer = net.http(0, "/api/v3/user/repos", token=owner.token, body={"name": name, "private": private})
     assert answer.status == 201, answer.body
+    net.wait_all_at(0)
 
 
 def add_collaborator(net: Devnet, owner: Git, repository: str, member: Git, permission: str = "push") -> None:
@@ -39,3 +41,4 @@ def add_collaborator(net: Devnet, owner: Git, repository: str, member: Git, perm
     path = f"/api/v3/repos/{owner.user}/{repository}/collaborators/{member.user}"
     answer = net.http(0, path, token=owner.token, body={"permission": permission}, method="PUT")
     assert answer.status in {201, 204}, answer.body
+    net.wait_all_at(0)
