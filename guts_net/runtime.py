@@ -224,6 +224,7 @@ class _Machine:
 
     async def _prepare(self) -> None:
         """Remove what a crash left, never what state lists or a live attestation promises; drive links again."""
+        await self.packs.git.check_version()
         applied = self.node.ledger.head.time
         promised = {a.digest for a in live_attestations(self.records, applied) if a.digest is not None}
         listed = await trio.to_thread.run_sync(lambda: list(self.database.listed_packs()))

@@ -16,11 +16,6 @@ class SimDisk:
         self.stored: list[Store] = []
         self.lost = 0  # records that crashes took
 
-    @property
-    def has_unsynced(self) -> bool:
-        """Whether a crash now would lose something."""
-        return bool(self._pending)
-
     def write(self, record: bytes) -> None:
         """Append; durable only after ``sync``."""
         self._pending.append(record)

@@ -40,14 +40,5 @@ def conflicting(round_: Round, vote: Vote) -> Vote | None:
     return None
 
 
-def is_conflict(first: Vote, second: Vote) -> bool:
-    """Whether two well-formed votes convict their signer: for anyone who checks evidence later."""
-    if (first.signer, first.epoch, first.view) != (second.signer, second.epoch, second.view):
-        return False
-    if first.kind is second.kind:
-        return first.proposal != second.proposal
-    return {first.kind, second.kind} == {Kind.NULLIFY, Kind.FINALIZE}
-
-
 def _vote(like: Vote, kind: Kind, proposal: Proposal | None, signature: bytes) -> Vote:
     return Vote(kind, like.epoch, like.view, proposal, like.signer, signature)

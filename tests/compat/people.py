@@ -36,6 +36,19 @@ def create_repository(net: Devnet, owner: Git, name: str, *, private: bool = Fal
     net.wait_all_at(0)
 
 
+def a_repository(net: Devnet, alice: Git, name: str, *, private: bool = False) -> Git:
+    """A repository with one commit on main, on every node; where its owner works on it."""
+    create_repository(net, alice, name, private=private)
+    work = alice.directory / name
+    work.mkdir()
+    mine = alice.at(work)
+    mine("init", "-q")
+    mine.commit("file", "one\n")
+    mine("push", "-q", f"{net.url(0)}/alice/{name}.git", "main")
+    net.wait_all_at(0)
+    return mine
+
+
 def add_collaborator(net: Devnet, owner: Git, repository: str, member: Git, permission: str = "push") -> None:
     """``PUT /api/v3/repos/{o}/{n}/collaborators/{user}``."""
     path = f"/api/v3/repos/{owner.user}/{repository}/collaborators/{member.user}"

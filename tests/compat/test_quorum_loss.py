@@ -9,33 +9,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from .devnet import Devnet, Git, wait_until
-from .people import alice_of, create_repository
+from .devnet import Devnet, wait_until
+from .people import a_repository, alice_of
 
 # The issue's own numbers.
 WRITE_PATIENCE_SECONDS = 30
 RESUME_SECONDS = 10
 
 
-def a_project(net: Devnet, alice: Git, name: str, *, private: bool = False) -> Git:
-    """A repository with one commit."""
-    create_repository(net, alice, name, private=private)
-    work = alice.directory / name
-    work.mkdir()
-    mine = alice.at(work)
-    mine("init", "-q")
-    mine.commit("file", "one\n")
-    mine("push", "-q", f"{net.url(0)}/alice/{name}.git", "main")
-    net.wait_all_at(0)
-    return mine
-
-
 def test_two_of_four_stopped(own_net: Callable[..., Devnet], tmp_path: Path) -> None:
     """A push says how many are missing and fails with words; REST answers 504; reads go on; one back is enough."""
     net = own_net(4)
     alice = alice_of(net, tmp_path / "alice")
-    mine = a_project(net, alice, "project")
-    a_project(net, alice, "secret", private=True)
+    mine = a_repository(net, alice, "project")
+    a_repository(net, alice, "secret", private=True)
     net.kill(2, 3)
     wait_until(lambda: net.status(0)["peers"] == 1, "the loss is noticed")
     second = mine.commit("file", "two\n")
@@ -71,8 +58,8 @@ def test_private_reads_stop_after_their_grace(own_net: Callable[..., Devnet], tm
     """A node that learns nothing new cannot know of a revocation: 503 with the reason; public reads go on."""
     net = own_net(4)
     alice = alice_of(net, tmp_path / "alice")
-    a_project(net, alice, "open")
-    a_project(net, alice, "secret", private=True)
+    a_repository(net, alice, "open")
+    a_repository(net, alice, "secret", private=True)
     net.stop()
     for node in range(4):
         config = Path(net.info["nodes"][node]["dir"]) / "config.toml"
@@ -97,7 +84,7 @@ def test_all_nodes_suspended_for_a_minute(own_net: Callable[..., Devnet], tmp_pa
     """A pause of the machine is not a fault."""
     net = own_net(4)
     alice = alice_of(net, tmp_path / "alice")
-    mine = a_project(net, alice, "project")
+    mine = a_repository(net, alice, "project")
     net.signal(signal.SIGSTOP, 0, 1, 2, 3)
     time.sleep(60)
     net.signal(signal.SIGCONT, 0, 1, 2, 3)
@@ -113,7 +100,7 @@ def test_one_clock_an_hour_wrong(own_net: Callable[..., Devnet], tmp_path: Path)
     """Forward: its proposals are not voted for and its views are skipped. Back: block time goes on from its parent."""
     net = own_net(4)
     alice = alice_of(net, tmp_path / "alice")
-    mine = a_project(net, alice, "project")
+    mine = a_repository(net, alice, "project")
     for round_, offset_ms in enumerate((3_600_000, -3_600_000)):
         net.kill(1)
         os.environ["GUTS_CLOCK_OFFSET_MS"] = str(offset_ms)

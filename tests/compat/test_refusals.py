@@ -12,20 +12,7 @@ from pathlib import Path
 import pytest
 
 from .devnet import PATIENCE_SECONDS, Answer, Devnet, Git, basic
-from .people import create_repository, token_for
-
-
-def a_repository(net: Devnet, alice: Git, name: str, *, private: bool = False) -> Git:
-    """With one commit on main."""
-    create_repository(net, alice, name, private=private)
-    work = alice.directory / name
-    work.mkdir()
-    mine = alice.at(work)
-    mine("init", "-q")
-    mine.commit("file", "one\n")
-    mine("push", "-q", f"{net.url(0)}/alice/{name}.git", "main")
-    net.wait_all_at(0)
-    return mine
+from .people import a_repository, token_for
 
 
 def raw(net: Devnet, path: str, *, authorization: str | None = None, body: bytes | None = None) -> Answer:
