@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import click
 
-from guts_core import VERSION
+from guts_core.version import VERSION
 
 from .outcomes import EXIT_CODES, EXIT_INTERRUPTED, EXIT_OK, failure_of, show_failure
 from .shape import Entry, Group

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from guts_core import VERSION
 from guts_core.names import Oid, RefName
+from guts_core.version import VERSION
 
 from .pkt_line import FLUSH, packet
 from .refs import oid_hex

@@ -10,7 +10,7 @@ from __future__ import annotations
 from hashlib import blake2b
 
 from guts_core.codec import Tag
-from guts_core.identity.keys import Signer
+from guts_core.identity.keys import KeyPair, Signer
 from guts_core.names import ChainId
 
 
@@ -24,7 +24,8 @@ class KeyRing:
 
     def __init__(self, seed: int, size: int) -> None:
         secrets = [derive(seed, f"key {index}") for index in range(size)]
-        self._secrets = {blake2b(secret, digest_size=32).digest(): secret for secret in secrets}
+        # Public keys are genuine ones, because genesis and the forge accept no others.
+        self._secrets = {KeyPair(secret).public_key: secret for secret in secrets}
         self.public_keys = tuple(self._secrets)
 
     def signer(self, index: int) -> Signer:

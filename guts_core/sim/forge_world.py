@@ -129,10 +129,10 @@ class ForgeWorld(PackWorld):
     # ---- people ----
 
     def _wish(self) -> None:
-        roll = self._workload.random
+        roll = self._clients.random
         self._push(self.time + 1 + int(roll() * 2 * self.plan.work_us), Kind.WORK, 0, 0, None)
         if roll() * _CONTEST < 1:
-            desks = [self._desk(gateway) for gateway in self._workload.sample(range(self.size), min(3, self.size))]
+            desks = [self._desk(gateway) for gateway in self._clients.sample(range(self.size), min(3, self.size))]
             for at, push in self.people.contest([desk for desk in desks if desk is not None]):
                 self._bring(push, at.gateway)
             return
@@ -167,7 +167,7 @@ class ForgeWorld(PackWorld):
         if due:
             self._wishes.append(wish.tx_id)
         self._note(Kind.WORK, gateway, wish.tx_id)
-        inline = wish.pack if self._workload.random() < 0.5 else None
+        inline = wish.pack if self._clients.random() < 0.5 else None
 
         judged = self._counters(gateway, wish.repo)
 
@@ -190,8 +190,8 @@ class ForgeWorld(PackWorld):
         for case in list(self.cases.values()):
             if case.gateway != dead or case.wish.tx_id in self.checks.receipts or case.refused is not None:
                 continue
-            desk = self._desk(self._workload.randrange(self.size))
-            if desk is None or self._workload.random() < 0.5:
+            desk = self._desk(self._clients.randrange(self.size))
+            if desk is None or self._clients.random() < 0.5:
                 continue
             wish = self.people.again(case.wish, desk)
             if wish is not None:

@@ -112,7 +112,7 @@ class SimNode(Protocol):
 
 
 class Taker(SimNode, Protocol):
-    """A node that clients hand words to."""
+    """A node that clients hand commands to."""
 
     def submit(self, work: bytes, now: Instant) -> list[Act]:
         """A client wants this ordered."""

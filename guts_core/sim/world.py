@@ -22,6 +22,7 @@ from .faults import HEAL_LOSS_PER_MILLE, SECOND, Plan
 from .ledger import Broken, VoteLedger
 from .place import Event, Kind, Place, dice
 from .ports import Accuse, Act, Cast, Fault, Say, SimNode, Store, Taker, Write
+from .workload import Words, Workload
 
 _EPOCH_MS = 1_700_000_000_000
 _LATE_US = SECOND // 2
@@ -35,8 +36,11 @@ _SETTLE_US = 2 * SECOND
 class World:
     """One run."""
 
-    def __init__(self, seed: int, plan: Plan, cast: Cast, size: int, ledger: VoteLedger) -> None:
+    def __init__(
+        self, seed: int, plan: Plan, cast: Cast, size: int, ledger: VoteLedger, workload: Workload | None = None
+    ) -> None:
         self.plan, self.cast, self.size, self.ledger = plan, cast, size, ledger
+        self._workload = workload or Words()
         self.time = 0
         self.events = 0
         self.faults: Counter[str] = Counter()
@@ -46,7 +50,7 @@ class World:
         self._heap: list[Event] = []
         self._sequence = 0
         self._network, self._disks = dice(seed, "network"), dice(seed, "disks")
-        self._workload = dice(seed, "workload")
+        self._clients = dice(seed, "workload")
         self._trace = blake2b(digest_size=16)
         self._end = plan.chaos_us + plan.heal_us
         self._sample = 0  # blocks that everybody must have at the end
@@ -297,7 +301,10 @@ class World:
 
     def _boot(self, index: int) -> None:
         place = self.places[index]
-        node = self.cast.make(index, place.disk.records(), list(place.disk.stored))
+        try:
+            node = self.cast.make(index, place.disk.records(), list(place.disk.stored))
+        except Corrupt as error:
+            raise Broken(f"node {index} cannot start again: {error}") from error
         place.node, place.busy, place.tick_at, place.up_since = node, False, -1, self.time
         self._note(Kind.RESTART, index, b"")
         self._step(index, node.start, ())
@@ -331,19 +338,20 @@ class World:
         place.incarnation += 1
 
     def _wish(self) -> None:
-        word = b"word %d" % len(self._wishes)
-        self._push(self.time + 1 + int(self._workload.random() * 2 * self.plan.work_us), Kind.WORK, 0, 0, None)
-        index = self.honest[int(self._workload.random() * len(self.honest))]
+        self._push(self.time + 1 + int(self._clients.random() * 2 * self.plan.work_us), Kind.WORK, 0, 0, None)
+        index = self.honest[int(self._clients.random() * len(self.honest))]
         place = self.places[index]
         if place.node is None or place.busy:
             return  # a client whose node does not answer comes again later
         # Before the network heals a crash may forget a wish; after it none may be lost.
-        if self.time >= self.plan.chaos_us:
-            self._wishes.append(word)
-        else:
-            word = b"early " + b"%d" % self._sequence
-        self._note(Kind.WORK, index, word)
-        self._step(index, typing.cast("Taker", place.node).submit, (word,))
+        is_calm = self.time >= self.plan.chaos_us
+        wish = self._workload.due(self.ledger.is_final) if is_calm else self._workload.early()
+        if wish is None:
+            return
+        if is_calm:
+            self._wishes.append(wish)
+        self._note(Kind.WORK, index, wish)
+        self._step(index, typing.cast("Taker", place.node).submit, (wish,))
 
     # ---- the end ----
 
@@ -362,7 +370,7 @@ class World:
             raise Broken(f"L2: {self._named(lost[0])}, one of {len(lost)} wishes, is not final at the end")
 
     def _named(self, wish: bytes) -> str:
-        return wish.decode()
+        return wish.decode("utf-8", "replace")
 
 
 # After the heal nothing may have piled up: a few live views, and what their votes are.

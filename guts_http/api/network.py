@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from guts_core import VERSION
 from guts_core.chain.block import Block
 from guts_core.chain.commit import StoredBlock
 from guts_core.chain.header import RULES
@@ -12,6 +11,7 @@ from guts_core.codec import from_bytes
 from guts_core.errors import NotFound
 from guts_core.forge import queries
 from guts_core.simplex.messages import Certificate
+from guts_core.version import VERSION
 from guts_http.problems import BadRequest
 from guts_http.reader import Snapshot
 from guts_http.routing import Access, Asked, Reply, Routes

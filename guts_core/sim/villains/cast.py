@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from guts_core.sim.machine import StateMachine
 from guts_core.sim.place import dice
 from guts_core.sim.ports import SimNode, Store
-from guts_core.sim.words_node import CHAIN, HonestCast
+from guts_core.sim.replica_node import CHAIN, HonestCast
 from guts_core.simplex.committee import Committee
 from guts_core.simplex.messages import Message
 from guts_core.simplex.quorum import FaultModel
@@ -16,7 +19,7 @@ from .genuine import is_genuine
 from .skipper import Skipper
 from .spammer import Spammer
 from .two_faced import TwoFaced
-from .villain import Deeds, Villain, WordsVillain
+from .villain import Deeds, ReplicaVillain, Villain
 from .withholder import Withholder
 
 KINDS: tuple[type[Villain], ...] = (Equivocator, DoubleVoter, TwoFaced, Withholder, Forger, Skipper, Spammer)
@@ -25,8 +28,10 @@ KINDS: tuple[type[Villain], ...] = (Equivocator, DoubleVoter, TwoFaced, Withhold
 class VillainCast:
     """``count`` villains among ``size`` nodes; the first kind goes round with the seed, the rest are drawn."""
 
-    def __init__(self, seed: int, size: int, count: int, *, remember: bool = True) -> None:
-        self._honest = HonestCast(seed, size, remember=remember)
+    def __init__(
+        self, seed: int, size: int, count: int, *, remember: bool = True, machine: StateMachine[Any] | None = None
+    ) -> None:
+        self._honest = HonestCast(seed, size, remember=remember, machine=machine)
         ring = self._honest.ring
         self._committee = Committee(CHAIN, 0, ring.public_keys, FaultModel.BYZANTINE, ring)
         roll = dice(seed, "villains")
@@ -45,7 +50,7 @@ class VillainCast:
         node = self._honest.make(index, records, stored)
         if index not in self.kinds:
             return node
-        return WordsVillain(self.kinds[index](node, self.deeds[index]), node)
+        return ReplicaVillain(self.kinds[index](node, self.deeds[index]), node)
 
     def read(self, data: bytes) -> Message | None:
         """The agreement message in these bytes, if it is one."""

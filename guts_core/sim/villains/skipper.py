@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from guts_core.codec import Tag, digest
 from guts_core.names import BlockHash
-from guts_core.sim.application import Page, page_of
 from guts_core.sim.ports import Act
-from guts_core.sim.words_node import WordsNode
+from guts_core.sim.replica import Page, page_of
+from guts_core.sim.replica_node import ReplicaNode
 from guts_core.simplex.messages import Kind, Proposal, Propose
 
 from .villain import Deeds, Effects, Villain
@@ -32,8 +32,8 @@ class Skipper(Villain):
         return out
 
     def _skipping(self, said: Propose) -> Propose | None:
-        assert isinstance(self.inner, WordsNode)
-        log = self.inner.words.log
+        assert isinstance(self.inner, ReplicaNode)
+        log = self.inner.replica.log
         if len(log) < 2 or said.proposal.view // (len(self.others()) + 1) % 2:
             return None  # every other time it behaves, or nobody would listen for long
         # Behind the tip if all is final; else on the tip, over the head of a notarized block.
@@ -42,9 +42,8 @@ class Skipper(Villain):
         page = page_of(old.block.body)
         assert page is not None, "a final block is a page"
         time = max(self.now.wall, page.time + 1)
-        root = digest(Tag.STATE_NODE, old.root, b"\x80")  # a page without words
         view = said.proposal.view
-        body = Page(0, view, parent.view, parent.block_hash, time, root, ()).encoded()
+        body = Page(0, view, parent.view, parent.block_hash, time, old.root, ()).encoded()
         block_hash = BlockHash(digest(Tag.HEADER, body))
         proposal = Proposal(0, view, parent.view, parent.block_hash, block_hash)
         self.deeds.blocks.append((view, block_hash))

@@ -115,8 +115,8 @@ class Villain:
         return Say(to, to_bytes(message))
 
 
-class WordsVillain:
-    """A villain around a node of words: its acts are twisted on their way out."""
+class ReplicaVillain:
+    """A villain around a replica of a state machine: its acts are twisted on their way out."""
 
     def __init__(self, villain: Villain, inner: Taker) -> None:
         self.villain, self.inner = villain, inner

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from guts_core.codec import Tag, digest, encode, to_value
 from guts_core.names import BlockHash, ChainId
-from guts_core.sim.application import GENESIS, FinalBlock, Page, Words
 from guts_core.sim.crypto import KeyRing
+from guts_core.sim.machine import WordList
+from guts_core.sim.replica import GENESIS, FinalBlock, Page, Replica
 from guts_core.simplex.certificates import assemble
 from guts_core.simplex.committee import Committee
 from guts_core.simplex.effects import Effect, Persist, ReportEquivocation, Send
@@ -29,7 +30,7 @@ class World:
         self.me, self.size, self.fault_model = me, size, fault_model
         self.ring = KeyRing(7, size)
         self.committee = Committee(CHAIN, 0, self.ring.public_keys, fault_model, self.ring)
-        self.author = Words([])  # builds and executes the peers' blocks
+        self.author = Replica(WordList(), [])  # builds and executes the peers' blocks
         self.durable: list[FinalBlock] = []
         self.log: list[bytes] = []
         self.time = 1_000_000
@@ -43,7 +44,7 @@ class World:
         """A new process on what was durable; with ``records``, on that log."""
         if records is not None:
             self.log = list(records)
-        self.words = Words(self.durable)
+        self.replica = Replica(WordList(), self.durable)
         last = self.durable[-1] if self.durable else None
         config = EngineConfig(
             chain_id=CHAIN,
@@ -57,7 +58,7 @@ class World:
             final=last.block.proposal if last else GENESIS,
             certificate=last.certificate if last else None,
         )
-        self.engine = Engine(config, self.ring.signer(self.me), self.ring, self.words)
+        self.engine = Engine(config, self.ring.signer(self.me), self.ring, self.replica)
         self.said = []
         self._do(self.engine.start(list(self.log), self.now))
 
@@ -87,13 +88,13 @@ class World:
         self.time = end
 
     def work(self, word: bytes) -> None:
-        """A word to order arrives here."""
-        self.words.submit(word)
+        """A command to order arrives here."""
+        self.replica.submit(word)
         self._do(self.engine.work_arrived(self.now))
 
     def commit(self) -> None:
         """The disk has written everything that is final."""
-        fresh = self.words.take_fresh()
+        fresh = self.replica.take_fresh()
         self.durable += fresh
         if fresh:
             self._do(self.engine.committed(fresh[-1].block.proposal.view))

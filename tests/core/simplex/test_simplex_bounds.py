@@ -104,8 +104,8 @@ def test_a_long_chain_is_fetched_within_bounds(monkeypatch: pytest.MonkeyPatch) 
     parent = old.engine.final
     for view in range(1, 1001):
         block = old.block(view, parent)
-        old.words.execute(parent, block.proposal, block.body)
-        old.words.finalize(block.proposal, block.body, None)
+        old.replica.execute(parent, block.proposal, block.body)
+        old.replica.finalize(block.proposal, block.body, None)
         parent = block.proposal
     new.hear(1, new.certificate(F, 1000, parent))
     most = 0
@@ -124,7 +124,7 @@ def test_a_long_chain_is_fetched_within_bounds(monkeypatch: pytest.MonkeyPatch) 
         new.wait(RETRY)
 
     assert new.engine.final.view == 1000
-    assert len(new.words.log) == 1000
+    assert len(new.replica.log) == 1000
     assert most <= 170
 
 
@@ -133,8 +133,8 @@ def test_answers_are_bounded() -> None:
     parent = world.engine.final
     for view in range(1, 200):
         block = world.block(view, parent)
-        world.words.execute(parent, block.proposal, block.body)
-        world.words.finalize(block.proposal, block.body, None)
+        world.replica.execute(parent, block.proposal, block.body)
+        world.replica.finalize(block.proposal, block.body, None)
         parent = block.proposal
     effects = world.hear(3, Fetch(0, 0, (parent.block_hash,) * 4))
     answers = [effect.message for effect in effects if isinstance(effect, Send)]
@@ -203,7 +203,7 @@ def test_a_single_validator_is_silent_until_there_is_work() -> None:
 
     world.work(b"word")
 
-    assert len(world.words.log) == 1
+    assert len(world.replica.log) == 1
     assert world.engine.next_deadline() is None
     assert world.said == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from guts_core.errors import PeerFault
-from guts_core.sim.application import GENESIS
+from guts_core.sim.replica import GENESIS
 from guts_core.simplex.engine import Rule
 from guts_core.simplex.journal import LogVote
 from guts_core.simplex.messages import Fetch, Propose, SuppliedBlock, Supply, Vote
@@ -46,7 +46,7 @@ def test_a_notarization_after_an_own_nullify_gets_no_finalize_vote() -> None:
 
     assert world.engine.view == 3
     assert 1 not in [vote.view for vote in world.votes_said(F)]
-    assert [block.proposal, child.proposal] == [final.block.proposal for final in world.words.log]
+    assert [block.proposal, child.proposal] == [final.block.proposal for final in world.replica.log]
 
 
 @pytest.mark.parametrize("on_block", [True, False])

@@ -122,10 +122,10 @@ def finalized(views: int = 3) -> World:
 
 def test_finalized_blocks_that_were_not_committed_are_finalized_again() -> None:
     world = finalized()
-    before = [final.block for final in world.words.log]
+    before = [final.block for final in world.replica.log]
     world.restart()
 
-    assert before == [final.block for final in world.words.log]
+    assert before == [final.block for final in world.replica.log]
     assert world.engine.final.view == 3
 
 

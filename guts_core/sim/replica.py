@@ -1,32 +1,34 @@
 """
-The smallest application worth agreeing on: an ordered set of words, each at most once.
+One node's copy of a state machine under agreement: each command at most once, in one order.
 
-Its state root is a running hash, its blocks carry a time that is judged by the local clock, and
-what is final is durable only once the simulated disk says so.
+Its blocks carry a time that is judged by the local clock, and what is final is durable only once the
+simulated disk says so. States are computed anew from the blocks at every start.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import cast
+from typing import Generic, cast
 
 from attrs import frozen
 
 from guts_core.codec import Tag, decode, digest, encode
-from guts_core.errors import Malformed
+from guts_core.errors import Corrupt, Malformed, Refused
 from guts_core.names import BlockHash
 from guts_core.simplex.messages import Certificate, Proposal, SuppliedBlock
 from guts_core.simplex.ports import Instant, Verdict
 
-GENESIS_HASH = BlockHash(digest(Tag.HEADER, b"genesis of words"))
+from .machine import S, StateMachine
+
+GENESIS_HASH = BlockHash(digest(Tag.HEADER, b"genesis of a simulated machine"))
 GENESIS = Proposal(0, 0, 0, BlockHash(bytes(32)), GENESIS_HASH)
-WORDS_MAX = 64
+COMMANDS_MAX = 64
 AHEAD_MS_MAX = 10_000
 
 
 @frozen
 class Page:
-    """A block: what it binds, the state after it, and the words it adds."""
+    """A block: what it binds, the state after it, and the commands it adds."""
 
     epoch: int
     view: int
@@ -34,12 +36,12 @@ class Page:
     parent_hash: bytes
     time: int
     root: bytes
-    words: tuple[bytes, ...]
+    commands: tuple[bytes, ...]
 
     def encoded(self) -> bytes:
         """The body that travels."""
         head = (self.epoch, self.view, self.parent_view, self.parent_hash, self.time, self.root)
-        return encode((*head, self.words))
+        return encode((*head, self.commands))
 
 
 @lru_cache(maxsize=256)
@@ -60,15 +62,16 @@ def page_of(body: bytes) -> Page | None:
 
 
 @frozen
-class Leaf:
+class Leaf(Generic[S]):
     """An executed block's place: what it needs to be built upon."""
 
     parent: BlockHash
     view: int
     height: int
+    state: S
     root: bytes
     time: int
-    words: tuple[bytes, ...]
+    commands: tuple[bytes, ...]
 
 
 @frozen
@@ -81,33 +84,33 @@ class FinalBlock:
     root: bytes
 
 
-class Words:
+class Replica(Generic[S]):
     """One node's copy, restored from what its disk had committed."""
 
-    def __init__(self, committed: list[FinalBlock]) -> None:
+    def __init__(self, machine: StateMachine[S], committed: list[FinalBlock]) -> None:
         self.log: list[FinalBlock] = []  # finalized, in order: committed ones and later
+        self._machine = machine
         self._blocks: dict[BlockHash, SuppliedBlock] = {}
-        self._final_words: set[bytes] = set()
+        self._final_commands: set[bytes] = set()
         self.waiting: dict[bytes, None] = {}
-        self._leaves = {GENESIS_HASH: Leaf(BlockHash(b""), 0, 0, bytes(32), 0, ())}
+        state = machine.initial()
+        self._leaves = {GENESIS_HASH: Leaf(BlockHash(b""), 0, 0, state, machine.root(state), 0, ())}
         self.fresh: list[FinalBlock] = []  # finalized and not yet handed to the disk
         for final in committed:
-            self._keep(final)
+            state = self._restored(state, final)
         if committed:
-            last = committed[-1]
-            page = page_of(last.block.body)
-            assert page is not None, "a committed block is a page"
-            proposal = last.block.proposal
-            self._leaves = {
-                proposal.block_hash: Leaf(
-                    proposal.parent_hash, proposal.view, last.height, last.root, page.time, page.words
-                )
-            }
+            self._leaves = {committed[-1].block.proposal.block_hash: _leaf_of(committed[-1], state)}
 
-    def submit(self, word: bytes) -> None:
-        """Somebody wants this word in the list."""
-        if word not in self._final_words:
-            self.waiting.setdefault(word)
+    def submit(self, command: bytes) -> None:
+        """Somebody wants this command in the log."""
+        if command not in self._final_commands:
+            self.waiting.setdefault(command)
+
+    @property
+    def state(self) -> S:
+        """The state after the last finalized block."""
+        tip = self.log[-1].block.proposal.block_hash if self.log else GENESIS_HASH
+        return self._leaves[tip].state
 
     def take_fresh(self) -> list[FinalBlock]:
         """What became final since the last call, for the disk."""
@@ -117,16 +120,16 @@ class Words:
     # ---- simplex.ports.Application ----
 
     def propose(self, parent: Proposal, view: int, now: Instant) -> tuple[BlockHash, bytes] | None:
-        """A page of waiting words that no ancestor holds, possibly none."""
+        """A page of waiting commands that no ancestor holds, possibly none."""
         leaf = self._leaves[parent.block_hash]
         used = self._used(leaf)
-        words = tuple(word for word in self.waiting if word not in used)[:WORDS_MAX]
+        commands = tuple(command for command in self.waiting if command not in used)[:COMMANDS_MAX]
         time = max(now.wall, leaf.time + 1)
-        root = _root(leaf.root, words)
-        page = Page(parent.epoch, view, parent.view, parent.block_hash, time, root, words)
+        state = self._after(leaf.state, commands)
+        page = Page(parent.epoch, view, parent.view, parent.block_hash, time, self._machine.root(state), commands)
         body = page.encoded()
         block_hash = BlockHash(digest(Tag.HEADER, body))
-        self._grow(block_hash, parent, page)
+        self._grow(block_hash, parent, page, state)
         return block_hash, body
 
     def is_bound(self, proposal: Proposal, body: bytes) -> bool:
@@ -156,11 +159,14 @@ class Words:
         page, leaf = page_of(body), self._leaves.get(parent.block_hash)
         if leaf is None:
             return Verdict.UNKNOWN
-        if page is None or len(page.words) > WORDS_MAX or len(set(page.words)) != len(page.words):
+        if page is None or len(page.commands) > COMMANDS_MAX or len(set(page.commands)) != len(page.commands):
             return Verdict.INVALID
-        if self._used(leaf).intersection(page.words) or page.root != _root(leaf.root, page.words):
+        if self._used(leaf).intersection(page.commands):
             return Verdict.INVALID
-        self._grow(proposal.block_hash, parent, page)
+        state = self._after(leaf.state, page.commands)
+        if page.root != self._machine.root(state):
+            return Verdict.INVALID
+        self._grow(proposal.block_hash, parent, page, state)
         return Verdict.VALID
 
     def finalize(self, proposal: Proposal, body: bytes, certificate: Certificate | None) -> None:
@@ -168,7 +174,7 @@ class Words:
         leaf = self._leaves[proposal.block_hash]
         assert leaf.height == len(self.log) + 1, "blocks are finalized in order of height"
         final = FinalBlock(SuppliedBlock(proposal, body), certificate, leaf.height, leaf.root)
-        self._keep(final)
+        self._keep(final, leaf.commands)
         self.fresh.append(final)
         self._leaves = {
             key: kept for key, kept in self._leaves.items() if kept.view > leaf.view or key == proposal.block_hash
@@ -188,40 +194,63 @@ class Words:
         return None
 
     def has_work(self, tip: Proposal) -> bool:
-        """Whether a word waits that the chain up to this block does not hold."""
+        """Whether a command waits that the chain up to this block does not hold."""
         leaf = self._leaves.get(tip.block_hash)
         if not self.waiting or leaf is None:
             return bool(self.waiting)
         used = self._unfinal(leaf)
-        return any(word not in used for word in self.waiting)
+        return any(command not in used for command in self.waiting)
 
     # ---- inside ----
 
-    def _grow(self, block_hash: BlockHash, parent: Proposal, page: Page) -> None:
+    def _after(self, state: S, commands: tuple[bytes, ...]) -> S:
+        for command in commands:
+            try:
+                state = self._machine.apply(state, command)
+            except Refused:
+                continue  # ordered, and without effect
+        return state
+
+    def _grow(self, block_hash: BlockHash, parent: Proposal, page: Page, state: S) -> None:
         height = self._leaves[parent.block_hash].height + 1
-        leaf = Leaf(parent.block_hash, page.view, height, page.root, page.time, page.words)
-        self._leaves[block_hash] = leaf
+        self._leaves[block_hash] = Leaf(
+            parent.block_hash, page.view, height, state, page.root, page.time, page.commands
+        )
 
-    def _used(self, leaf: Leaf) -> set[bytes]:
-        return self._unfinal(leaf) | self._final_words
+    def _used(self, leaf: Leaf[S]) -> set[bytes]:
+        return self._unfinal(leaf) | self._final_commands
 
-    def _unfinal(self, leaf: Leaf) -> set[bytes]:
-        used = set(leaf.words)
-        above: Leaf | None = self._leaves.get(leaf.parent)
+    def _unfinal(self, leaf: Leaf[S]) -> set[bytes]:
+        used = set(leaf.commands)
+        above: Leaf[S] | None = self._leaves.get(leaf.parent)
         while above is not None:
-            used.update(above.words)
+            used.update(above.commands)
             above = self._leaves.get(above.parent)
         return used
 
-    def _keep(self, final: FinalBlock) -> None:
+    def _restored(self, state: S, final: FinalBlock) -> S:
+        """The state after a block of the disk, computed again; Corrupt when it is another than before."""
+        page = _page(final)
+        after = self._after(state, page.commands)
+        if self._machine.root(after) != final.root:
+            raise Corrupt(f"executing block {final.height} again gives another state: the machine is not deterministic")
+        self._keep(final, page.commands)
+        return after
+
+    def _keep(self, final: FinalBlock, commands: tuple[bytes, ...]) -> None:
         self.log.append(final)
         self._blocks[final.block.proposal.block_hash] = final.block
-        page = page_of(final.block.body)
-        assert page is not None, "a final block is a page"
-        for word in page.words:
-            self._final_words.add(word)
-            self.waiting.pop(word, None)
+        for command in commands:
+            self._final_commands.add(command)
+            self.waiting.pop(command, None)
 
 
-def _root(before: bytes, words: tuple[bytes, ...]) -> bytes:
-    return digest(Tag.STATE_NODE, before, encode(words))
+def _page(final: FinalBlock) -> Page:
+    page = page_of(final.block.body)
+    assert page is not None, "a final block is a page"
+    return page
+
+
+def _leaf_of(final: FinalBlock, state: S) -> Leaf[S]:
+    page, proposal = _page(final), final.block.proposal
+    return Leaf(proposal.parent_hash, proposal.view, final.height, state, final.root, page.time, page.commands)

@@ -1,9 +1,9 @@
-"""A node made of an engine and the list of words: small enough for a hundred thousand views."""
+"""A node made of an engine and a replica of a state machine: small enough for a hundred thousand views."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import cast
+from typing import Any, cast
 
 from attrs import evolve
 
@@ -17,13 +17,14 @@ from guts_core.simplex.messages import Certificate, Fetch, Message, Propose, Sup
 from guts_core.simplex.ports import Instant
 from guts_core.simplex.quorum import FaultModel
 
-from .application import GENESIS, FinalBlock, Words, page_of
 from .crypto import KeyRing
+from .machine import StateMachine, WordList
 from .ports import Accuse, Act, Say, Store, Write
+from .replica import GENESIS, FinalBlock, Replica, page_of
 
-CHAIN = ChainId(b"a chain of words, simulated only")
+CHAIN = ChainId(b"a chain that is simulated only  ")
 _MESSAGES = Family((Propose, Vote, Certificate, Fetch, Supply))
-_WORD = b"\x00"  # no canonical record starts with it
+_COMMAND = b"\x00"  # no canonical record starts with it
 # Agreement messages are immutable; decoding each broadcast once instead of n times halves a run.
 _READ_MAX = 1024
 
@@ -48,7 +49,7 @@ class Reader:
         return found
 
 
-class WordsNode:
+class ReplicaNode:
     """An honest node."""
 
     def __init__(
@@ -59,11 +60,12 @@ class WordsNode:
         records: list[bytes],
         stored: list[Store],
         fault_model: FaultModel = FaultModel.BYZANTINE,
+        machine: StateMachine[Any] | None = None,
     ) -> None:
         self.index, self.size, self._records = index, len(ring.public_keys), records
         self.ring, self.reader = ring, reader
         committed = [cast("FinalBlock", store.item) for store in stored]
-        self.words = Words(committed)
+        self.replica = Replica(machine or WordList(), committed)
         last = committed[-1] if committed else None
         self.engine = Engine(
             EngineConfig(
@@ -80,7 +82,7 @@ class WordsNode:
             ),
             ring.signer(index),
             ring,
-            self.words,
+            self.replica,
         )
 
     @property
@@ -94,8 +96,8 @@ class WordsNode:
         return CHAIN
 
     def read(self, data: bytes) -> Message | None:
-        """The agreement message in these bytes, or None for a word."""
-        return None if data[:1] == _WORD else self.reader.read(data)
+        """The agreement message in these bytes, or None for a command."""
+        return None if data[:1] == _COMMAND else self.reader.read(data)
 
     def rival(self, said: Propose) -> tuple[BlockHash, bytes] | None:
         """The same page a millisecond later: valid in every way, and another block."""
@@ -107,7 +109,7 @@ class WordsNode:
     @property
     def height(self) -> int:
         """Finalized blocks."""
-        return len(self.words.log)
+        return len(self.replica.log)
 
     @property
     def held(self) -> dict[str, int]:
@@ -127,7 +129,7 @@ class WordsNode:
         """Bytes from another node."""
         if not data:
             raise Malformed("an empty message")
-        if data[:1] == _WORD:
+        if data[:1] == _COMMAND:
             return self._take(data[1:], now)
         return self._acts(self.engine.receive(peer, self.reader.read(data), now))
 
@@ -136,11 +138,11 @@ class WordsNode:
         return self._acts(self.engine.tick(now))
 
     def submit(self, work: bytes, now: Instant) -> list[Act]:
-        """A client wants this word in the list: every node hears of it."""
-        return [Say(None, _WORD + work), *self._take(work, now)]
+        """A client wants this command in the log: every node hears of it."""
+        return [Say(None, _COMMAND + work), *self._take(work, now)]
 
     def written(self, store: Store, /) -> None:
-        """The words keep their own list."""
+        """A replica keeps its own log."""
 
     def stored(self, store: Store, _now: Instant, /) -> list[Act]:
         """The database holds this block."""
@@ -154,8 +156,8 @@ class WordsNode:
         """When to tick."""
         return self.engine.next_deadline()
 
-    def _take(self, word: bytes, now: Instant) -> list[Act]:
-        self.words.submit(word)
+    def _take(self, command: bytes, now: Instant) -> list[Act]:
+        self.replica.submit(command)
         return self._acts(self.engine.work_arrived(now))
 
     def _acts(self, effects: list[Effect]) -> list[Act]:
@@ -171,7 +173,7 @@ class WordsNode:
                 acts.append(Write(effect.record, effect.sync))
             else:
                 acts.append(_accusation(effect))
-        return acts + [_store(final) for final in self.words.take_fresh()]
+        return acts + [_store(final) for final in self.replica.take_fresh()]
 
 
 def _accusation(report: ReportEquivocation) -> Accuse:
@@ -181,16 +183,22 @@ def _accusation(report: ReportEquivocation) -> Accuse:
 def _store(final: FinalBlock) -> Store:
     page = page_of(final.block.body)
     assert page is not None, "a final block is a page"
-    return Store(final.height, final.block.proposal.block_hash, final.root, page.words, final)
+    return Store(final.height, final.block.proposal.block_hash, final.root, page.commands, final)
 
 
 class HonestCast:
     """Everybody plays by the rules."""
 
     def __init__(
-        self, seed: int, size: int, fault_model: FaultModel = FaultModel.BYZANTINE, *, remember: bool = True
+        self,
+        seed: int,
+        size: int,
+        fault_model: FaultModel = FaultModel.BYZANTINE,
+        *,
+        remember: bool = True,
+        machine: StateMachine[Any] | None = None,
     ) -> None:
-        self.ring, self.fault_model = KeyRing(seed, size), fault_model
+        self.ring, self.fault_model, self.machine = KeyRing(seed, size), fault_model, machine
         self.reader = Reader(remember=remember)
 
     @property
@@ -198,13 +206,13 @@ class HonestCast:
         """None."""
         return frozenset()
 
-    def make(self, index: int, records: list[bytes], stored: list[Store]) -> WordsNode:
+    def make(self, index: int, records: list[bytes], stored: list[Store]) -> ReplicaNode:
         """A new process of a node."""
-        return WordsNode(index, self.ring, self.reader, records, stored, self.fault_model)
+        return ReplicaNode(index, self.ring, self.reader, records, stored, self.fault_model, self.machine)
 
     def read(self, data: bytes) -> Message | None:
-        """The agreement message in these bytes, or None for a word."""
-        return None if data[:1] == _WORD else self.reader.read(data)
+        """The agreement message in these bytes, or None for a command."""
+        return None if data[:1] == _COMMAND else self.reader.read(data)
 
     def is_signed(self, _message: Message, /) -> bool:
         """Whether every signature in the message is genuine; honest nodes sign truly."""

@@ -1,0 +1,3 @@
+"""Which build this is."""
+
+VERSION = "0.1.0"
