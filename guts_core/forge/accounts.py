@@ -70,7 +70,7 @@ def check_key_is_free(key: bytes, state: View) -> None:
     in the other; a key that is also a node's or a credential's would let one signature stand for another.
     """
     if not is_acceptable_public_key(key):
-        raise BadKey("the public key is of small order or not in its canonical form")
+        raise BadKey("the public key has small order, mixed order or not its canonical form")
     if queries.account_of_key(state, key) is not None:
         raise KeyTaken("the key belongs to an account already")
     if queries.credential_of_key(state, key) is not None:
