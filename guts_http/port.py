@@ -92,11 +92,4 @@ async def ask(port: Port, request: Request) -> Reply:
 def error_of(said: PortError) -> errors.GutsError:
     """The error that a code and a sentence stand for; a code of newer rules is an Unavailable of unknown kind."""
     cls = REFUSALS.get(said.code) or _OTHERS.get(said.code) or errors.Unavailable
-    return remade(cls, said.message)
-
-
-def remade(cls: type[errors.GutsError], message: str) -> errors.GutsError:
-    """An error as it was raised elsewhere; leaves with constructors of their own have said their words already."""
-    error = cls.__new__(cls)
-    error.args = (message,)
-    return error
+    return errors.remade(cls, said.message)

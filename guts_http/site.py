@@ -11,7 +11,7 @@ from attrs import frozen
 
 from guts_core.chain.admission import Inadmissible
 from guts_core.chain.transaction import Text
-from guts_core.errors import Conflict, GutsError, Unavailable
+from guts_core.errors import Conflict, GutsError, Unavailable, remade
 from guts_core.forge.actions import Action
 from guts_core.forge.permissions import Permission, demand, hidden
 from guts_core.forge.queries import repository_by_name
@@ -21,7 +21,7 @@ from guts_core.names import NodeId
 from guts_core.node.port import Act, AskStatus, Outcome, Phase, Request, Status
 
 from .auth import Caller, identify, shown_in
-from .port import Port, ask, remade
+from .port import Port, ask
 from .problems import NotFinal
 from .reader import Reader, Snapshot
 

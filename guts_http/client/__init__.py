@@ -1,0 +1,29 @@
+"""A node's HTTP API from Python: ``open_client`` for plain programs, ``open_trio_client`` for trio's."""
+
+from .async_trio import TrioClient as TrioClient
+from .async_trio import open_trio_client as open_trio_client
+from .errors import NotFinal as NotFinal
+from .errors import UnexpectedAnswer as UnexpectedAnswer
+from .errors import Unreachable as Unreachable
+from .results import Account as Account
+from .results import Block as Block
+from .results import BlockTransaction as BlockTransaction
+from .results import Branch as Branch
+from .results import Certificate as Certificate
+from .results import Collaborator as Collaborator
+from .results import Commit as Commit
+from .results import Connection as Connection
+from .results import GitRef as GitRef
+from .results import Mempool as Mempool
+from .results import Permissions as Permissions
+from .results import Person as Person
+from .results import Repository as Repository
+from .results import Status as Status
+from .results import Tag as Tag
+from .results import Transaction as Transaction
+from .results import User as User
+from .results import Validator as Validator
+from .results import WaitingTransaction as WaitingTransaction
+from .shapes import as_json as as_json
+from .sync import Client as Client
+from .sync import open_client as open_client

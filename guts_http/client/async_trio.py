@@ -1,0 +1,142 @@
+"""The client for trio programs: the same calls, awaited."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from . import calls
+from .address import CONNECT_SECONDS, TIMEOUT_SECONDS, Address, address
+from .calls import Call, Listing, Wait
+from .described import described
+from .errors import Unreachable
+from .exchange import Answer, Pause, Send, Talk, page, perform, wait
+from .http import Collected, failed, opened, timeouts
+from .results import Transaction
+
+if TYPE_CHECKING:
+    import httpx
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _calling(make: Callable[P, Call[T]]) -> Callable[Concatenate[TrioClient, P], Coroutine[Any, Any, T]]:
+    async def method(self: TrioClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._run(perform(make(*args, **kwargs)))
+
+    return described(method, make)
+
+
+def _listing(make: Callable[P, Listing[T]]) -> Callable[Concatenate[TrioClient, P], AsyncIterator[T]]:
+    def method(self: TrioClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+        return self._pages(make(*args, **kwargs))
+
+    return described(method, make)
+
+
+def _waiting(make: Callable[P, Wait]) -> Callable[Concatenate[TrioClient, P], Coroutine[Any, Any, Transaction]]:
+    async def method(self: TrioClient, /, *args: P.args, **kwargs: P.kwargs) -> Transaction:
+        return await self._run(wait(make(*args, **kwargs)))
+
+    return described(method, make)
+
+
+class TrioClient:
+    """One node's API; made by ``open_trio_client``."""
+
+    def __init__(self, where: Address, http: httpx.AsyncClient) -> None:
+        self._where, self._http = where, http
+
+    @property
+    def base(self) -> str:
+        """The node's URL."""
+        return self._where.base
+
+    status = _calling(calls.status)
+    validators = _calling(calls.validators)
+    account = _calling(calls.account)
+    block = _calling(calls.block)
+    blocks = _listing(calls.blocks)
+    mempool = _calling(calls.mempool)
+    transaction = _calling(calls.transaction)
+    submit = _calling(calls.submit)
+    wait_final = _waiting(calls.wait_final)
+    user = _calling(calls.user)
+    my_repositories = _listing(calls.my_repositories)
+    repository = _calling(calls.repository)
+    create_repository = _calling(calls.create_repository)
+    collaborators = _listing(calls.collaborators)
+    set_collaborator = _calling(calls.set_collaborator)
+    remove_collaborator = _calling(calls.remove_collaborator)
+    branches = _listing(calls.branches)
+    branch = _calling(calls.branch)
+    tags = _listing(calls.tags)
+    commits = _listing(calls.commits)
+    commit = _calling(calls.commit)
+    ref = _calling(calls.ref)
+    matching_refs = _listing(calls.matching_refs)
+
+    async def is_ready(self) -> bool:
+        """Whether the node says, at once, that it can serve."""
+        try:
+            return (await self._send(Send("GET", "/readyz", {}), CONNECT_SECONDS)).status == 200
+        except Unreachable:
+            return False
+
+    async def _pages(self, listing: Listing[T]) -> AsyncIterator[T]:
+        path: str | None = None
+        while True:
+            found, path = await self._run(page(listing, path))
+            for each in found:
+                yield each
+            if path is None:
+                return
+
+    async def _run(self, talk: Talk[T]) -> T:
+        answer: Answer | None = None
+        try:
+            step = next(talk)
+            while True:
+                try:
+                    answer = await self._do(step)
+                except Unreachable as error:
+                    step = talk.throw(error)
+                else:
+                    step = talk.send(answer)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    async def _do(self, step: Send | Pause) -> Answer | None:
+        if isinstance(step, Pause):
+            import trio  # noqa: PLC0415 -- loaded already where this client runs
+
+            await trio.sleep(step.seconds)
+            return None
+        return await self._send(step)
+
+    async def _send(self, step: Send, seconds: float | None = None) -> Answer:
+        with failed(self.base):
+            limits = timeouts(seconds) if seconds is not None else self._http.timeout
+            async with self._http.stream(
+                step.method, step.path, content=step.body, headers=dict(step.headers), timeout=limits
+            ) as reply:
+                body = Collected(reply)
+                async for piece in reply.aiter_raw():
+                    body.add(piece)
+        return body.answer()
+
+
+@asynccontextmanager
+async def open_trio_client(
+    base: str, token: str | None = None, *, verify: str | Path | None = None, seconds: float = TIMEOUT_SECONDS
+) -> AsyncIterator[TrioClient]:
+    """``open_client`` for trio programs."""
+    where = address(base, token, verify)
+    import httpx  # noqa: PLC0415 -- see ``open_client``
+
+    async with httpx.AsyncClient(**opened(where, seconds)) as http:
+        yield TrioClient(where, http)

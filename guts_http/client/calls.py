@@ -1,0 +1,287 @@
+"""
+Every request a client makes, described once: method, path, query, body, and how to read the answer.
+
+Nothing here sends anything. ``exchange`` turns a description into a conversation and ``sync`` and
+``async_trio`` carry it; the functions here become the methods of both clients, docstrings included.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote, urlencode
+
+from attrs import field, frozen
+
+from guts_core.chain.transaction import Item, SignedTransaction, Text
+from guts_core.chain.transaction import transaction_id as id_of
+from guts_core.codec import to_bytes
+from guts_core.errors import Invalid
+from guts_core.names import BlockHash, TxId
+
+from . import results
+from .shapes import many, one
+
+T = TypeVar("T")
+
+PAGE_SIZE = 100  # the most a node gives at once
+_OURS, _GITHUB = "/api/guts/v1", "/api/v3"
+
+
+@frozen
+class Call(Generic[T]):
+    """One request and how its answer is read; ``read`` gets the answer's JSON and the words for what was asked."""
+
+    method: str
+    path: str
+    read: Callable[[Any, str], T]
+    body: bytes | None = field(default=None, repr=False)
+    content_type: str = "application/json"
+    is_repeatable: bool = False  # sent twice, it still happens once
+    tx_id: TxId | None = None  # what it submits, where the client made that itself
+
+    @property
+    def what(self) -> str:
+        """What is asked, for messages."""
+        return f"{self.method} {self.path.partition('?')[0]}"
+
+
+@frozen
+class Listing(Generic[T]):
+    """A list in pages: ``path`` asks for the first, the ``Link`` header leads to the others."""
+
+    path: str
+    kind: type[T]
+
+    def page(self, path: str | None = None) -> Call[tuple[T, ...]]:
+        """One page."""
+        return _get(path or self.path, lambda value, what: many(self.kind, value, what))
+
+
+@frozen
+class Wait:
+    """Ask for a transaction until its end is known, at most so long."""
+
+    asking: Call[results.Transaction]
+    tx_id: TxId
+    seconds: float
+
+
+# ---- the network ----
+
+
+def status() -> Call[results.Status]:
+    """What the node knows and does."""
+    return _one(results.Status, f"{_OURS}/status")
+
+
+def validators() -> Call[tuple[results.Validator, ...]]:
+    """The validators of this epoch, in voting order."""
+    return _get(f"{_OURS}/validators", lambda value, what: many(results.Validator, value, what))
+
+
+def account(name: str) -> Call[results.Account]:
+    """The public record of an account; NotFound."""
+    return _one(results.Account, f"{_OURS}/accounts/{_part(name)}")
+
+
+def block(which: int | BlockHash) -> Call[results.Block]:
+    """A committed block by height or hash; NotFound above the tip."""
+    place = str(which) if isinstance(which, int) else f"hash/{which.hex()}"
+    return _one(results.Block, f"{_OURS}/blocks/{place}")
+
+
+def blocks(before: int | None = None) -> Listing[results.Block]:
+    """The committed blocks below a height (None: all), the newest first."""
+    return Listing(f"{_OURS}/blocks?{_query({'limit': PAGE_SIZE, 'before': before})}", results.Block)
+
+
+def mempool() -> Call[results.Mempool]:
+    """What waits at this node for a block."""
+    return _one(results.Mempool, f"{_OURS}/mempool")
+
+
+def transaction(tx_id: TxId) -> Call[results.Transaction]:
+    """What became of a transaction, as far as this node knows; NotFound when it never heard of it."""
+    return _one(results.Transaction, f"{_OURS}/transactions/{tx_id.hex()}")
+
+
+def submit(signed: SignedTransaction, texts: Sequence[Text] = ()) -> Call[results.Transaction]:
+    """
+    Hand over a signed transaction, with the texts it commits to, and wait until it is final.
+
+    What refuses it raises; NotFinal when the wait was too short. The same one may be submitted again:
+    it happens once.
+    """
+    sent = Item(signed, None, tuple(texts)) if texts else signed
+    return Call(
+        "POST",
+        f"{_OURS}/transactions",
+        lambda value, what: one(results.Transaction, value, what),
+        to_bytes(sent),
+        "application/cbor",
+        is_repeatable=True,
+        tx_id=id_of(signed.body),
+    )
+
+
+def wait_final(tx_id: TxId, seconds: float = 30.0) -> Wait:
+    """
+    Ask until a transaction is final, and return it when it took effect.
+
+    A refusal raises as ``submit`` would have; Conflict when it expired; NotFinal when ``seconds`` are over.
+    """
+    return Wait(transaction(tx_id), tx_id, seconds)
+
+
+# ---- accounts and repositories; ``repo`` is "owner/name" ----
+
+
+def user() -> Call[results.User]:
+    """The account that the token stands for."""
+    return _one(results.User, f"{_GITHUB}/user")
+
+
+def my_repositories() -> Listing[results.Repository]:
+    """Repositories the token's account owns or collaborates in, as far as the token reaches."""
+    return Listing(f"{_GITHUB}/user/repos?{_query({'per_page': PAGE_SIZE})}", results.Repository)
+
+
+def repository(repo: str) -> Call[results.Repository]:
+    """A repository; NotFound when there is none or the caller may not know of it."""
+    return _one(results.Repository, _repo(repo))
+
+
+def create_repository(name: str, *, description: str | None = None, private: bool = False) -> Call[results.Repository]:
+    """Create a repository under the token's account: the node signs with the token it was handed."""
+    wanted = {"name": name, "description": description, "private": private}
+    return _write("POST", f"{_GITHUB}/user/repos", wanted, lambda value, what: one(results.Repository, value, what))
+
+
+def collaborators(repo: str) -> Listing[results.Collaborator]:
+    """Who has a role, the owner first; for those who may push."""
+    return _listing(f"{_repo(repo)}/collaborators", results.Collaborator)
+
+
+def set_collaborator(repo: str, name: str, role: str) -> Call[None]:
+    """Give an account a role: ``read``, ``write`` or ``admin``."""
+    return _write("PUT", f"{_repo(repo)}/collaborators/{_part(name)}", {"permission": role}, _nothing)
+
+
+def remove_collaborator(repo: str, name: str) -> Call[None]:
+    """Take an account's role away."""
+    return _write("DELETE", f"{_repo(repo)}/collaborators/{_part(name)}", None, _nothing)
+
+
+# ---- git ----
+
+
+def branches(repo: str) -> Listing[results.Branch]:
+    """The branches, in order of name."""
+    return _listing(f"{_repo(repo)}/branches", results.Branch)
+
+
+def branch(repo: str, name: str) -> Call[results.Branch]:
+    """A branch; NotFound."""
+    return _one(results.Branch, f"{_repo(repo)}/branches/{_path(name)}")
+
+
+def tags(repo: str) -> Listing[results.Tag]:
+    """The tags, in order of name, each with the commit it leads to."""
+    return _listing(f"{_repo(repo)}/tags", results.Tag)
+
+
+def commits(
+    repo: str,
+    sha: str | None = None,
+    *,
+    path: str | None = None,
+    author: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Listing[results.Commit]:
+    """
+    The history, the newest first, of a branch, tag or commit (None: the default branch).
+
+    ``path``: what touched this file or directory. ``author``: a part of the name or e-mail address.
+    An empty repository is a Conflict, as on GitHub.
+    """
+    wanted = {"sha": sha, "path": path, "author": author, "since": _time(since), "until": _time(until)}
+    return _listing(f"{_repo(repo)}/commits", results.Commit, **wanted)
+
+
+def commit(repo: str, ref: str) -> Call[results.Commit]:
+    """The commit that a branch, a tag or an id (whole, or its first 7 digits or more) leads to; NotFound."""
+    return _one(results.Commit, f"{_repo(repo)}/commits/{_path(ref)}")
+
+
+def ref(repo: str, name: str) -> Call[results.GitRef]:
+    """A ref by its full name (``refs/heads/main``) or without ``refs/``; NotFound."""
+    return _one(results.GitRef, f"{_repo(repo)}/git/ref/{_path(name.removeprefix('refs/'))}")
+
+
+def matching_refs(repo: str, start: str = "") -> Listing[results.GitRef]:
+    """The refs whose names begin like this: ``heads/feature/``, ``tags/v``, nothing for all."""
+    return _listing(f"{_repo(repo)}/git/matching-refs/{_path(start.removeprefix('refs/'))}", results.GitRef)
+
+
+# ---- pieces ----
+
+
+def ready() -> Call[None]:
+    """Whether the node says it can serve."""
+    return _get("/readyz", _nothing)
+
+
+def _one(kind: type[T], path: str) -> Call[T]:
+    return _get(path, lambda value, what: one(kind, value, what))
+
+
+def _get(path: str, read: Callable[[Any, str], T]) -> Call[T]:
+    return Call("GET", path, read, is_repeatable=True)
+
+
+def _write(method: str, path: str, wanted: Mapping[str, object] | None, read: Callable[[Any, str], T]) -> Call[T]:
+    return Call(method, path, read, None if wanted is None else json.dumps(wanted).encode())
+
+
+def _listing(path: str, kind: type[T], **wanted: object) -> Listing[T]:
+    return Listing(f"{path}?{_query({**wanted, 'per_page': PAGE_SIZE})}", kind)
+
+
+def _nothing(_value: Any, _what: str) -> None:
+    return None
+
+
+def _query(wanted: Mapping[str, object]) -> str:
+    return urlencode({name: value for name, value in wanted.items() if value is not None})
+
+
+def _repo(name: str) -> str:
+    owner, slash, short = name.partition("/")
+    if not (owner and slash and short) or "/" in short:
+        raise Invalid(f"repository {name[:150]!a}: owner/name is needed")
+    return f"{_GITHUB}/repos/{_part(owner)}/{_part(short)}"
+
+
+def _part(text: str) -> str:
+    """One segment of a path; a name that is none is refused here, since no server could see it."""
+    if text in ("", ".", ".."):
+        raise Invalid(f"{text!r} is no name")
+    return quote(text, safe="")
+
+
+def _path(text: str) -> str:
+    if any(part in (".", "..") for part in text.split("/")):
+        raise Invalid(f"{text[:150]!a} is no name")
+    return quote(text, safe="/")
+
+
+def _time(time: datetime | None) -> str | None:
+    if time is None:
+        return None
+    if time.tzinfo is None:
+        raise Invalid("a time needs its zone: datetime.now(UTC), for one")
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,66 @@
+"""What both clients tell httpx, and what its failures mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from .address import ANSWER_BYTES_MAX, CONNECT_SECONDS, Address
+from .errors import UnexpectedAnswer, Unreachable
+from .exchange import Answer
+
+if TYPE_CHECKING:
+    import httpx
+
+
+def opened(where: Address, seconds: float) -> dict[str, Any]:
+    """The arguments of a client for this address."""
+    return {
+        "base_url": where.base,
+        "headers": where.headers,
+        "timeout": timeouts(seconds),
+        "verify": where.trust(),
+        "trust_env": False,
+    }
+
+
+def timeouts(seconds: float) -> httpx.Timeout:
+    """So long for an answer, and less for a connection."""
+    import httpx  # noqa: PLC0415 -- see ``open_client``
+
+    return httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
+
+
+@contextmanager
+def failed(base: str) -> Iterator[None]:
+    """Raises what httpx raises as Unreachable."""
+    import httpx  # noqa: PLC0415 -- see ``open_client``
+
+    try:
+        yield
+    except httpx.InvalidURL:
+        raise UnexpectedAnswer(f"{base}: a link that leads nowhere") from None
+    except httpx.TransportError as error:
+        never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+        words = str(error) or type(error).__name__
+        raise Unreachable(f"no answer from {base}: {words}", was_sent=not never_sent) from error
+
+
+class Collected:
+    """The pieces of one answer, as long as they are not too many."""
+
+    def __init__(self, reply: httpx.Response) -> None:
+        self._reply = reply
+        self._body = bytearray()
+
+    def add(self, piece: bytes) -> None:
+        """The next piece; raises UnexpectedAnswer."""
+        self._body += piece
+        if len(self._body) > ANSWER_BYTES_MAX:
+            raise UnexpectedAnswer(f"an answer of more than {ANSWER_BYTES_MAX} bytes")
+
+    def answer(self) -> Answer:
+        """All of it."""
+        headers = {name.lower(): value for name, value in self._reply.headers.items()}
+        return Answer(self._reply.status_code, headers, bytes(self._body))
