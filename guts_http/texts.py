@@ -11,6 +11,7 @@ from collections import OrderedDict
 
 from guts_core.chain.block import Block
 from guts_core.codec import from_bytes
+from guts_core.forge import queries
 from guts_core.forge.records import Repository, TextState
 
 from .reader import Snapshot
@@ -28,7 +29,8 @@ class Texts:
     def description(self, snapshot: Snapshot, repository: Repository) -> str | None:
         """The repository's description, or None when there is none or this node does not find it."""
         wanted = repository.description
-        if wanted is None or repository.description_state is not TextState.PRESENT:
+        record = None if wanted is None else queries.text(snapshot, repository.id, wanted)
+        if wanted is None or record is None or record.state is not TextState.PRESENT:
             return None
         if wanted not in self._remembered:
             for time in (repository.updated, repository.created):

@@ -16,7 +16,7 @@ from attrs import evolve, field, frozen
 from guts_core.codec import Tag, to_bytes
 from guts_core.errors import Conflict, Invalid, LimitExceeded, NotAllowed, Refused, Unauthenticated
 from guts_core.forge import queries
-from guts_core.forge.actions import RefUpdate, Register, SetRules
+from guts_core.forge.actions import Action, Erase, RefUpdate, Register, SetRules
 from guts_core.forge.apply import needs_witness
 from guts_core.forge.context import Availability
 from guts_core.forge.ids import account_id
@@ -266,14 +266,20 @@ def _check_actions(body: Transaction) -> None:
                 raise BadForm("Register comes first in its transaction, signed by account keys")
             if body.author != account_id(body.chain_id, action.key, action.salt):
                 raise BadForm("the author of a Register is not the account it makes")
-        elif isinstance(action, SetRules):
+        elif operators := _operators(action):
+            name = type(action).__name__
             if len(body.actions) != 1 or body.via is not None:
-                raise BadForm("SetRules stands alone in its transaction, signed by account keys")
-            if body.author not in action.operators or list(action.operators) != sorted(set(action.operators)):
-                raise BadForm("the operators of SetRules stand in order, each once, the author among them")
+                raise BadForm(f"{name} of the operators stands alone in its transaction, signed by account keys")
+            if body.author not in operators or list(operators) != sorted(set(operators)):
+                raise BadForm(f"the operators of {name} stand in order, each once, the author among them")
     # One Avail speaks of one repository's counters, so one transaction moves the refs of one repository.
     if sum(isinstance(action, RefUpdate) for action in body.actions) > 1:
         raise BadForm("a transaction holds at most one RefUpdate")
+
+
+def _operators(action: Action) -> tuple[AccountId, ...]:
+    """Who must sign because they decide together; nobody for what one account does."""
+    return action.operators if isinstance(action, SetRules | Erase) else ()
 
 
 def _check_texts(item: Item) -> None:
@@ -308,8 +314,8 @@ def place_of(candidate: Candidate, view: View, time: int, seen: Callable[[TxId],
         sponsor = _account(view, first.sponsor, "sponsor")
         return Place(sponsor.id, None, (((first.key,), Tag.SIGN_TX), (sponsor.keys, Tag.SIGN_TX)))
     author = _account(view, body.author, "author")
-    if isinstance(first, SetRules):
-        operators = [_account(view, operator, "operator") for operator in first.operators]
+    if _operators(first):
+        operators = [_account(view, operator, "operator") for operator in _operators(first)]
         return Place(author.id, None, tuple((operator.keys, Tag.SIGN_TX) for operator in operators))
     if body.via is None:
         return Place(author.id, None, ((author.keys, Tag.SIGN_TX),))

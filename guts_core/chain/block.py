@@ -15,12 +15,18 @@ from attrs import frozen
 from guts_core.codec import Limit, Tag, array_of, digest, encode, kinds, record, to_bytes
 from guts_core.forge.actions import (
     Action,
+    AddKey,
     CreateCredential,
     CreateRepository,
+    DeleteRepository,
     DescribeRepository,
+    Erase,
     RefUpdate,
     Register,
     RemoveCollaborator,
+    RemoveKey,
+    RenameRepository,
+    RestoreRepository,
     RevokeCredential,
     SetCollaborator,
     SetDefaultBranch,
@@ -50,9 +56,18 @@ class Block:
 
 def leaf(tx_id: TxId, signatures: tuple[Signature, ...], witness: Witness | None) -> bytes:
     """One transaction's leaf of ``tx_root``."""
+    return leaf_over(tx_id, signatures, witness_hash(witness))
+
+
+def leaf_over(tx_id: TxId, signatures: tuple[Signature, ...], seen: bytes) -> bytes:
+    """The same for who has only the hash of the witness, which may be large."""
     signed = digest(Tag.TX_PART, array_of([to_bytes(signature) for signature in signatures]))
-    seen = digest(Tag.TX_PART, encode(None) if witness is None else to_bytes(witness))
     return digest(Tag.TX_LEAF, tx_id, signed, seen)
+
+
+def witness_hash(witness: Witness | None) -> bytes:
+    """What a leaf says of the witness."""
+    return digest(Tag.TX_PART, encode(None) if witness is None else to_bytes(witness))
 
 
 def item_leaf(item: Item) -> bytes:
@@ -82,8 +97,14 @@ def _commitment(action: Action) -> bytes | None:
             | SetVisibility()
             | SetCollaborator()
             | RemoveCollaborator()
+            | AddKey()
+            | RemoveKey()
+            | RenameRepository()
+            | DeleteRepository()
+            | RestoreRepository()
             | RefUpdate()
             | SetRules()
+            | Erase()
         ):
             return None
         case _:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from guts_core.codec import Tag, to_bytes
-from guts_core.forge.actions import Action, CreateCredential, Register, SetRules
+from guts_core.forge.actions import Action, CreateCredential, Erase, Register, SetRules
 from guts_core.forge.ids import account_id, credential_id, credential_proof_body
 from guts_core.forge.records import Scope
 from guts_core.identity import Signer
@@ -111,6 +111,26 @@ def set_rules(
     """A decision of the operators; the first of them in order is the author."""
     ordered = sorted(operators, key=lambda pair: pair[0])
     action = SetRules(rules, epoch, tuple(account for account, _ in ordered))
+    return _by_operators(chain_id, action, ordered, expires, salt)
+
+
+def erase_by_operators(
+    chain_id: ChainId,
+    repo: RepoId,
+    commitment: bytes,
+    operators: Sequence[tuple[AccountId, Signer]],
+    expires: int,
+    salt: bytes,
+) -> SignedTransaction:
+    """A text taken down by the operators; the first of them in order is the author."""
+    ordered = sorted(operators, key=lambda pair: pair[0])
+    action = Erase(repo, commitment, tuple(account for account, _ in ordered))
+    return _by_operators(chain_id, action, ordered, expires, salt)
+
+
+def _by_operators(
+    chain_id: ChainId, action: Action, ordered: Sequence[tuple[AccountId, Signer]], expires: int, salt: bytes
+) -> SignedTransaction:
     body = by_account(chain_id, ordered[0][0], (action,), expires, salt)
     return SignedTransaction(body, tuple(_signed(body, key, Tag.SIGN_TX) for _, key in ordered))
 

@@ -70,8 +70,9 @@ class SignedTransaction:
 
     Without ``via``: one of the author's account keys. With ``via``: the credential's key over the
     body (Tag.SIGN_TX), then, when a gateway is named, the gateway node's key (Tag.SIGN_GATEWAY).
-    ``Register``: the new key, then one of the sponsor's account keys. ``SetRules``: one key of each
-    operator in the order of ``operators``. All sign ``to_bytes(body)``.
+    ``Register``: the new key, then one of the sponsor's account keys. What the operators decide together
+    (``SetRules``, and ``Erase`` where it lists them): one key of each in the order of ``operators``.
+    All sign ``to_bytes(body)``.
     """
 
     body: Transaction

@@ -43,6 +43,23 @@ class Register:
     sponsor: AnAccountId
 
 
+@record(kinds.ADD_KEY)
+@frozen
+class AddKey:
+    """Let one more key sign for the author. ``proof`` is the new key's signature (possession)."""
+
+    key: APublicKey
+    proof: ASignature  # over chain id and account id, with Tag.SIGN_ACCOUNT_KEY
+
+
+@record(kinds.REMOVE_KEY)
+@frozen
+class RemoveKey:
+    """Let one of the author's keys sign no more; it stays taken for ever."""
+
+    key: APublicKey
+
+
 @record(kinds.CREATE_CREDENTIAL)
 @frozen
 class CreateCredential:
@@ -104,6 +121,32 @@ class SetVisibility:
 
     repo: ARepoId
     private: bool
+
+
+@record(kinds.RENAME_REPOSITORY)
+@frozen
+class RenameRepository:
+    """Call a repository otherwise; its old name leads on to it until the owner uses that again."""
+
+    repo: ARepoId
+    name: str
+
+
+@record(kinds.DELETE_REPOSITORY)
+@frozen
+class DeleteRepository:
+    """Delete a repository, which can be restored for a day. Its name is said as proof of which one is meant."""
+
+    repo: ARepoId
+    name: str
+
+
+@record(kinds.RESTORE_REPOSITORY)
+@frozen
+class RestoreRepository:
+    """Undo a deletion, under the name that the repository had."""
+
+    repo: ARepoId
 
 
 @record(kinds.SET_COLLABORATOR)
@@ -204,16 +247,37 @@ class SetRules:
     operators: Annotated[tuple[AnAccountId, ...], Limit(most=128, least=1)]  # ascending, author included
 
 
+@record(kinds.ERASE)
+@frozen
+class Erase:
+    """
+    Take a text and its salt away everywhere, for ever; what committed to it stays.
+
+    By its author or an administrator of the repository: ``operators`` is empty. By more than two thirds
+    of the operators: they stand in ascending order, the author among them, and all sign.
+    """
+
+    repo: ARepoId
+    commitment: AHash
+    operators: Annotated[tuple[AnAccountId, ...], Limit(most=128)]
+
+
 Action: TypeAlias = (
     Register
     | CreateCredential
     | RevokeCredential
+    | AddKey
+    | RemoveKey
     | CreateRepository
     | DescribeRepository
     | SetDefaultBranch
     | SetVisibility
+    | RenameRepository
+    | DeleteRepository
+    | RestoreRepository
     | SetCollaborator
     | RemoveCollaborator
     | RefUpdate
     | SetRules
+    | Erase
 )

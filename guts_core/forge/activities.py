@@ -12,7 +12,7 @@ from typing import Annotated, TypeAlias, get_args
 from attrs import frozen
 
 from guts_core.codec import Family, Limit, kinds, record
-from guts_core.codec.fields import ACredentialId, AHash, AnAccountId, ANodeId, AnOid, ARefName, ARepoId
+from guts_core.codec.fields import ACredentialId, AHash, AnAccountId, ANodeId, AnOid, APublicKey, ARefName, ARepoId
 
 from .actions import Relation
 from .records import GATEWAYS_PER_CREDENTIAL_MAX, Role
@@ -46,6 +46,24 @@ class CredentialRevoked:
 
     credential: ACredentialId
     account: AnAccountId
+
+
+@record(kinds.KEY_ADDED)
+@frozen
+class KeyAdded:
+    """One more key signs for an account."""
+
+    account: AnAccountId
+    key: APublicKey
+
+
+@record(kinds.KEY_REMOVED)
+@frozen
+class KeyRemoved:
+    """A key signs for nobody any more."""
+
+    account: AnAccountId
+    key: APublicKey
 
 
 @record(kinds.REPOSITORY_CREATED)
@@ -84,6 +102,37 @@ class VisibilitySet:
 
     repo: ARepoId
     private: bool
+
+
+@record(kinds.REPOSITORY_RENAMED)
+@frozen
+class RepositoryRenamed:
+    """A repository is called otherwise; its old name leads on to it."""
+
+    repo: ARepoId
+    owner: AnAccountId
+    old: str
+    new: str
+
+
+@record(kinds.REPOSITORY_DELETED)
+@frozen
+class RepositoryDeleted:
+    """A repository is gone, unless it is restored within a day."""
+
+    repo: ARepoId
+    owner: AnAccountId
+    name: str
+
+
+@record(kinds.REPOSITORY_RESTORED)
+@frozen
+class RepositoryRestored:
+    """A deleted repository is back, as it was."""
+
+    repo: ARepoId
+    owner: AnAccountId
+    name: str
 
 
 @record(kinds.COLLABORATOR_SET)
@@ -139,18 +188,33 @@ class RulesScheduled:
     epoch: int
 
 
+@record(kinds.TEXT_ERASED)
+@frozen
+class TextErased:
+    """A text is gone; its commitment stays where it was."""
+
+    repo: ARepoId
+    commitment: AHash
+
+
 Activity: TypeAlias = (
     AccountRegistered
     | CredentialCreated
     | CredentialRevoked
+    | KeyAdded
+    | KeyRemoved
     | RepositoryCreated
     | RepositoryDescribed
     | DefaultBranchSet
     | VisibilitySet
+    | RepositoryRenamed
+    | RepositoryDeleted
+    | RepositoryRestored
     | CollaboratorSet
     | CollaboratorRemoved
     | RefUpdated
     | PackAdmitted
     | RulesScheduled
+    | TextErased
 )
 ACTIVITIES = Family(get_args(Activity))

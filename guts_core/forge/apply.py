@@ -14,12 +14,18 @@ from guts_core.state.view import Overlay
 from .accounts import register
 from .actions import (
     Action,
+    AddKey,
     CreateCredential,
     CreateRepository,
+    DeleteRepository,
     DescribeRepository,
+    Erase,
     RefUpdate,
     Register,
     RemoveCollaborator,
+    RemoveKey,
+    RenameRepository,
+    RestoreRepository,
     RevokeCredential,
     SetCollaborator,
     SetDefaultBranch,
@@ -30,10 +36,13 @@ from .activities import Activity
 from .collaborators import remove_collaborator, set_collaborator
 from .context import Availability, Context
 from .credentials import create_credential, revoke_credential
+from .keys import add_key, remove_key
+from .lifecycle import delete_repository, rename_repository, restore_repository
 from .manifests import needs_availability
 from .refs import update_refs
 from .repositories import create_repository, describe_repository, set_default_branch, set_visibility
 from .rules import set_rules
+from .texts import erase
 
 __all__ = ["Availability", "Context", "apply", "needs_witness"]
 
@@ -47,6 +56,10 @@ def apply(action: Action, state: Overlay, context: Context) -> tuple[Activity, .
             return create_credential(action, state, context)
         case RevokeCredential():
             return revoke_credential(action, state, context)
+        case AddKey():
+            return add_key(action, state, context)
+        case RemoveKey():
+            return remove_key(action, state, context)
         case CreateRepository():
             return create_repository(action, state, context)
         case DescribeRepository():
@@ -55,6 +68,12 @@ def apply(action: Action, state: Overlay, context: Context) -> tuple[Activity, .
             return set_default_branch(action, state, context)
         case SetVisibility():
             return set_visibility(action, state, context)
+        case RenameRepository():
+            return rename_repository(action, state, context)
+        case DeleteRepository():
+            return delete_repository(action, state, context)
+        case RestoreRepository():
+            return restore_repository(action, state, context)
         case SetCollaborator():
             return set_collaborator(action, state, context)
         case RemoveCollaborator():
@@ -63,6 +82,8 @@ def apply(action: Action, state: Overlay, context: Context) -> tuple[Activity, .
             return update_refs(action, state, context)
         case SetRules():
             return set_rules(action, state, context)
+        case Erase():
+            return erase(action, state, context)
         case _:
             assert_never(action)
 

@@ -12,6 +12,7 @@ Counter             network     the counter's name
 ScheduledRules      network     nothing: there is one
 Account             account     nothing: there is one
 RepositoryName      account     the repository's name, lower case
+AccountCredential   account     the credential's id
 Affiliation         account     the repository's id
 Quota               account     nothing: there is one
 Counter             account     the counter's name
@@ -20,6 +21,7 @@ Ref                 repository  the ref's name in UTF-8
 Pack                repository  its sequence number, 8 bytes big-endian
 PackSeat            repository  the pack's digest
 Collaborator        repository  the account's id
+TextRecord          repository  its commitment
 ==================  ==========  =====================================
 """
 
@@ -111,6 +113,16 @@ def affiliations(account_id: AccountId) -> bytes:
     return prefix(Scope.ACCOUNT, account_id, Kind.AFFILIATION)
 
 
+def account_credential(account_id: AccountId, credential_id: CredentialId) -> bytes:
+    """Where it stands that a credential is the account's."""
+    return key(Scope.ACCOUNT, account_id, Kind.ACCOUNT_CREDENTIAL, credential_id)
+
+
+def account_credentials(account_id: AccountId) -> bytes:
+    """What the keys of all records of an account's credentials start with."""
+    return prefix(Scope.ACCOUNT, account_id, Kind.ACCOUNT_CREDENTIAL)
+
+
 def quota(account_id: AccountId) -> bytes:
     """Where an account's use of its current window stands."""
     return key(Scope.ACCOUNT, account_id, Kind.QUOTA)
@@ -154,3 +166,13 @@ def collaborator(repo: RepoId, account_id: AccountId) -> bytes:
 def collaborators(repo: RepoId) -> bytes:
     """What the keys of all collaborators of a repository start with."""
     return prefix(Scope.REPOSITORY, repo, Kind.COLLABORATOR)
+
+
+def text(repo: RepoId, commitment: bytes) -> bytes:
+    """Where it stands whether a text that was committed to in a repository is meant to exist."""
+    return key(Scope.REPOSITORY, repo, Kind.TEXT, commitment)
+
+
+def texts(repo: RepoId) -> bytes:
+    """What the keys of all texts of a repository start with."""
+    return prefix(Scope.REPOSITORY, repo, Kind.TEXT)

@@ -8,6 +8,7 @@ repository. The two tables below are the whole policy.
 from __future__ import annotations
 
 from enum import Enum
+from typing import TypeAlias
 
 from attrs import frozen
 
@@ -16,7 +17,7 @@ from guts_core.names import AccountId
 from guts_core.state.view import View
 
 from . import queries
-from .records import Credential, Repository, Role, Scope
+from .records import Credential, Repository, Role, Scope, TextRecord
 
 
 class Permission(Enum):
@@ -25,10 +26,15 @@ class Permission(Enum):
     READ_REPOSITORY = "read this repository"
     WRITE_REPOSITORY = "write to this repository"
     ADMIN_REPOSITORY = "administer this repository"
+    DELETE_REPOSITORY = "delete this repository"
+    RESTORE_REPOSITORY = "restore this repository"
     LEAVE_REPOSITORY = "leave this repository"
     CREATE_REPOSITORY = "create repositories"
+    ERASE_TEXT = "erase this text"
     LIST_OWN = "list its repositories"
+    LIST_CREDENTIALS = "list its credentials and keys"
     MANAGE_CREDENTIALS = "create and revoke credentials"
+    MANAGE_KEYS = "add and remove account keys"
     GOVERN = "govern the network"
 
 
@@ -42,11 +48,24 @@ class Principal:
 
 ANONYMOUS = Principal(None, None)
 
+
+@frozen
+class TextPlace:
+    """A text and the repository it was committed to in, if that still stands."""
+
+    record: TextRecord
+    repository: Repository | None
+
+
+Resource: TypeAlias = Repository | TextPlace | None
+
 # The least role for what is about one repository. What is not listed is about the account itself.
 ROLE_NEEDED: dict[Permission, Role] = {
     Permission.READ_REPOSITORY: Role.READ,
     Permission.WRITE_REPOSITORY: Role.WRITE,
     Permission.ADMIN_REPOSITORY: Role.ADMIN,
+    Permission.DELETE_REPOSITORY: Role.ADMIN,
+    Permission.RESTORE_REPOSITORY: Role.ADMIN,
     Permission.LEAVE_REPOSITORY: Role.READ,
 }
 # Any one of these scopes lets a credential do it; where there is none, account keys alone may.
@@ -54,31 +73,39 @@ SCOPES_THAT_ALLOW: dict[Permission, frozenset[Scope]] = {
     Permission.READ_REPOSITORY: frozenset({Scope.READ, Scope.REPO}),
     Permission.WRITE_REPOSITORY: frozenset({Scope.REPO}),
     Permission.ADMIN_REPOSITORY: frozenset({Scope.REPO}),
+    Permission.DELETE_REPOSITORY: frozenset({Scope.DELETE_REPO}),
+    Permission.RESTORE_REPOSITORY: frozenset({Scope.DELETE_REPO}),
     Permission.LEAVE_REPOSITORY: frozenset({Scope.REPO}),
     Permission.CREATE_REPOSITORY: frozenset({Scope.REPO}),
+    Permission.ERASE_TEXT: frozenset({Scope.REPO}),
     Permission.LIST_OWN: frozenset({Scope.READ, Scope.REPO}),
+    Permission.LIST_CREDENTIALS: frozenset({Scope.READ, Scope.REPO}),
     Permission.MANAGE_CREDENTIALS: frozenset(),
+    Permission.MANAGE_KEYS: frozenset(),
     Permission.GOVERN: frozenset(),
 }
 # A credential limited to some repositories may list them, but may not do what reaches beyond them.
 ALLOWED_WITHOUT_A_LISTED_REPOSITORY = frozenset({Permission.LIST_OWN})
 
 
-def may(principal: Principal, permission: Permission, resource: Repository | None, view: View) -> bool:
+def may(principal: Principal, permission: Permission, resource: Resource, view: View) -> bool:
     """
-    Whether this principal may do this, to this repository where the permission is about one.
+    Whether this principal may do this, to this repository or text where the permission is about one.
 
     Everyone may read what is public, also through a credential limited to other repositories: it
     could be read without the credential. Expiry is not looked at: see ``credential_is_active``.
     """
     if not _credential_stands(principal, view):
         return False
-    if permission is Permission.READ_REPOSITORY and resource is not None and not resource.private:
+    about = resource.repository if isinstance(resource, TextPlace) else resource
+    if permission is Permission.READ_REPOSITORY and about is not None and not about.private:
         return True
     if principal.account is None or not _credential_allows(principal.credential, permission, resource):
         return False
+    if permission is Permission.ERASE_TEXT:
+        return isinstance(resource, TextPlace) and _may_erase(principal.account, resource, view)
     if permission in ROLE_NEEDED:
-        return resource is not None and _has_role(principal.account, ROLE_NEEDED[permission], resource, view)
+        return about is not None and _has_role(principal.account, ROLE_NEEDED[permission], about, view)
     account = queries.account(view, principal.account)
     return account is not None and (account.is_operator or permission is not Permission.GOVERN)
 
@@ -88,15 +115,14 @@ def credential_is_active(credential: Credential, time: int) -> bool:
     return not credential.revoked and time < credential.expires
 
 
-def demand(principal: Principal, permission: Permission, resource: Repository | None, view: View) -> None:
+def demand(principal: Principal, permission: Permission, resource: Resource, view: View) -> None:
     """Raise unless they may: NotFound for what they must not know of, else why not, in words."""
     if may(principal, permission, resource, view):
         return
     if not _credential_stands(principal, view):
         raise Unauthenticated("this credential was revoked")
-    if permission in ROLE_NEEDED and (
-        resource is None or not may(principal, Permission.READ_REPOSITORY, resource, view)
-    ):
+    about_one = permission in ROLE_NEEDED or permission is Permission.ERASE_TEXT
+    if about_one and not may(principal, Permission.READ_REPOSITORY, resource, view):
         raise hidden()
     if principal.account is None:
         raise Unauthenticated(f"nobody may {permission.value} without saying who they are")
@@ -116,7 +142,7 @@ def _credential_stands(principal: Principal, view: View) -> bool:
     return now is not None and not now.revoked and now.account == principal.account
 
 
-def _credential_allows(credential: Credential | None, permission: Permission, resource: Repository | None) -> bool:
+def _credential_allows(credential: Credential | None, permission: Permission, resource: Resource) -> bool:
     return credential is None or (_scope_allows(credential, permission) and _reaches(credential, permission, resource))
 
 
@@ -124,10 +150,19 @@ def _scope_allows(credential: Credential, permission: Permission) -> bool:
     return not SCOPES_THAT_ALLOW[permission].isdisjoint(credential.scopes)
 
 
-def _reaches(credential: Credential, permission: Permission, resource: Repository | None) -> bool:
+def _reaches(credential: Credential, permission: Permission, resource: Resource) -> bool:
     if credential.repos is None or permission in ALLOWED_WITHOUT_A_LISTED_REPOSITORY:
         return True
+    if isinstance(resource, TextPlace):
+        return resource.record.repo in credential.repos
     return permission in ROLE_NEEDED and resource is not None and resource.id in credential.repos
+
+
+def _may_erase(account: AccountId, place: TextPlace, view: View) -> bool:
+    """Who wrote it, wherever they stand now; and who administers the repository."""
+    if place.record.author == account:
+        return True
+    return place.repository is not None and _has_role(account, Role.ADMIN, place.repository, view)
 
 
 def _has_role(account: AccountId, needed: Role, repository: Repository, view: View) -> bool:
@@ -135,7 +170,7 @@ def _has_role(account: AccountId, needed: Role, repository: Repository, view: Vi
     return role is not None and role >= needed
 
 
-def _why_not(principal: Principal, permission: Permission, resource: Repository | None) -> str:
+def _why_not(principal: Principal, permission: Permission, resource: Resource) -> str:
     credential = principal.credential
     if credential is not None and not SCOPES_THAT_ALLOW[permission]:
         return f"a credential may not {permission.value}: sign with an account key"

@@ -19,6 +19,7 @@ from . import paths
 from .ids import credential_id
 from .records import (
     Account,
+    AccountCredential,
     AccountKeyHolder,
     AccountNameHolder,
     Affiliation,
@@ -34,6 +35,7 @@ from .records import (
     RepositoryNameHolder,
     Role,
     ScheduledRules,
+    TextRecord,
 )
 
 T = TypeVar("T")
@@ -56,7 +58,7 @@ def account_by_name(view: View, name: str) -> Account | None:
 
 
 def account_of_key(view: View, public_key: bytes) -> Account | None:
-    """The account that this is a key of."""
+    """The account that this is a key of, or was one of: a removed key stays taken."""
     holder = _get(AccountKeyHolder, view, paths.account_key(public_key))
     return None if holder is None else account(view, holder.account)
 
@@ -71,6 +73,12 @@ def credential_of_key(view: View, public_key: bytes) -> Credential | None:
     return credential(view, credential_id(public_key))
 
 
+def credentials_of(view: View, account_id: AccountId) -> Iterator[Credential]:
+    """Every credential an account ever made, in order of id."""
+    for held in _records(AccountCredential, view, paths.account_credentials(account_id)):
+        yield _present(credential(view, held.credential), "an account's list of credentials")
+
+
 def node(view: View, node_id: NodeId) -> Node | None:
     """A node by its network key."""
     return _get(Node, view, paths.node(node_id))
@@ -82,20 +90,31 @@ def nodes(view: View) -> Iterator[Node]:
 
 
 def repository(view: View, repo: RepoId) -> Repository | None:
-    """A repository by id."""
+    """A repository by id; a deleted one is missing."""
+    found = repository_even_deleted(view, repo)
+    return None if found is None or found.deleted is not None else found
+
+
+def repository_even_deleted(view: View, repo: RepoId) -> Repository | None:
+    """A repository by id, also one that was deleted: for who restores it, and for who must not make it again."""
     return _get(Repository, view, paths.repository(repo))
 
 
-def repository_of(view: View, owner: AccountId, name: str) -> Repository | None:
-    """An owner's repository by name, in any case."""
+def repository_name_holder(view: View, owner: AccountId, name: str) -> RepositoryNameHolder | None:
+    """What an owner's name, in any case, stands for or leads on to."""
     if not name.isascii() or len(name) > paths.NAME_REST_BYTES_MAX:
         return None
-    holder = _get(RepositoryNameHolder, view, paths.repository_name(owner, name))
+    return _get(RepositoryNameHolder, view, paths.repository_name(owner, name))
+
+
+def repository_of(view: View, owner: AccountId, name: str) -> Repository | None:
+    """An owner's repository by its name or one it had before, in any case."""
+    holder = repository_name_holder(view, owner, name)
     return None if holder is None else repository(view, holder.repository)
 
 
 def repository_by_name(view: View, owner_name: str, name: str) -> Repository | None:
-    """A repository by its owner's name and its own, in any case."""
+    """A repository by its owner's name and its own, or one it had before, in any case."""
     owner = account_by_name(view, owner_name)
     return None if owner is None else repository_of(view, owner.id, name)
 
@@ -103,9 +122,12 @@ def repository_by_name(view: View, owner_name: str, name: str) -> Repository | N
 def repositories_of(view: View, account_id: AccountId) -> Iterator[Repository]:
     """The repositories an account owns, in order of name, then those it collaborates in, in order of id."""
     for name in _records(RepositoryNameHolder, view, paths.repository_names(account_id)):
-        yield _present(repository(view, name.repository), "a repository name")
+        if not name.is_redirect:
+            yield _present(repository(view, name.repository), "a repository name")
     for held in _records(Affiliation, view, paths.affiliations(account_id)):
-        yield _present(repository(view, held.repository), "an affiliation")
+        found = _present(repository_even_deleted(view, held.repository), "an affiliation")
+        if found.deleted is None:
+            yield found
 
 
 def ref(view: View, repo: RepoId, name: str) -> Ref | None:
@@ -144,6 +166,16 @@ def pack_of_digest(view: View, repo: RepoId, digest: bytes) -> Pack | None:
 def packs(view: View, repo: RepoId) -> Iterator[Pack]:
     """The admitted packs of a repository, in order of admission."""
     return _records(Pack, view, paths.packs(repo))
+
+
+def text(view: View, repo: RepoId, commitment: bytes) -> TextRecord | None:
+    """What a repository says of a text that was committed to in it."""
+    return _get(TextRecord, view, paths.text(repo, commitment))
+
+
+def texts(view: View, repo: RepoId, after: bytes = b"") -> Iterator[TextRecord]:
+    """The texts of a repository, erased ones included, in order of commitment."""
+    return _records(TextRecord, view, paths.texts(repo), paths.text(repo, after) if after else b"")
 
 
 def collaborator(view: View, repo: RepoId, account_id: AccountId) -> Collaborator | None:
@@ -190,12 +222,11 @@ def _get(cls: type[T], view: View, key: bytes) -> T | None:
     return None if data is None else _decoded(cls, data)
 
 
-def _records(cls: type[T], view: View, prefix: bytes) -> Iterator[T]:
-    return (_decoded(cls, data) for _, data in _pairs(view, prefix))
+def _records(cls: type[T], view: View, prefix: bytes, after: bytes = b"") -> Iterator[T]:
+    return (_decoded(cls, data) for _, data in _pairs(view, prefix, after))
 
 
-def _pairs(view: View, prefix: bytes) -> Iterator[Pair]:
-    after = b""
+def _pairs(view: View, prefix: bytes, after: bytes = b"") -> Iterator[Pair]:
     while True:
         page = view.scan(prefix, after, PAGE_RECORDS)
         yield from page
@@ -212,7 +243,7 @@ def _decoded(cls: type[T], data: bytes) -> T:
         raise Corrupt(f"a stored {cls.__name__} cannot be read: {error}") from error
 
 
-def _present(found: Repository | None, by: str) -> Repository:
+def _present(found: T | None, by: str) -> T:
     if found is None:
-        raise Corrupt(f"{by} leads to a repository that is not stored")
+        raise Corrupt(f"{by} leads to a record that is not stored")
     return found

@@ -30,7 +30,7 @@ class Scope(IntEnum):
 
     READ = 1  # read private repositories
     REPO = 2  # read and write repositories, administer them with the role
-    DELETE_REPO = 3  # reserved: delete repositories
+    DELETE_REPO = 3  # delete repositories with the role, and restore one's own
 
 
 class ObjectFormat(IntEnum):
@@ -43,7 +43,6 @@ class ObjectFormat(IntEnum):
 class TextState(IntEnum):
     """Whether a committed text is meant to exist."""
 
-    NONE = 0
     PRESENT = 1
     ERASED = 2
 
@@ -73,7 +72,7 @@ class AccountNameHolder:
 @record(kinds.ACCOUNT_KEY)
 @frozen
 class AccountKeyHolder:
-    """Which account a key belongs to: a key has one role and one owner, so it names who signed."""
+    """Which account a key belongs to, or belonged to before it was removed: it has one owner for ever."""
 
     account: AnAccountId
 
@@ -93,6 +92,14 @@ class Credential:
     created: int
     note: Annotated[str, Limit(most=100)]
     revoked: bool
+
+
+@record(kinds.ACCOUNT_CREDENTIAL)
+@frozen
+class AccountCredential:
+    """A credential filed under its account, so that an account's credentials can be listed; kept for ever."""
+
+    credential: ACredentialId
 
 
 @record(kinds.NODE)
@@ -118,8 +125,7 @@ class Repository:
     default_branch: ARefName  # full ref name, refs/heads/...
     object_format: ObjectFormat
     placement: str  # "all" in rules 0
-    description: AHash | None  # commitment H(text, salt || text) to the sidecar text
-    description_state: TextState
+    description: AHash | None  # commitment to a text, whose own record says whether it was erased
     generation: int  # counts every ref change and every admitted pack
     removals: int  # counts forced and deleted updates
     objects_epoch: int  # grows with each dropping repack
@@ -129,14 +135,16 @@ class Repository:
     created: int
     updated: int
     pushed: int
+    deleted: int | None  # header time; a deleted repository is as if missing, and may be restored for a while
 
 
 @record(kinds.REPOSITORY_NAME)
 @frozen
 class RepositoryNameHolder:
-    """Which repository an owner's name, lower case, belongs to."""
+    """Which repository an owner's name, lower case, belongs to, or leads on to since that was renamed."""
 
     repository: ARepoId
+    is_redirect: bool
 
 
 @record(kinds.COLLABORATOR)
@@ -186,6 +194,17 @@ class PackSeat:
     """The sequence number under which a pack is listed, so that a digest is looked up and not searched."""
 
     seq: int
+
+
+@record(kinds.TEXT_RECORD)
+@frozen
+class TextRecord:
+    """A text that somebody committed to in a repository: H(text tag, salt || text). It rides beside the chain."""
+
+    commitment: AHash
+    repo: ARepoId
+    author: AnAccountId
+    state: TextState
 
 
 @record(kinds.QUOTA)

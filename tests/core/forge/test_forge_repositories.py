@@ -19,7 +19,7 @@ from guts_core.forge.actions import (
 from guts_core.forge.activities import DefaultBranchSet, RepositoryCreated, RepositoryDescribed, VisibilitySet
 from guts_core.forge.ids import repository_id
 from guts_core.forge.params import Followers, Params
-from guts_core.forge.records import ObjectFormat, Role, Scope, TextState
+from guts_core.forge.records import ObjectFormat, Role, Scope
 from guts_core.forge.repositories import PrivateImpossible, Unsupported
 from guts_core.names import AccountId, RepoId
 from tests.core.forge.forge_world import ALICE, BOB, CAROL, CHAIN, DEV, MAIN, World, creation
@@ -38,7 +38,7 @@ def test_a_repository_is_created_empty_under_its_author() -> None:
     made = queries.repository_by_name(world.state, "bob", "sITE")
     assert made is not None
     assert (made.id, made.name, made.owner, made.number) == (repo, "Site", BOB.id, 1)
-    assert (made.description, made.description_state) == (TEXT, TextState.PRESENT)
+    assert made.description == TEXT
     assert (made.generation, made.removals, made.objects_epoch, made.packs, made.refs) == (0, 0, 0, 0, 0)
 
 
@@ -125,15 +125,16 @@ def test_an_author_without_an_account_creates_nothing() -> None:
 
 
 def test_a_description_is_set_and_cleared() -> None:
-    """State holds the commitment; whether a text is meant to exist is said beside it."""
+    """State holds the commitment; clearing it twice changes nothing."""
     world = World()
     repo = world.a_repository(BOB)
 
     assert world.run(BOB.id, DescribeRepository(repo, TEXT)) == (RepositoryDescribed(repo, TEXT),)
-    assert world.repository(repo).description_state is TextState.PRESENT
+    assert world.repository(repo).description == TEXT
     assert world.run(BOB.id, DescribeRepository(repo, None)) == (RepositoryDescribed(repo, None),)
-    assert world.repository(repo).description_state is TextState.NONE
+    assert world.repository(repo).description is None
     assert world.repository(repo).updated == world.time
+    assert world.run(BOB.id, DescribeRepository(repo, None)) == ()
 
 
 def test_the_default_branch_need_not_exist_and_shows_in_the_generation() -> None:
