@@ -24,7 +24,7 @@ from guts_core.names import account_name
 from guts_core.simplex.quorum import FaultModel
 from guts_net.disk import Disk
 
-from .config import Address, NodeConfig
+from .config import Address, Config
 from .home import Context, Home
 from .keys import new_genesis_account
 from .node_directory import NodeDirectory, write_public
@@ -199,7 +199,8 @@ def create(path: Path, plan: Plan) -> Network:
 
 def _node(path: Path, seat: Seat) -> EntryFile:
     name = f"node-{seat.index}"
-    config = NodeConfig(name, str(Address(LOOPBACK, seat.http_port)), seat.p2p)
+    listen = str(Address(LOOPBACK, seat.http_port))
+    config = Config.of({"node.name": name, "http.listen": listen, "p2p.listen": seat.p2p})
     return NodeDirectory(path / f"node{seat.index}").create(config, f"operator-{seat.index}", seat.p2p)
 
 

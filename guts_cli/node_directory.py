@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import frozen
@@ -13,7 +15,7 @@ from guts_core.identity import KeyPair
 from guts_core.names import NodeId
 from guts_net.disk import Disk
 
-from .config import CONFIG_FILE, NodeConfig, config_text, load_config
+from .config import CONFIG_FILE, Config, Given, Loaded, config_text, load
 from .keys import (
     NODE_KEY,
     OPERATOR_KEY,
@@ -54,10 +56,14 @@ class NodeDirectory:
         """Names the process, when a command started it in the background."""
         return self.path / "node.pid"
 
-    def config(self) -> NodeConfig:
-        """The settings; a directory without a file has the defaults."""
-        path = self.path / CONFIG_FILE
-        return load_config(path) if path.exists() else NodeConfig()
+    @property
+    def config_file(self) -> Path:
+        """Its settings."""
+        return self.path / CONFIG_FILE
+
+    def settings(self, flags: Sequence[Given] = ()) -> Loaded:
+        """What holds and where it comes from: defaults, the file if there is one, environment, flags."""
+        return load(self.config_file, os.environ, flags)
 
     def node_key(self) -> KeyPair:
         """The key that speaks to peers."""
@@ -76,7 +82,7 @@ class NodeDirectory:
         self.node_key()
         self.vote_key()
 
-    def create(self, config: NodeConfig, operator: str, advertised: str) -> EntryFile:
+    def create(self, config: Config, operator: str, advertised: str) -> EntryFile:
         """Make keys and settings; returns the signed entry. Refused where keys are: they are never replaced."""
         if self.keys.exists():
             raise Conflict(f"{self.path} holds a node already; its keys are never replaced")
@@ -84,9 +90,9 @@ class NodeDirectory:
         self.path.mkdir(mode=PRIVATE_DIRECTORY_MODE, parents=True, exist_ok=True)
         for name, pair in ((OPERATOR_KEY, operator_pair), (VOTE_KEY, vote), (NODE_KEY, node)):
             write_pair(self.keys / name, pair)
-        write_public(self.path / CONFIG_FILE, config_text(config))
+        write_public(self.config_file, config_text(config, ("node.name", "http.listen", "p2p.listen")))
         account = operator_account(operator, operator_pair).initial(is_operator=True)
-        entry = Entry(config.name, vote.public_key, NodeId(node.public_key), account, advertised)
+        entry = Entry(config.node.name, vote.public_key, NodeId(node.public_key), account, advertised)
         return sign_entry(entry, vote, node, operator_pair)
 
     def adopt_genesis(self, given: Path | None) -> Path:

@@ -11,24 +11,24 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import click
 import trio
-from attrs import evolve, frozen
+from attrs import frozen
 
 from guts_http.app import create_app
 from guts_http.middleware import Access
-from guts_http.serving import ServeSettings
 from guts_http.serving import serve as serve_http
 from guts_net.logs import ROOT, Log
-from guts_net.runtime import NodeSettings, RunningNode, open_node
+from guts_net.runtime import RunningNode, open_node
 
-from .config import Address, NodeConfig
+from .adapters import node_settings, serve_settings, site_settings
+from .config import Address, Config, Given, check_doors
 from .node_directory import NodeDirectory
-from .outcomes import EXIT_OK, Misconfigured, show_object
+from .outcomes import EXIT_OK, show_object
 from .ports import require_free
 from .shape import wants_json
 
@@ -42,7 +42,7 @@ class Serving:
     """A node that serves: what to tell whoever started it."""
 
     directory: NodeDirectory
-    config: NodeConfig
+    config: Config
     url: str  # where its API and its repositories are
     p2p: str
 
@@ -50,10 +50,10 @@ class Serving:
 OnReady = Callable[[Serving], Awaitable[None]]
 
 
-def run_in_foreground(directory: NodeDirectory, genesis: Path | None, http: str | None, p2p: str | None) -> int:
+def run_in_foreground(directory: NodeDirectory, genesis: Path | None, flags: Sequence[Given]) -> int:
     """Run until told to stop; the exit code. Flags override the configuration."""
-    config = directory.config()
-    config = evolve(config, http=http or config.http, p2p=p2p or config.p2p)
+    config = directory.settings(flags).config
+    check_doors(config)
     adopted = directory.adopt_genesis(genesis)
     as_json = wants_json()
     run_node(directory, adopted, config, lambda serving: _tell(serving, as_json))
@@ -63,14 +63,14 @@ def run_in_foreground(directory: NodeDirectory, genesis: Path | None, http: str 
 async def _tell(serving: Serving, as_json: bool) -> None:
     if as_json:
         where = {"http": serving.url, "p2p": serving.p2p, "pid": os.getpid(), "dir": str(serving.directory.path)}
-        show_object({"name": serving.config.name, **where})
+        show_object({"name": serving.config.node.name, **where})
         sys.stdout.flush()
     elif sys.stdout.isatty():
-        click.echo(f"node {serving.config.name} is ready at {serving.url}; its log is {serving.directory.log}")
+        click.echo(f"node {serving.config.node.name} is ready at {serving.url}; its log is {serving.directory.log}")
         click.echo("Ctrl-C stops it\n\nnext, in another terminal: guts status --node " + serving.url)
 
 
-def run_node(directory: NodeDirectory, genesis: Path, config: NodeConfig, on_ready: OnReady) -> None:
+def run_node(directory: NodeDirectory, genesis: Path, config: Config, on_ready: OnReady) -> None:
     """Run a node and its doors in this process; returns after an orderly stop, raises what ended it otherwise."""
     directory.check_keys()
     for option, address in (("--http", config.http_address), ("--p2p", config.p2p_address)):
@@ -90,32 +90,14 @@ def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-async def _run(directory: NodeDirectory, genesis: Path, config: NodeConfig, on_ready: OnReady) -> None:
-    settings = NodeSettings(
-        directory=directory.path,
-        genesis=genesis,
-        p2p_host=config.p2p_address.host,
-        p2p_port=config.p2p_address.port,
-        private_read_grace_seconds=config.private_read_grace_seconds,
-        log_path=directory.log,
-        clock_offset_ms=_clock_offset_ms(),
-    )
+async def _run(directory: NodeDirectory, genesis: Path, config: Config, on_ready: OnReady) -> None:
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(_stop_on_signal, stop)
-        async with open_node(settings) as node:
-            logging.getLogger(ROOT).setLevel(config.log_level.upper())
+        async with open_node(node_settings(directory, genesis, config)) as node:
+            logging.getLogger(ROOT).setLevel(config.node.log_level.upper())
             await _serve(node, directory, config, on_ready, stop)
         nursery.cancel_scope.cancel()
-
-
-def _clock_offset_ms() -> int:
-    """A rehearsal of a wrong clock: this node's wall clock is shifted by so much."""
-    text = os.environ.get("GUTS_CLOCK_OFFSET_MS", "0")
-    try:
-        return int(text)
-    except ValueError:
-        raise Misconfigured(f"GUTS_CLOCK_OFFSET_MS is {text[:40]!r}, not a number of milliseconds") from None
 
 
 async def _stop_on_signal(stop: trio.Event, task_status: trio.TaskStatus[None]) -> None:
@@ -126,12 +108,13 @@ async def _stop_on_signal(stop: trio.Event, task_status: trio.TaskStatus[None]) 
 
 
 async def _serve(
-    node: RunningNode, directory: NodeDirectory, config: NodeConfig, on_ready: OnReady, stop: trio.Event
+    node: RunningNode, directory: NodeDirectory, config: Config, on_ready: OnReady, stop: trio.Event
 ) -> None:
     """Serve until ``stop``; requests in flight get their grace before the node goes."""
-    app = create_app(node, directory.path / "chain.db", node.genesis, tell=_log_access(Log("http")))
+    settings = site_settings(config)
+    app = create_app(node, directory.path / "chain.db", node.genesis, settings, tell=_log_access(Log("http")))
     async with trio.open_nursery() as nursery:
-        http = partial(serve_http, app, [str(config.http_address)], ServeSettings(), stop=stop)
+        http = partial(serve_http, app, [str(config.http_address)], serve_settings(config), stop=stop)
         binds = await nursery.start(http)
         await on_ready(Serving(directory, config, binds[0], str(Address(config.p2p_address.host, node.p2p_port))))
         await stop.wait()

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import click
 import trio
-from attrs import evolve
 
 from guts_cli import network as networks
 from guts_cli import view
-from guts_cli.config import Address
+from guts_cli.config import Address, Given
 from guts_cli.devnet import moved_if_taken, network_row
 from guts_cli.first_token import ensure_token
 from guts_cli.home import user_home
@@ -47,7 +46,9 @@ def up(directory: Path | None, http_port: int | None, account: str | None) -> in
     network = _resume(path, http_port) if networks.exists(path) else _make(path, http_port, account)
     seat = network.file.seats[0]
     node = network.node(seat)
-    config = evolve(node.config(), http=str(Address(LOOPBACK, seat.http_port)), p2p=seat.p2p)
+    listen = str(Address(LOOPBACK, seat.http_port))
+    ports = (Given("http.listen", listen, "network.json"), Given("p2p.listen", seat.p2p, "network.json"))
+    config = node.settings(ports).config
     as_json = wants_json()
 
     async def ready(serving: Serving) -> None:

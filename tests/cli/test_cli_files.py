@@ -13,7 +13,7 @@ import pytest
 
 from guts_cli import network as networks
 from guts_cli.acting import open_network
-from guts_cli.config import Address, NodeConfig, config_text, load_config
+from guts_cli.config import Address, Config
 from guts_cli.devnet import moved_if_taken
 from guts_cli.home import Context, Home
 from guts_cli.keys import new_genesis_account, new_pair, read_pair, write_pair
@@ -141,39 +141,6 @@ def test_without_a_network_the_next_step_is_said(tmp_path: Path) -> None:
     assert "guts up" in str(refusal.value.next_step)
 
 
-def test_a_config_reads_back_as_written(tmp_path: Path) -> None:
-    """The file that `node init` writes is one that `node run` accepts."""
-    config = NodeConfig("ada", "127.0.0.1:9000", "[::1]:7001", "debug", 60)
-    path = tmp_path / "config.toml"
-    path.write_text(config_text(config))
-
-    assert config == load_config(path)
-    assert config.p2p_address == Address("::1", 7001)
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ('name = "ada"\n\ncolour = 3\n', r"config\.toml, line 3: unknown setting 'colour'; allowed are name, http,"),
-        ('# x\nhttp = "no port"\n', r"line 2: http: 'no port' is not HOST:PORT"),
-        ('p2p = "example.org:80"\n', r"line 1: p2p: .*not an IP address"),
-        ("private_read_grace_seconds = true\n", r"line 1: private_read_grace_seconds is a whole number"),
-        ("private_read_grace_seconds = -1\n", r"line 1: .*-1 is negative"),
-        ('log_level = "loud"\n', r"line 1: log_level: 'loud' is not one of debug, info"),
-        ("[server]\nname = 'x'\n", r"line 1: unknown setting 'server'"),
-        ("name = \n", r"config\.toml: .*line 1"),
-    ],
-)
-def test_a_wrong_setting_is_refused_with_its_line(tmp_path: Path, text: str, words: str) -> None:
-    """A mistyped setting that is ignored is one that its author trusts."""
-    path = tmp_path / "config.toml"
-    path.write_text(text)
-
-    with pytest.raises(Misconfigured, match=words) as refusal:
-        load_config(path)
-    assert failure_of(refusal.value).exit_code == 2
-
-
 @pytest.mark.parametrize("text", ["", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:x", "host:80", ":80"])
 def test_an_address_that_cannot_be_listened_on_is_refused(text: str) -> None:
     """At once, not after the database was opened."""
@@ -234,11 +201,11 @@ def test_the_credential_helper_answers_its_own_nodes_only(tmp_path: Path) -> Non
 def test_a_node_directory_never_loses_its_keys(tmp_path: Path) -> None:
     """A validator that votes with new keys is another one; with the same keys twice, a liar."""
     directory = NodeDirectory(tmp_path / "n")
-    directory.create(NodeConfig("ada"), "ada", "127.0.0.1:7080")
+    directory.create(Config.of({"node.name": "ada"}), "ada", "127.0.0.1:7080")
     before = directory.vote_key()
 
     with pytest.raises(Conflict, match="never replaced"):
-        directory.create(NodeConfig("eve"), "eve", "127.0.0.1:7080")
+        directory.create(Config.of({"node.name": "eve"}), "eve", "127.0.0.1:7080")
     assert before == directory.vote_key()
 
 

@@ -64,7 +64,7 @@ def test_private_reads_stop_after_their_grace(own_net: Callable[..., Devnet], tm
     for node in range(4):
         config = Path(net.info["nodes"][node]["dir"]) / "config.toml"
         text, count = re.subn(
-            r"(?m)^private_read_grace_seconds = .*$", "private_read_grace_seconds = 3", config.read_text()
+            r"(?m)^# private_read_grace_seconds = .*$", "private_read_grace_seconds = 3", config.read_text()
         )
         assert count == 1
         config.write_text(text)

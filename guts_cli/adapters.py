@@ -1,0 +1,54 @@
+"""The configuration as the plain settings that each adapter takes; none of them knows where they come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from guts_http.serving import ServeSettings
+from guts_http.site import Settings
+from guts_net.runtime import NodeSettings
+
+from .config import Config
+from .node_directory import NodeDirectory
+
+MIB = 1 << 20
+
+
+def node_settings(directory: NodeDirectory, genesis: Path, config: Config) -> NodeSettings:
+    """What the node is told."""
+    return NodeSettings(
+        directory=directory.path,
+        genesis=genesis,
+        p2p_host=config.p2p_address.host,
+        p2p_port=config.p2p_address.port,
+        private_read_grace_seconds=config.node.private_read_grace_seconds,
+        log_path=directory.log,
+        clock_offset_ms=config.clock.offset_ms,
+    )
+
+
+def serve_settings(config: Config) -> ServeSettings:
+    """What the HTTP server is told."""
+    limits = config.limits
+    return ServeSettings(
+        connections_max=limits.connections,
+        keep_alive_seconds=limits.idle_seconds,
+        write_seconds=limits.answer_seconds,
+        graceful_seconds=limits.stop_seconds,
+    )
+
+
+def site_settings(config: Config) -> Settings:
+    """What the doors behind it are told."""
+    limits = config.limits
+    return Settings(
+        public_url=config.http.public_url or None,
+        wait_ms=limits.wait_seconds * 1000,
+        json_bytes_max=limits.body_bytes,
+        body_idle_seconds=limits.body_idle_seconds,
+        fetches_max=limits.fetches,
+        pushes_max=limits.pushes,
+        queue_seconds=limits.queue_seconds,
+        pack_bytes_max=limits.pack_mib * MIB,
+        fetch_request_bytes_max=limits.fetch_request_mib * MIB,
+    )
