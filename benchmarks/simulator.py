@@ -6,7 +6,7 @@ import cProfile
 from collections.abc import Callable
 from time import process_time
 
-from guts_core.sim.run import Report, run_seed, run_whole
+from guts_core.sim.run import Report, run_seed, simulate_forge
 
 from .figures import Figure, figure
 from .profiling import told
@@ -21,7 +21,7 @@ def measure(run: Run) -> list[Figure]:
     run_seed(0)  # what is made once a process is not what one asks
     seeds = range(1, run.times(20, 6) + 1)
     rates, speeds = _rates(run_seed, seeds)
-    whole_rates, whole_speeds = _rates(run_whole, seeds[: run.times(6, 2)])
+    whole_rates, whole_speeds = _rates(simulate_forge, seeds[: run.times(6, 2)])
     note = _dominant()
     return [
         figure("simulator, n=4", "events/s", rates, bar=EVENTS_BAR, at_least=True, note=note),

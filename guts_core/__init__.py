@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from .sim.faults import Plan as Plan
     from .sim.machine import StateMachine as StateMachine
     from .sim.run import Report as Report
-    from .sim.run import run_whole as run_whole
+    from .sim.run import simulate_forge as simulate_forge
     from .sim.simulate import Simulation as Simulation
     from .sim.simulate import simulate as simulate
     from .simplex.engine import Engine as Engine
@@ -74,7 +74,7 @@ _HOMES = {
     "node.node": ("Node", "NodeConfig"),
     "sim.faults": ("Partition", "Plan"),
     "sim.machine": ("StateMachine",),
-    "sim.run": ("Report", "run_whole"),
+    "sim.run": ("Report", "simulate_forge"),
     "sim.simulate": ("Simulation", "simulate"),
     "simplex.engine": ("Engine", "EngineConfig"),
     "simplex.ports": ("Application", "Instant", "Verdict"),

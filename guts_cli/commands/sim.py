@@ -9,7 +9,7 @@ import click
 from guts_cli.outcomes import Said
 from guts_cli.shape import command
 from guts_core.errors import Refused
-from guts_core.sim.run import Report, run_seed, run_whole
+from guts_core.sim.run import Report, run_seed, simulate_forge
 from guts_core.simplex.quorum import FaultModel
 
 MICROSECONDS = 1e6
@@ -39,7 +39,7 @@ def sim(seed: int, nodes: int, fault_model: str, whole: bool) -> Said:
     """
     model = FaultModel[fault_model.upper()]
     began = perf_counter()
-    report = run_whole(seed, nodes, model) if whole else run_seed(seed, nodes, model)
+    report = simulate_forge(seed, nodes, model) if whole else run_seed(seed, nodes, model)
     seconds = perf_counter() - began
     if report.problem is not None:
         raise Broken(f"seed {seed} with {nodes} nodes: {report.problem}")

@@ -81,6 +81,22 @@ class Plan:
     chaos_us: int = CHAOS_US
     heal_us: int = HEAL_US
 
+    @classmethod
+    def calm(cls, nodes: int) -> Plan:
+        """Nothing goes wrong: links of a millisecond or two, quick disks, equal clocks. To be evolved."""
+        return cls(
+            crashes=(),
+            partitions=(),
+            clocks=(Clock(0, 0, 0),) * nodes,
+            delay_us=(1_000, 2_000),
+            loss_per_mille=0,
+            duplicates_per_mille=0,
+            late_per_mille=0,
+            sync_us=(100, 500),
+            work_us=40_000,
+            commit_us=(500, 2_000),
+        )
+
 
 def draw(dice: Random, size: int) -> Plan:
     """A plan with at least one crash, and where there are links a partition and loss."""

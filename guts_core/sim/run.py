@@ -68,7 +68,7 @@ def run_seed(
     return run_cast(seed, nodes, plan, cast or honest, fault_model)
 
 
-def run_whole(
+def simulate_forge(
     seed: int,
     nodes: int = 4,
     fault_model: FaultModel = FaultModel.BYZANTINE,
@@ -79,13 +79,13 @@ def run_whole(
     """
     One seed of whole nodes: people, pushes, packs and the forge's rules under the same misfortunes.
 
-    With a plan of its own, the misfortunes are those and the rest is the seed's.
+    With a plan of its own, the misfortunes are those, be they none, and the rest is the seed's.
     """
     players = ForgeCast(seed, nodes, fault_model, villains=villains)
     ledger = VoteLedger(nodes, fault_model, players.villains)
     drawn = plan or draw_whole(dice(seed, "faults"), nodes)
     world = ForgeWorld(seed, drawn, players, nodes, ledger)
-    report = report_of(seed, world, players)
+    report = report_of(seed, world, players, demanding=plan is None)
     return evolve(report, work=dict(sorted((world.asked + world.checks.happened).items())))
 
 

@@ -15,7 +15,7 @@ from collections import Counter
 import pytest
 
 from guts_core.sim.forge_cast import KINDS
-from guts_core.sim.run import Report, run_whole
+from guts_core.sim.run import Report, simulate_forge
 from guts_core.simplex.engine import Rule
 from guts_core.simplex.quorum import FaultModel
 
@@ -58,7 +58,7 @@ REQUESTS = ("register", "create credential", "revoke credential", "create reposi
 
 @pytest.fixture(scope="module")
 def campaign() -> list[Report]:
-    return [run_whole(seed) for seed in SEEDS]
+    return [simulate_forge(seed) for seed in SEEDS]
 
 
 def test_four_whole_nodes_with_a_villain_keep_every_promise(campaign: list[Report]) -> None:
@@ -102,18 +102,18 @@ def test_every_villain_got_through_to_whole_nodes(campaign: list[Report], name: 
     [(1, FaultModel.BYZANTINE), (3, FaultModel.BYZANTINE), (3, FaultModel.CRASH), (7, FaultModel.BYZANTINE)],
 )
 def test_other_sizes_keep_every_promise(nodes: int, fault_model: FaultModel, seed: int) -> None:
-    assert run_whole(seed, nodes, fault_model).problem is None
+    assert simulate_forge(seed, nodes, fault_model).problem is None
 
 
 @pytest.mark.parametrize("seed", [3, 67])
 def test_seeds_that_once_found_something(seed: int) -> None:
     """Both: pushes that nobody would look at twice, though a block later they were in order, or over."""
-    assert run_whole(seed, villains=True).problem is None
-    assert run_whole(seed, villains=False).problem is None
+    assert simulate_forge(seed, villains=True).problem is None
+    assert simulate_forge(seed, villains=False).problem is None
 
 
 def test_the_same_seed_of_whole_nodes_gives_the_same_trace_under_any_hash_seed() -> None:
-    program = "from guts_core.sim.run import run_whole; print(run_whole(4)); print(run_whole(7, 3).trace)"
+    program = "from guts_core.sim.run import simulate_forge; print(simulate_forge(4)); print(simulate_forge(7, 3).trace)"
     outputs = set()
     for hash_seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
@@ -121,5 +121,5 @@ def test_the_same_seed_of_whole_nodes_gives_the_same_trace_under_any_hash_seed()
         outputs.add(done.stdout)
 
     assert len(outputs) == 1
-    assert run_whole(4).trace.encode() in outputs.pop()
-    assert run_whole(4).trace != run_whole(5).trace
+    assert simulate_forge(4).trace.encode() in outputs.pop()
+    assert simulate_forge(4).trace != simulate_forge(5).trace

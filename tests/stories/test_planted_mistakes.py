@@ -17,7 +17,7 @@ from guts_core.names import RefName
 from guts_core.node.pushes import Pushes
 from guts_core.sim.forge_cast import KINDS
 from guts_core.sim.pack_world import PackWorld
-from guts_core.sim.run import Report, run_seed, run_whole
+from guts_core.sim.run import Report, run_seed, simulate_forge
 from guts_core.sim.villains.silent import Silent
 from guts_core.simplex.effects import Persist
 from guts_core.simplex.journal import LogRecord, LogVote, write
@@ -42,7 +42,7 @@ def test_a_quorum_of_two_of_four(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("guts_core.simplex.committee.quorum", lambda _n, _model: 2)
 
     assert is_caught(run_seed, "I3", "I4", "I5", "I6", "I7")
-    assert is_caught(run_whole, "I3", "I4", "I5", "I6", "I7")
+    assert is_caught(simulate_forge, "I3", "I4", "I5", "I6", "I7")
 
 
 def test_votes_that_are_not_persisted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,7 @@ def test_votes_that_are_not_persisted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(State, "log", forgetful)
 
     assert is_caught(run_seed, "I1", "I2")
-    assert is_caught(run_whole, "I1", "I2")
+    assert is_caught(simulate_forge, "I1", "I2")
 
 
 def test_finalizing_after_a_nullify(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +65,7 @@ def test_finalizing_after_a_nullify(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Round, "may_cast", careless)
 
     assert is_caught(run_seed, "I2")
-    assert is_caught(run_whole, "I2")
+    assert is_caught(simulate_forge, "I2")
 
 
 def test_followers_that_ignore_skipped_views(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,21 +106,21 @@ def test_a_pack_attested_before_it_is_synced(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(PackWorld, "keep", hasty)
 
-    assert is_caught(run_whole, "I10")
+    assert is_caught(simulate_forge, "I10")
 
 
 def test_promises_forgotten_by_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a node attested and state does not list yet looks like garbage to the sweep at its start."""
     monkeypatch.setattr("guts_core.node.node.live_attestations", lambda _records, _time: [])
 
-    assert is_caught(run_whole, "I10")
+    assert is_caught(simulate_forge, "I10")
 
 
 def test_a_witness_one_signature_short_of_a_quorum(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("guts_core.chain.admission.quorum", lambda n, model: quorum(n, model) - 1)
     monkeypatch.setattr("guts_core.node.node.quorum", lambda n, model: quorum(n, model) - 1)
 
-    assert is_caught(run_whole, "I10")
+    assert is_caught(simulate_forge, "I10")
 
 
 def test_records_overwritten_by_those_of_an_earlier_block(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +136,7 @@ def test_records_overwritten_by_those_of_an_earlier_block(monkeypatch: pytest.Mo
 
     monkeypatch.setattr("guts_core.chain.ledger.commit_of", again)
 
-    assert is_caught(run_whole, "I8", "node")
+    assert is_caught(simulate_forge, "I8", "node")
 
 
 def test_refs_that_move_whatever_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,14 +145,14 @@ def test_refs_that_move_whatever_they_were(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr("guts_core.forge.refs._moves", blind)
 
-    assert is_caught(run_whole, "I10")
+    assert is_caught(simulate_forge, "I10")
 
 
 def test_transactions_that_may_stand_in_the_chain_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaders propose again what is not final yet, and clients bring again what their gateway died with."""
     monkeypatch.setattr(Branches, "has_seen", lambda _self, _block_hash, _tx_id: False)
 
-    assert is_caught(run_whole, "I9")
+    assert is_caught(simulate_forge, "I9")
 
 
 def test_a_check_that_failed_once_and_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,4 +160,4 @@ def test_a_check_that_failed_once_and_for_all(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(Pushes, "_may_check", lambda _self, known, _now: known.problem is None)
 
     silent = KINDS.index(Silent)
-    assert is_caught(run_whole, "L2", seeds=SEEDS[silent :: len(KINDS)])
+    assert is_caught(simulate_forge, "L2", seeds=SEEDS[silent :: len(KINDS)])
