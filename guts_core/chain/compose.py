@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from guts_core.codec import Tag, to_bytes
-from guts_core.forge.actions import Action, CreateCredential, Erase, Register, SetRules
-from guts_core.forge.ids import account_id, credential_id, credential_proof_body
+from guts_core.forge.actions import Action, AddKey, CreateCredential, Erase, Register, RemoveKey, SetRules
+from guts_core.forge.ids import account_id, account_key_proof_body, credential_id, credential_proof_body
 from guts_core.forge.records import Scope
 from guts_core.identity import Signer
 from guts_core.names import AccountId, ChainId, NodeId, RepoId
@@ -98,6 +98,16 @@ def create_credential(
         note=note,
         proof=key.sign(Tag.SIGN_CREDENTIAL, chain_id, credential_proof_body(account)),
     )
+
+
+def add_key(chain_id: ChainId, account: AccountId, key: Signer) -> AddKey:
+    """The action, with the new key's proof that its holder wants it to sign for this account on this network."""
+    return AddKey(key.public_key, key.sign(Tag.SIGN_ACCOUNT_KEY, chain_id, account_key_proof_body(account)))
+
+
+def rotate_key(chain_id: ChainId, account: AccountId, old: bytes, new: Signer) -> tuple[AddKey, RemoveKey]:
+    """The actions of one transaction, signed with any key that the account has until then; the old one may sign."""
+    return add_key(chain_id, account, new), RemoveKey(old)
 
 
 def set_rules(

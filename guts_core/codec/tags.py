@@ -51,6 +51,7 @@ class Tag(Enum):
     SIGN_TX = _tag("s/tx")
     SIGN_GATEWAY = _tag("s/gateway")
     SIGN_CREDENTIAL = _tag("s/cred")
+    SIGN_ACCOUNT_KEY = _tag("s/key")
     SIGN_AVAIL = _tag("s/avail")
     SIGN_ENTRY = _tag("s/entry")
     SIGN_HELLO = _tag("s/hello")

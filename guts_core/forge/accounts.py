@@ -72,7 +72,7 @@ def check_key_is_free(key: bytes, state: View) -> None:
     if not is_acceptable_public_key(key):
         raise BadKey("the public key has small order, mixed order or not its canonical form")
     if queries.account_of_key(state, key) is not None:
-        raise KeyTaken("the key belongs to an account already")
+        raise KeyTaken("the key belongs to an account already, or did before it was removed")
     if queries.credential_of_key(state, key) is not None:
         raise KeyTaken("the key belongs to a credential already, be it revoked")
     if queries.node(state, NodeId(key)) is not None:

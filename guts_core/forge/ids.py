@@ -26,6 +26,11 @@ def credential_id(public_key: bytes) -> CredentialId:
     return CredentialId(digest(Tag.CREDENTIAL_ID, public_key))
 
 
+def account_key_proof_body(account: AccountId) -> bytes:
+    """What a key signs with ``Tag.SIGN_ACCOUNT_KEY`` to join an account; the signature covers the chain id, too."""
+    return account
+
+
 def credential_proof_body(account: AccountId) -> bytes:
     """What a credential's new key signs with ``Tag.SIGN_CREDENTIAL``; the signature covers the chain id by itself."""
     return account

@@ -10,6 +10,8 @@ from guts_core.codec import kinds, record
 
 # Replay ids are kept until they expire, so this bounds that table: a constant of the rules.
 EXPIRY_MS_MAX = 60 * 60 * 1000
+# Who deletes the wrong repository notices within a day; nodes hold its packs for so long. Of the rules too.
+RESTORE_MS = 24 * 60 * 60 * 1000
 
 
 class Registration(IntEnum):

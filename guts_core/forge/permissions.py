@@ -68,6 +68,8 @@ ROLE_NEEDED: dict[Permission, Role] = {
     Permission.RESTORE_REPOSITORY: Role.ADMIN,
     Permission.LEAVE_REPOSITORY: Role.READ,
 }
+# An administrator may take a repository away, and only its owner bring it back: it is theirs again, with its name.
+OWNERS_ALONE = frozenset({Permission.RESTORE_REPOSITORY})
 # Any one of these scopes lets a credential do it; where there is none, account keys alone may.
 SCOPES_THAT_ALLOW: dict[Permission, frozenset[Scope]] = {
     Permission.READ_REPOSITORY: frozenset({Scope.READ, Scope.REPO}),
@@ -93,11 +95,14 @@ def may(principal: Principal, permission: Permission, resource: Resource, view: 
     Whether this principal may do this, to this repository or text where the permission is about one.
 
     Everyone may read what is public, also through a credential limited to other repositories: it
-    could be read without the credential. Expiry is not looked at: see ``credential_is_active``.
+    could be read without the credential. A deleted repository can be restored, and nothing else.
+    Expiry is not looked at: see ``credential_is_active``.
     """
     if not _credential_stands(principal, view):
         return False
     about = resource.repository if isinstance(resource, TextPlace) else resource
+    if about is not None and about.deleted is not None and permission is not Permission.RESTORE_REPOSITORY:
+        return False
     if permission is Permission.READ_REPOSITORY and about is not None and not about.private:
         return True
     if principal.account is None or not _credential_allows(principal.credential, permission, resource):
@@ -105,7 +110,7 @@ def may(principal: Principal, permission: Permission, resource: Resource, view: 
     if permission is Permission.ERASE_TEXT:
         return isinstance(resource, TextPlace) and _may_erase(principal.account, resource, view)
     if permission in ROLE_NEEDED:
-        return about is not None and _has_role(principal.account, ROLE_NEEDED[permission], about, view)
+        return about is not None and _stands_so(principal.account, permission, about, view)
     account = queries.account(view, principal.account)
     return account is not None and (account.is_operator or permission is not Permission.GOVERN)
 
@@ -122,7 +127,7 @@ def demand(principal: Principal, permission: Permission, resource: Resource, vie
     if not _credential_stands(principal, view):
         raise Unauthenticated("this credential was revoked")
     about_one = permission in ROLE_NEEDED or permission is Permission.ERASE_TEXT
-    if about_one and not may(principal, Permission.READ_REPOSITORY, resource, view):
+    if about_one and not _may_know(principal, resource, view):
         raise hidden()
     if principal.account is None:
         raise Unauthenticated(f"nobody may {permission.value} without saying who they are")
@@ -132,6 +137,13 @@ def demand(principal: Principal, permission: Permission, resource: Resource, vie
 def hidden() -> NotFound:
     """The answer for a repository that is missing and for one that must not be known of: the same."""
     return NotFound("there is no such repository, or you may not read it")
+
+
+def _may_know(principal: Principal, resource: Resource, view: View) -> bool:
+    """Whether "you may not" tells them nothing new: they may read it, or deleted what they own."""
+    if isinstance(resource, Repository) and resource.deleted is not None:
+        return resource.owner == principal.account
+    return may(principal, Permission.READ_REPOSITORY, resource, view)
 
 
 def _credential_stands(principal: Principal, view: View) -> bool:
@@ -163,6 +175,12 @@ def _may_erase(account: AccountId, place: TextPlace, view: View) -> bool:
     if place.record.author == account:
         return True
     return place.repository is not None and _has_role(account, Role.ADMIN, place.repository, view)
+
+
+def _stands_so(account: AccountId, permission: Permission, repository: Repository, view: View) -> bool:
+    if permission in OWNERS_ALONE:
+        return repository.owner == account
+    return _has_role(account, ROLE_NEEDED[permission], repository, view)
 
 
 def _has_role(account: AccountId, needed: Role, repository: Repository, view: View) -> bool:

@@ -12,7 +12,7 @@ from .accounts import BadKey, KeyTaken, NameReserved, NameTaken, NotSponsored
 from .collaborators import IsOwner
 from .credentials import Expired, Revoked, UnprovenKey
 from .keys import LastKey
-from .lifecycle import RestoreTooLate, WrongName
+from .lifecycle import NotDeleted, RestoreTooLate, WrongName
 from .quota import QuotaExhausted
 from .ref_paths import RefConflict
 from .refs import NotAttested, ObjectsMoved, Protected, RemovalsMoved, Stale
@@ -39,6 +39,7 @@ REFUSALS: dict[str, type[errors.Refused]] = {
         NameReserved,
         NameTaken,
         NotAttested,
+        NotDeleted,
         NotSponsored,
         ObjectsMoved,
         PrivateImpossible,

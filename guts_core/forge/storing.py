@@ -9,6 +9,7 @@ from guts_core.state.view import Overlay
 from . import paths, queries
 from .records import (
     Account,
+    AccountCredential,
     AccountKeyHolder,
     AccountNameHolder,
     Affiliation,
@@ -29,8 +30,9 @@ def put_account(state: Overlay, account: Account) -> None:
 
 
 def put_credential(state: Overlay, credential: Credential) -> None:
-    """Store a credential."""
+    """Store a credential, and that it is its account's."""
     state.put(paths.credential(credential.id), to_bytes(credential))
+    state.put(paths.account_credential(credential.account, credential.id), to_bytes(AccountCredential(credential.id)))
 
 
 def put_repository(state: Overlay, repository: Repository) -> None:
@@ -39,9 +41,20 @@ def put_repository(state: Overlay, repository: Repository) -> None:
 
 
 def put_repository_name(state: Overlay, repository: Repository) -> None:
-    """Let the owner's name lead to the repository."""
-    holder = RepositoryNameHolder(repository.id)
+    """Let the owner's name be the repository's, also when it led on to another one so far."""
+    holder = RepositoryNameHolder(repository.id, is_redirect=False)
     state.put(paths.repository_name(repository.owner, repository.name), to_bytes(holder))
+
+
+def redirect_repository_name(state: Overlay, repository: Repository) -> None:
+    """Let the name lead on to the repository, which is about to have another one."""
+    holder = RepositoryNameHolder(repository.id, is_redirect=True)
+    state.put(paths.repository_name(repository.owner, repository.name), to_bytes(holder))
+
+
+def delete_repository_name(state: Overlay, repository: Repository) -> None:
+    """Free the name that the repository has."""
+    state.delete(paths.repository_name(repository.owner, repository.name))
 
 
 def put_collaborator(state: Overlay, repository: Repository, collaborator: Collaborator) -> None:
@@ -62,3 +75,10 @@ def count_up(state: Overlay, key: bytes) -> int:
     value = queries.count(state, key) + 1
     state.put(key, to_bytes(Counter(value)))
     return value
+
+
+def count_down(state: Overlay, key: bytes) -> None:
+    """Lower a counter of what there is by one. Those that give out numbers never go back."""
+    value = queries.count(state, key) - 1
+    assert value >= 0, "more are gone than there were"
+    state.put(key, to_bytes(Counter(value)))
