@@ -221,6 +221,10 @@ class Ledger:
         taken, self._commits = self._commits, []
         return taken
 
+    def uncommitted(self) -> tuple[Commit, ...]:
+        """Blocks that are final and of which the store has not reported the commit, in order of height."""
+        return tuple(self._uncommitted.values())
+
     def committed(self, height: int) -> None:
         """The store holds all blocks up to this height."""
         for block in [block for block in self._final if block.height <= height]:
@@ -316,7 +320,8 @@ class Ledger:
         if candidate is None:
             return
         try:
-            place_of(candidate, self.view(), time, self._is_final)
+            # With its signatures: the key that signed may have been removed since.
+            check_signatures(candidate, place_of(candidate, self.view(), time, self._is_final), self.network)
         except Inadmissible as refusal:
             self.mempool.discard(tx_id)
             self._end(tx_id, Standing(Where.REFUSED, error=refusal.code, message=str(refusal)))

@@ -326,6 +326,9 @@ class Pushes:
 
     def _has_moved(self, manifest: Manifest) -> bool:
         view = self.ledger.view()
+        repository = queries.repository_even_deleted(view, manifest.repo)
+        if repository is not None and repository.deleted is not None:
+            return True
         for update in manifest.updates:
             ref = queries.ref(view, manifest.repo, update.ref)
             if (None if ref is None else ref.oid) not in (update.old, update.new):
