@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from secrets import token_bytes
 from typing import Any
@@ -24,18 +23,26 @@ from guts_core.forge.ids import account_id
 from guts_core.forge.records import Scope
 from guts_core.identity import token_of
 from guts_core.names import ChainId, NodeId
+from guts_http.client import Account, Client, Status, Transaction, Unreachable, open_client
 
-from .client import Client, open_client
+from .completing import complete_account
 from .home import Context, Home, user_home
 from .keys import AccountKey, new_pair, operator_account, read_pair
-from .outcomes import Misconfigured, Unreachable, Usage
+from .outcomes import Misconfigured, Usage, printable
 
 SALT_BYTES = 32
+# A node that is well answers in milliseconds; one that hangs must not hold up those that do not.
+PROBE_SECONDS = 3.0
 
 
 def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """``--node`` and ``--account``."""
-    account = click.option("--account", envvar="GUTS_ACCOUNT", help="Act as this account.  [default: the context's]")
+    account = click.option(
+        "--account",
+        envvar="GUTS_ACCOUNT",
+        shell_complete=complete_account,
+        help="Act as this account.  [default: the context's]",
+    )
     node = click.option("--node", envvar="GUTS_NODE", help="URL of a node.  [default: one of the context's]")
     return account(node(function))
 
@@ -62,7 +69,7 @@ class Network:
         """When a transaction made now can no longer happen."""
         return self.time + LIFETIME_MS
 
-    def act(self, key: AccountKey, actions: Sequence[Action]) -> dict[str, Any]:
+    def act(self, key: AccountKey, actions: Sequence[Action]) -> Transaction:
         """Sign with an account key, submit, wait until it is final."""
         body = by_account(self.chain_id, key.account, actions, self.expires(), token_bytes(SALT_BYTES))
         return self.client.submit(sign_with_account_key(body, key.pair))
@@ -104,29 +111,67 @@ class TokenWish:
 
 
 @contextmanager
-def open_network(node: str | None, *, home: Home | None = None, token: str | None = None) -> Iterator[Network]:
-    """The network to act on, through the named node or the first of the context's that answers."""
+def open_network(
+    node: str | None,
+    *,
+    home: Home | None = None,
+    token: str | None = None,
+    near: str | None = None,
+    context: Context | None = None,
+) -> Iterator[Network]:
+    """
+    The network to act on, through the named node or the first of the context's that answers.
+
+    ``near`` is a node that something remembered, such as a clone: asked first, before the others of its context.
+    ``context`` stands for the current one.
+    """
     home = user_home() if home is None else home
-    context = home.current()
-    urls = (node,) if node else context.nodes if context else ()
+    context, urls = (context, context.nodes) if context else _candidates(home, node, near)
     if not urls:
         raise Misconfigured("no network is known here", "guts up, or the same command with --node URL")
     url, status = _first_answer(urls)
-    known = _context_of(home, context, str(status["chain_id"]), named=node is not None)
+    known = _context_of(home, context, status.chain_id.hex(), named=context is None)
     with open_client(url, token) as client:
-        now = int(datetime.fromisoformat(str(status["time"])).timestamp() * 1000)
-        yield Network(home, client, ChainId(bytes.fromhex(str(status["chain_id"]))), now, known)
+        yield Network(home, client, status.chain_id, status.time_ms, known)
 
 
-def _first_answer(urls: Sequence[str]) -> tuple[str, dict[str, Any]]:
-    problems = []
+def _candidates(home: Home, node: str | None, near: str | None) -> tuple[Context | None, tuple[str, ...]]:
+    """The context whose nodes are asked, None where an address was given that belongs to none; and the addresses."""
+    if node is not None:
+        return None, (node.rstrip("/"),)
+    current = home.current()
+    if near is None:
+        return current, current.nodes if current else ()
+    others = [known for known in (current, *home.contexts().contexts.values()) if known and near in known.nodes]
+    if not others:
+        return None, (near,)
+    return others[0], (near, *(url for url in others[0].nodes if url != near))
+
+
+def _first_answer(urls: Sequence[str]) -> tuple[str, Status]:
+    """The first node that answers and has not stopped. One that was passed over is told, in a line."""
+    problems: list[tuple[str, str]] = []
+    stopped: list[tuple[str, Status]] = []
     for url in urls:
         try:
-            with open_client(url) as client:
-                return url, client.status()
+            with open_client(url, seconds=PROBE_SECONDS) as client:
+                status = client.status()
         except Unreachable as error:
-            problems.append(str(error))
-    raise Unreachable("; ".join(problems), "guts devnet start, guts up, or another --node URL")
+            problems.append((url, str(error)))
+            continue
+        if status.halted is None:
+            _tell_passed_over([passed for passed, _ in (*problems, *stopped)], url)
+            return url, status
+        stopped.append((url, status))
+    if stopped:
+        return stopped[0]
+    raise Unreachable("; ".join(words for _, words in problems))
+
+
+def _tell_passed_over(urls: Sequence[str], chosen: str) -> None:
+    if urls:
+        are = "does not answer" if len(urls) == 1 else "do not answer"
+        click.echo(f"guts: {printable(', '.join(urls))} {are}; using {printable(chosen)}", err=True)
 
 
 def _context_of(home: Home, current: Context | None, chain_id: str, *, named: bool) -> Context | None:
@@ -138,9 +183,9 @@ def _context_of(home: Home, current: Context | None, chain_id: str, *, named: bo
     return next((known for known in home.contexts().contexts.values() if known.chain_id == chain_id), None)
 
 
-def _registered(keys: list[AccountKey], account: dict[str, Any], name: str) -> AccountKey:
+def _registered(keys: list[AccountKey], account: Account, name: str) -> AccountKey:
     for key in keys:
-        if key.id == account["id"]:
+        if key.id == account.id.hex():
             return key
     raise NotFound(f"no key of account {name} of this network is kept here")
 
@@ -154,8 +199,21 @@ def sponsor_key(network: Network, name: str | None, file: Path | None) -> Accoun
 
 def saved_token(network: Network, key: AccountKey) -> str:
     """The token to show a node: the environment's, or the saved one."""
-    given = os.environ.get("GUTS_TOKEN")
-    token = given or network.home.token(network.chain_id.hex(), key.id)
+    token = _token_of(network, key.id)
     if token is None:
         raise Misconfigured(f"no token of {key.name} is saved here", "guts token create --scope read --save")
     return token
+
+
+def known_token(network: Network, account: str | None) -> str | None:
+    """The same where one is not needed: what is public is shown to everybody."""
+    if account is not None:
+        return _token_of(network, network.key(account).id)
+    return _token_of(network, network.context.account if network.context else None)
+
+
+def _token_of(network: Network, account_id: str | None) -> str | None:
+    given = os.environ.get("GUTS_TOKEN")
+    if given or account_id is None:
+        return given or None
+    return network.home.token(network.chain_id.hex(), account_id)

@@ -20,6 +20,8 @@ from .private_files import read_private, read_record, write_private, write_recor
 
 # Enough of a 64-digit id to tell a person's accounts apart in file names.
 SHORT_ID_CHARS = 12
+# More than somebody types; the file is read at every press of the tab key.
+REPOSITORIES_SEEN_MAX = 500
 
 
 @frozen
@@ -38,6 +40,13 @@ class Contexts:
 
     current: str | None = None
     contexts: dict[str, Context] = field(factory=dict)
+
+
+@frozen
+class Seen:
+    """A file in ``seen/``: what a shell completes."""
+
+    repositories: tuple[str, ...] = ()
 
 
 @frozen
@@ -66,6 +75,28 @@ class Home:
         known = self.contexts()
         contexts = {**known.contexts, context.name: context}
         write_record(self._contexts_path, evolve(known, current=context.name, contexts=contexts))
+
+    def forget(self, name: str) -> None:
+        """Remove a context; its keys and tokens stay."""
+        known = self.contexts()
+        contexts = {other: context for other, context in known.contexts.items() if other != name}
+        current = known.current if known.current in contexts else None
+        write_record(self._contexts_path, Contexts(current, contexts))
+
+    def _seen_path(self, chain_id: str) -> Path:
+        return self.path / "seen" / f"{chain_id[:SHORT_ID_CHARS]}.json"
+
+    def repositories(self, chain_id: str) -> tuple[str, ...]:
+        """Names of repositories that commands met on a network, the latest first: what a shell completes."""
+        path = self._seen_path(chain_id)
+        return read_record(path, Seen).repositories if path.exists() else ()
+
+    def remember_repository(self, chain_id: str, *names: str) -> None:
+        """Add repositories that were met, so that a shell can complete them."""
+        known = self.repositories(chain_id)
+        now = tuple(dict.fromkeys((*names, *known)))[:REPOSITORIES_SEEN_MAX]
+        if now != known:
+            write_record(self._seen_path(chain_id), Seen(now))
 
     def _key_path(self, key: AccountKey) -> Path:
         return self.path / "keys" / f"{key.name}-{key.id[:SHORT_ID_CHARS]}.json"

@@ -13,12 +13,12 @@ import click
 from guts_core.version import VERSION
 
 from .outcomes import EXIT_CODES, EXIT_INTERRUPTED, EXIT_OK, failure_of, show_failure
-from .shape import Entry, Group
+from .shape import Entry, Group, split_at_separator
 
 RUN, FORM, USE = "Run a network", "Form a network with others", "Use a network"
 
 
-def _entry(module: str, attribute: str, line: str, section: str = "Commands") -> Entry:
+def _entry(module: str, attribute: str, line: str, section: str | None = "Commands") -> Entry:
     return Entry(f"guts_cli.commands.{module}", attribute, line, section)
 
 
@@ -28,6 +28,7 @@ NODE = Group(
     entries={
         "init": _entry("node", "init", "Make a node's keys and the entry file to hand over."),
         "run": _entry("node", "run", "Run the node until it is told to stop."),
+        "config": _entry("node", "config", "Check the settings; show each with where it comes from."),
     },
 )
 GENESIS = Group(
@@ -72,6 +73,21 @@ REPO = Group(
         "list": _entry("repo", "list_", "List the repositories you can see as yourself."),
     },
 )
+CONTEXT = Group(
+    "context",
+    help="""The networks you know: where their nodes are, and whom you act as there.
+
+    A context is an address book for commands. What proofs are checked against is another thing: the
+    genesis files that `guts network trust` pins.
+    """,
+    entries={
+        "list": _entry("context", "list_", "List the networks you know."),
+        "show": _entry("context", "show", "Show one: network, nodes, account."),
+        "use": _entry("context", "use", "Choose the network that commands talk to."),
+        "add": _entry("context", "add", "Add a network, or a node of one, by its URL."),
+        "remove": _entry("context", "remove", "Forget a network; keys and tokens stay."),
+    },
+)
 HERE = "guts_cli.main"
 ROOT = Group(
     "guts",
@@ -84,12 +100,18 @@ ROOT = Group(
         "up": _entry("up", "up", "Start one node, with an account and a token: nothing to set up.", RUN),
         "devnet": Entry(HERE, "DEVNET", "Several validators on this machine: start, stop, status.", RUN),
         "status": _entry("status", "status", "Show what a node knows: height, root, peers.", RUN),
-        "node": Entry(HERE, "NODE", "One node of a larger network: init, run.", FORM),
+        "node": Entry(HERE, "NODE", "One node of a larger network: init, run, config.", FORM),
         "genesis": Entry(HERE, "GENESIS", "What a network begins with: new, add, seal.", FORM),
+        "clone": _entry("clone", "clone", "Clone a repository: OWNER/NAME.", USE),
+        "push": _entry("push", "push", "Push the current branch; creates the repository where there is none.", USE),
+        "pull": _entry("pull", "pull", "Pull into the current branch.", USE),
         "account": Entry(HERE, "ACCOUNT", "Create an account.", USE),
         "token": Entry(HERE, "TOKEN", "Create a token for git and the API.", USE),
         "repo": Entry(HERE, "REPO", "Create and list repositories.", USE),
         "key": Entry(HERE, "KEY", "Show the keys kept here.", USE),
+        "context": Entry(HERE, "CONTEXT", "Choose among networks: list, show, use, add, remove.", USE),
+        "completion": _entry("completion", "completion", "Print a shell's completion script.", USE),
+        "credential": _entry("credential", "credential", "Answer git as its credential helper.", None),
         "sim": _entry("sim", "sim", "Run a whole network from one seed, with faults, in memory.", "Check"),
     },
 )
@@ -98,7 +120,7 @@ click.version_option(VERSION, prog_name="guts", message="%(prog)s %(version)s")(
 
 def run(args: Sequence[str]) -> int:
     """Run one command line; returns its exit code."""
-    as_json = "--json" in args
+    as_json = "--json" in split_at_separator(args)[0]
     try:
         # In this mode click returns the code of an early exit (--help, --version) instead of exiting.
         answer = ROOT.main(list(args), prog_name="guts", standalone_mode=False)

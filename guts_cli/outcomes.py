@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 import click
 from attrs import field, frozen
 
-from guts_core.errors import GutsError, Refused, Unavailable
+from guts_core.errors import GutsError, Refused
 
 EXIT_OK: Final = 0
 EXIT_BUG: Final = 70
@@ -45,6 +45,8 @@ NEXT_AFTER: Final[dict[str, str]] = {
     "unauthenticated": "guts token create --scope repo --save",
     "not-allowed": "guts key show",
     "unavailable": "guts status",
+    "unreachable": "guts devnet start, guts up, or another --node URL",
+    "unexpected-answer": "the same command with another --node URL",
 }
 
 
@@ -73,16 +75,6 @@ class Misconfigured(Usage):
     code = "configuration"
 
 
-class Unreachable(Unavailable):
-    """No node answered."""
-
-    code: ClassVar[str] = "unreachable"
-
-    def __init__(self, message: str, next_step: str | None = None) -> None:
-        super().__init__(message)
-        self.next_step = next_step
-
-
 @frozen
 class Failure:
     """What ``--json`` prints of an error."""
@@ -104,6 +96,7 @@ def failure_of(error: BaseException) -> Failure:
         codes = [cls.__dict__["code"] for cls in type(error).__mro__ if "code" in cls.__dict__]
         exit_code = next((EXIT_CODES[code] for code in codes if code in EXIT_CODES), EXIT_BUG)
         fallback = next((NEXT_AFTER[code] for code in codes if code in NEXT_AFTER), None)
+        exit_code = getattr(error, "exit_code", exit_code)
         return Failure(error.code, str(error), getattr(error, "next_step", None) or fallback, exit_code)
     if isinstance(error, OSError):
         return Failure("configuration", _os_words(error), None, EXIT_CODES["configuration"])

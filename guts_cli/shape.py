@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, cast
 
 import click
 from attrs import frozen
+from click.shell_completion import CompletionItem
 
 from .outcomes import Said, show
 
@@ -45,7 +46,40 @@ class Entry:
     module: str
     attribute: str
     line: str
-    section: str = "Commands"
+    section: str | None = "Commands"  # None: programs type it, people need not see it
+
+
+# What git is to be told beyond our own options stands after this word.
+SEPARATOR = "--"
+GIT_ARGUMENTS_KEY = "guts.git-arguments"
+
+
+class GitCommand(Command):
+    """A command that runs git, and hands it what stands after ``--``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Ours before the separator, git's after it."""
+        ours, rest = split_at_separator(args)
+        ctx.meta[GIT_ARGUMENTS_KEY] = tuple(rest)
+        return super().parse_args(ctx, list(ours))
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """Say in the usage line that git's come last."""
+        return [*super().collect_usage_pieces(ctx), f"[{SEPARATOR} GIT_OPTIONS...]"]
+
+
+def split_at_separator(args: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """What is for us, and what is for git."""
+    if SEPARATOR not in args:
+        return args, ()
+    place = list(args).index(SEPARATOR)
+    return args[:place], args[place + 1 :]
+
+
+def git_arguments() -> tuple[str, ...]:
+    """What the running command is to hand to git."""
+    found: tuple[str, ...] = click.get_current_context().meta[GIT_ARGUMENTS_KEY]
+    return found
 
 
 class Group(click.Group):
@@ -69,9 +103,18 @@ class Group(click.Group):
             return None
         return cast("click.Command", getattr(import_module(entry.module), entry.attribute))
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """From the table alone: completion must not wait for commands to be loaded."""
+        found = [
+            CompletionItem(name, help=entry.line)
+            for name, entry in self.entries.items()
+            if name.startswith(incomplete) and entry.section
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The help's lists, from the table alone."""
-        sections = dict.fromkeys(entry.section for entry in self.entries.values())
+        sections = dict.fromkeys(entry.section for entry in self.entries.values() if entry.section)
         for section in sections:
             rows = [(name, entry.line) for name, entry in self.entries.items() if entry.section == section]
             with formatter.section(section):
@@ -81,3 +124,8 @@ class Group(click.Group):
 def command(**attrs: Any) -> Callable[[Callable[..., Any]], Command]:
     """Decorator for a command that is reached through a table of entries."""
     return click.command(cls=Command, **attrs)
+
+
+def git_command(**attrs: Any) -> Callable[[Callable[..., Any]], GitCommand]:
+    """The same for one that runs git."""
+    return click.command(cls=GitCommand, **attrs)

@@ -1,0 +1,36 @@
+"""``guts clone``."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+
+from guts_cli.acting import network_options
+from guts_cli.completing import complete_repository
+from guts_cli.outcomes import Said
+from guts_cli.remote import open_remote
+from guts_cli.shape import git_arguments, git_command
+from guts_cli.target import parse_target
+
+
+@git_command()
+@click.argument("repository", shell_complete=complete_repository)
+@click.argument("directory", required=False, type=click.Path())
+@network_options
+@click.option("--helper/--no-helper", default=True, help="Let plain `git push` there find the saved token, too.")
+def clone(*, repository: str, directory: str | None, node: str | None, account: str | None, helper: bool) -> Said:
+    """Clone REPOSITORY (OWNER/NAME, or its URL) with stock git; what stands after -- is git's.
+
+    The first node of the context that answers serves it and becomes `origin`. A token is shown where
+    one is saved (`guts token create --save`) or in GUTS_TOKEN; public repositories need none.
+
+    The clone's configuration names `guts credential` as the node's credential helper, never the
+    token itself; --no-helper leaves that out.
+    """
+    target = parse_target(repository)
+    remote = open_remote(target, node, account)
+    kept = [part for setting in remote.helper.kept() for part in ("-c", setting)] if helper else []
+    place = directory or target.name
+    remote.run(["clone", *kept, *git_arguments(), remote.url, *([directory] if directory else [])])
+    return remote.said(f"{target.full_name} is cloned to {place}", f"cd {shlex.quote(place)}", directory=place)

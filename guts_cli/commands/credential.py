@@ -1,0 +1,75 @@
+"""``guts credential``: git asks, and the saved token of the node's network answers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+import click
+
+from guts_cli.home import Context, Home, user_home
+from guts_cli.shape import command
+
+# Accepted by every node beside the account's own name, so that no name must be looked up.
+ANY_USER = "x-access-token"
+MAKE_ONE = "guts token create --scope repo --save"
+
+
+@command()
+@click.argument("operation", type=click.Choice(["get", "store", "erase"]))
+@click.option("--node", required=True, help="Answer for this node and for no other host.")
+@click.option("--network", help="Id of its network.  [default: that of the context with this node]")
+@click.option("--account", help="Name or id of the account.  [default: the context's]")
+@click.option("--quiet", is_flag=True, help="Say nothing to people.")
+def credential(*, operation: str, node: str, network: str | None, account: str | None, quiet: bool) -> int:
+    """Answer git as its credential helper: with GUTS_TOKEN, or with the token saved for NODE's network.
+
+    `guts clone` writes it into a clone's configuration; nobody types it.
+    """
+    if not _is_for(node, _attributes(sys.stdin)):
+        return 0
+    if operation == "get":
+        _answer(_token(user_home(), node, network, account), quiet=quiet)
+    elif operation == "erase" and not quiet:
+        click.echo(f"guts: {node} does not accept the saved token\nnext: {MAKE_ONE}", err=True)
+    return 0
+
+
+def _answer(token: str | None, *, quiet: bool) -> None:
+    if token is not None:
+        click.echo(f"username={ANY_USER}\npassword={token}")
+    elif not quiet:
+        click.echo(f"guts: no token is saved here\nnext: {MAKE_ONE}", err=True)
+
+
+def _attributes(lines: Iterable[str]) -> dict[str, str]:
+    """What git says about the address: ``name=value`` lines."""
+    pairs = (line.rstrip("\n").partition("=") for line in lines)
+    return {name: value for name, equals, value in pairs if equals}
+
+
+def _is_for(node: str, asked: dict[str, str]) -> bool:
+    """A token that is offered to another host is a token lost."""
+    wanted = urlsplit(node)
+    return (asked.get("protocol"), asked.get("host")) == (wanted.scheme, wanted.netloc)
+
+
+def _token(home: Home, node: str, network: str | None, account: str | None) -> str | None:
+    given = os.environ.get("GUTS_TOKEN")
+    if given:
+        return given
+    contexts = [one for one in home.contexts().contexts.values() if node in one.nodes]
+    chains = [network] if network else [one.chain_id for one in contexts]
+    for chain in chains:
+        for held in _accounts(home, account, [one for one in contexts if one.chain_id == chain]):
+            if (token := home.token(chain, held)) is not None:
+                return token
+    return None
+
+
+def _accounts(home: Home, wanted: str | None, contexts: list[Context]) -> list[str]:
+    if wanted is None:
+        return [one.account for one in contexts if one.account]
+    return [key.id for key in home.all_keys() if wanted in (key.name, key.id)]

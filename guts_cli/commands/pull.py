@@ -1,0 +1,31 @@
+"""``guts pull``."""
+
+from __future__ import annotations
+
+import click
+
+from guts_cli.acting import network_options
+from guts_cli.completing import complete_repository
+from guts_cli.outcomes import Said
+from guts_cli.remote import current_branch, open_remote, remote_here
+from guts_cli.shape import git_arguments, git_command
+from guts_cli.target import parse_target
+
+
+@git_command()
+@click.argument("repository", required=False, shell_complete=complete_repository)
+@click.argument("refs", nargs=-1)
+@network_options
+def pull(*, repository: str | None, refs: tuple[str, ...], node: str | None, account: str | None) -> Said:
+    """Pull into the current branch from where this clone came from, or from REPOSITORY (OWNER/NAME).
+
+    From a REPOSITORY that is named, its branch of the same name is pulled, or REFS. Where the node of
+    a clone does not answer, another of its network serves. What stands after -- is git's.
+    """
+    if repository is None:
+        remote, settings = remote_here(node, account)
+        remote.run(["pull", *git_arguments()], settings)
+    else:
+        remote = open_remote(parse_target(repository), node, account)
+        remote.run(["pull", *git_arguments(), remote.url, *(refs or (current_branch(),))])
+    return remote.said(f"pulled from {remote.target.full_name}", "git log --oneline -5")
