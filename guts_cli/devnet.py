@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -24,6 +25,9 @@ from .network import Network, Plan, Seat
 from .outcomes import Usage
 from .ports import P2P_PORT_FIRST, choosing_ports, free_ports, http_ports, is_free, require_free
 from .processes import Started, log_tail, running, spawn, stop
+
+if TYPE_CHECKING:
+    from guts_http.client import Status
 
 # What `devnet start` promises; a node needs about a second of processor time to load.
 READY_SECONDS = 30.0
@@ -52,22 +56,17 @@ class NodeState:
 
     seat: Seat
     pid: int | None
-    status: dict[str, object] | None
+    status: Status | None
 
     @property
     def height(self) -> int | None:
         """Its last finalized block."""
-        return _integer(self.status, "height")
+        return None if self.status is None else self.status.height
 
     @property
     def peers(self) -> int | None:
         """How many validators it is connected to."""
-        return _integer(self.status, "peers")
-
-
-def _integer(status: dict[str, object] | None, name: str) -> int | None:
-    value = (status or {}).get(name)
-    return value if isinstance(value, int) else None
+        return None if self.status is None else self.status.peers
 
 
 def start(directory: Path, wish: Wish) -> Network:
@@ -158,7 +157,7 @@ def require_ports(seat: Seat) -> None:
 
 def wait_ready(network: Network, seats: Sequence[Seat]) -> None:
     """Until every node says it can serve; Unavailable, with its last words, when one ended or time is up."""
-    from .client import open_client  # noqa: PLC0415 -- a third of a second to load, wanted only here
+    from guts_http.client import open_client  # noqa: PLC0415 -- a third of a second to load, wanted only here
 
     deadline = time.monotonic() + READY_SECONDS
     for seat in seats:
@@ -191,13 +190,13 @@ def look(network: Network) -> list[NodeState]:
 
 
 def _look_at(network: Network, seat: Seat) -> NodeState:
-    from .client import open_client  # noqa: PLC0415 -- see wait_ready
+    from guts_http.client import open_client  # noqa: PLC0415 -- see wait_ready
 
     started = running_node(network, seat)
     if started is None:
         return NodeState(seat, None, None)
     try:
-        with open_client(seat.url, timeout=STATUS_SECONDS) as client:
+        with open_client(seat.url, seconds=STATUS_SECONDS) as client:
             return NodeState(seat, started.pid, client.status())
     except GutsError:
         return NodeState(seat, started.pid, None)

@@ -127,7 +127,9 @@ def status(directory: Path) -> Said:
 
 
 def _status_row(found: Network, state: devnet.NodeState) -> dict[str, object]:
-    known = state.status or {}
+    from guts_http.client import as_json  # noqa: PLC0415 -- the help of this module loads no client
+
+    known = {} if state.status is None else as_json(state.status)
     said = {name: known.get(name) for name in ("height", "view", "peers", "state_root", "missing_packs")}
     return {**devnet.node_row(found, state.seat, state.pid), "running": state.pid is not None, **said}
 

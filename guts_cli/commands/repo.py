@@ -7,12 +7,12 @@ from secrets import token_bytes
 import click
 
 from guts_cli.acting import SALT_BYTES, network_options, open_network, saved_token
-from guts_cli.client import open_client
 from guts_cli.outcomes import Said
 from guts_cli.shape import command
 from guts_core.forge.actions import CreateRepository
 from guts_core.forge.records import ObjectFormat
 from guts_core.names import repository_name
+from guts_http.client import open_client
 
 DEFAULT_BRANCH = "main"
 
@@ -53,8 +53,8 @@ def list_(*, node: str | None, account: str | None) -> Said:
         key = network.key(account)
         token = saved_token(network, key)
         with open_client(network.client.base, token) as client:
-            found = client.my_repositories()
-    rows = [{"name": repo["full_name"], "private": repo["private"], "clone_url": repo["clone_url"]} for repo in found]
+            found = list(client.my_repositories())
+    rows = [{"name": repo.full_name, "private": repo.private, "clone_url": repo.clone_url} for repo in found]
     lines = [f"{row['name']}  {'private' if row['private'] else 'public'}  {row['clone_url']}" for row in rows]
     following = f"git clone {rows[0]['clone_url']}" if rows else "guts repo create NAME"
     return Said({"repositories": rows}, "\n".join(lines) or "no repositories yet", following)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import click
 
@@ -12,6 +13,7 @@ from guts_cli.shape import command
 from guts_core.errors import NotFound
 from guts_core.forge.records import Scope
 from guts_core.names import NodeId
+from guts_http.client import Validator
 
 _UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 ALL = "all"
@@ -42,7 +44,7 @@ def create(
     lifetime = _lifetime_ms(expires)
     with open_network(node) as network:
         key = network.key(account)
-        listed = _gateways(network.client.validators(), gateways or (network.client.status()["node"],))
+        listed = _gateways(network.client.validators(), gateways or (network.client.status().node.hex(),))
         wish = TokenWish(Scope[scope.upper()], lifetime, listed, note)
         token = network.create_token(key, wish)
         if save:
@@ -60,13 +62,13 @@ def _lifetime_ms(text: str) -> int:
     return int(found[1]) * _UNITS_MS[found[2]]
 
 
-def _gateways(validators: list[dict[str, str]], wanted: tuple[str, ...]) -> tuple[NodeId, ...]:
+def _gateways(validators: Sequence[Validator], wanted: tuple[str, ...]) -> tuple[NodeId, ...]:
     if wanted == (ALL,):
-        return tuple(NodeId(bytes.fromhex(validator["node_id"])) for validator in validators)
+        return tuple(validator.node_id for validator in validators)
     found = []
     for word in wanted:
-        match = [v for v in validators if word in (v["name"], v["node_id"])]
+        match = [v for v in validators if word in (v.name, v.node_id.hex())]
         if not match:
-            raise NotFound(f"no node {word[:64]!r}; there are {', '.join(v['name'] for v in validators)}")
-        found.append(NodeId(bytes.fromhex(match[0]["node_id"])))
+            raise NotFound(f"no node {word[:64]!r}; there are {', '.join(v.name for v in validators)}")
+        found.append(match[0].node_id)
     return tuple(found)

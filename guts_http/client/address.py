@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # A write waits up to 30 s for finality before the node answers 504.
 TIMEOUT_SECONDS = 40.0
 CONNECT_SECONDS = 3.0
+# A node that is starting or full says for how long; nobody wants to wait longer than this, all in all.
+RETRY_SECONDS_MAX = 10.0
 # The largest answers are pages of a hundred things; a node that says more is not listened to.
 ANSWER_BYTES_MAX = 16 << 20
 _TOKEN = re.compile(r"[\x21-\x7e]{1,512}", re.ASCII)
@@ -30,12 +32,18 @@ class Address:
     base: str
     token: str | None = field(default=None, repr=False)
     verify: Path | None = None
+    seconds: float = TIMEOUT_SECONDS  # for one answer
 
     @property
     def headers(self) -> dict[str, str]:
         """What goes along with every request; answers stay as they are, so that a bomb is its own size."""
         said = {"User-Agent": "guts", "Accept": "application/json", "Accept-Encoding": "identity"}
         return said if self.token is None else {**said, "Authorization": f"token {self.token}"}
+
+    @property
+    def patience(self) -> float:
+        """How long a node that is busy is waited for: never longer than for an answer."""
+        return min(self.seconds, RETRY_SECONDS_MAX)
 
     def trust(self) -> ssl.SSLContext | bool:
         """Whom to believe: the CA file given, else that of SSL_CERT_FILE and SSL_CERT_DIR, else the usual ones."""
@@ -53,7 +61,7 @@ class Address:
             raise Invalid(f"certificates cannot be read from {given or directory}: {error.strerror}") from None
 
 
-def address(base: str, token: str | None, verify: str | Path | None) -> Address:
+def address(base: str, token: str | None, verify: str | Path | None, seconds: float) -> Address:
     """The address, if it is one; raises Invalid with words that repeat no secret."""
     try:
         parts = urlsplit(base)
@@ -64,4 +72,4 @@ def address(base: str, token: str | None, verify: str | Path | None) -> Address:
         raise Invalid("a node's URL is http://HOST:PORT or https://HOST, with nothing behind it and no token in it")
     if token is not None and not _TOKEN.fullmatch(token):
         raise Invalid("a token is one word of printable ASCII")
-    return Address(base.rstrip("/"), token, None if verify is None else Path(verify))
+    return Address(base.rstrip("/"), token, None if verify is None else Path(verify), seconds)

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 def _calling(make: Callable[P, Call[T]]) -> Callable[Concatenate[TrioClient, P], Coroutine[Any, Any, T]]:
     async def method(self: TrioClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._run(perform(make(*args, **kwargs)))
+        return await self._run(perform(make(*args, **kwargs), self._where.patience))
 
     return described(method, make)
 
@@ -89,7 +89,7 @@ class TrioClient:
     async def _pages(self, listing: Listing[T]) -> AsyncIterator[T]:
         path: str | None = None
         while True:
-            found, path = await self._run(page(listing, path))
+            found, path = await self._run(page(listing, path, self._where.patience))
             for each in found:
                 yield each
             if path is None:
@@ -135,8 +135,8 @@ async def open_trio_client(
     base: str, token: str | None = None, *, verify: str | Path | None = None, seconds: float = TIMEOUT_SECONDS
 ) -> AsyncIterator[TrioClient]:
     """``open_client`` for trio programs."""
-    where = address(base, token, verify)
+    where = address(base, token, verify, seconds)
     import httpx  # noqa: PLC0415 -- see ``open_client``
 
-    async with httpx.AsyncClient(**opened(where, seconds)) as http:
+    async with httpx.AsyncClient(**opened(where)) as http:
         yield TrioClient(where, http)

@@ -30,6 +30,7 @@ from guts_core.forge.refusals import refusal_of
 from guts_core.names import TxId
 from guts_core.node.port import Phase
 
+from .address import RETRY_SECONDS_MAX
 from .calls import Call, Listing, Wait
 from .errors import NotFinal, UnexpectedAnswer, Unreachable
 from .results import Transaction
@@ -37,9 +38,7 @@ from .shapes import read_json
 
 T = TypeVar("T")
 
-# A node that is starting or full says for how long; a command does not wait longer than this, all in all.
 RETRIES_MAX = 3
-RETRY_SECONDS_MAX = 10.0
 _RETRY_SECONDS = 1.0  # where a 503 does not say
 REDIRECTS_MAX = 3
 # Finality takes milliseconds on a healthy network; a slow one is not asked more than once a second.
@@ -89,16 +88,18 @@ Step: TypeAlias = Send | Pause
 Talk: TypeAlias = Generator[Step, Answer | None, T]
 
 
-def perform(call: Call[T]) -> Talk[T]:
-    """The result of one call; raises what the node refused it with."""
-    answer = yield from _answered(call)
+def perform(call: Call[T], patience: float = RETRY_SECONDS_MAX) -> Talk[T]:
+    """The result of one call, for which a busy node is waited for so long; raises what the node refused it with."""
+    answer = yield from _answered(call, patience)
     return _read(call, answer)
 
 
-def page(listing: Listing[T], path: str | None) -> Talk[tuple[tuple[T, ...], str | None]]:
+def page(
+    listing: Listing[T], path: str | None, patience: float = RETRY_SECONDS_MAX
+) -> Talk[tuple[tuple[T, ...], str | None]]:
     """One page of a list, and the path of the next."""
     call = listing.page(path)
-    answer = yield from _answered(call)
+    answer = yield from _answered(call, patience)
     link = _LINK.search(answer.headers.get("link", ""))
     following = None if link is None else _path_of(link[1], call.what)
     if following == call.path:
@@ -135,7 +136,7 @@ def _settled(found: Transaction) -> Transaction:
     return found
 
 
-def _answered(call: Call[Any]) -> Talk[Answer]:
+def _answered(call: Call[Any], patience: float) -> Talk[Answer]:
     """The successful answer, after retries and redirects."""
     path, waited, redirects = call.path, 0.0, 0
     for attempt in range(RETRIES_MAX + REDIRECTS_MAX + 1):
@@ -145,7 +146,7 @@ def _answered(call: Call[Any]) -> Talk[Answer]:
         pause = _retry_seconds(answer)
         if answer.status in _REDIRECTS and redirects < REDIRECTS_MAX and _may_follow(call, answer):
             path, redirects = _path_of(answer.headers.get("location", ""), call.what), redirects + 1
-        elif answer.status == 503 and _may_repeat(call, attempt - redirects) and waited + pause <= RETRY_SECONDS_MAX:
+        elif answer.status == 503 and _may_repeat(call, attempt - redirects) and waited + pause <= patience:
             yield Pause(pause)
             waited += pause
         else:

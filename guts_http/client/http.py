@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     import httpx
 
 
-def opened(where: Address, seconds: float) -> dict[str, Any]:
+def opened(where: Address) -> dict[str, Any]:
     """The arguments of a client for this address."""
     return {
         "base_url": where.base,
         "headers": where.headers,
-        "timeout": timeouts(seconds),
+        "timeout": timeouts(where.seconds),
         "verify": where.trust(),
         "trust_env": False,
     }

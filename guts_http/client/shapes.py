@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 from attrs import has
 
 from guts_core.names import AccountId, BlockHash, ChainId, NodeId, Oid, Root, TxId
+from guts_core.node.port import Phase
+from guts_core.simplex.quorum import FaultModel
 
 from .errors import UnexpectedAnswer
 from .results import At
@@ -24,6 +26,7 @@ T = TypeVar("T")
 
 _HEX = re.compile(r"(?:[0-9a-f]{2})*", re.ASCII)
 _LENGTHS: dict[Any, int] = {ChainId: 32, BlockHash: 32, Root: 32, TxId: 32, AccountId: 32, NodeId: 32, Oid: 20}
+_ENUMS: tuple[type[Enum], ...] = (FaultModel, Phase)
 _TYPES: dict[type, str] = {str: "text", int: "a whole number", bool: "true or false"}
 
 
@@ -62,17 +65,18 @@ def _converter() -> Converter:
     from cattrs import Converter  # noqa: PLC0415 -- see ``one``
 
     converter = Converter()
-    for kind in _TYPES:
-        converter.register_structure_hook(kind, _exactly)
+    # By identity, since a hook for int would be one for its enums as well.
+    converter.register_structure_hook_func(lambda kind: kind in _TYPES, _exactly)
     converter.register_structure_hook(bytes, lambda value, _: _bytes(value, None))
     for name, size in _LENGTHS.items():
         converter.register_structure_hook(name, _sized(size))
     converter.register_structure_hook(datetime, lambda value, _: _time(value))
-    converter.register_structure_hook_func(_is_enum, _named)
+    for named in _ENUMS:
+        converter.register_structure_hook(named, _named)
+        converter.register_unstructure_hook(named, _name)
     converter.register_structure_hook_factory(lambda cls: bool(_places(cls)), lambda cls: _placing(converter, cls))
     converter.register_unstructure_hook(bytes, bytes.hex)
     converter.register_unstructure_hook(datetime, _time_text)
-    converter.register_unstructure_hook_func(_is_enum, lambda value: value.name.lower())
     return converter
 
 
@@ -143,15 +147,15 @@ def _time_text(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03d}Z"
 
 
-def _is_enum(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Enum)
-
-
 def _named(value: object, kind: Any) -> Any:
     for member in kind:
         if member.name.lower() == value:
             return member
     raise ValueError(f"one of {', '.join(member.name.lower() for member in kind)} expected")
+
+
+def _name(member: Enum) -> str:
+    return member.name.lower()
 
 
 def _words(error: BaseException) -> str:

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 def _calling(make: Callable[P, Call[T]]) -> Callable[Concatenate[Client, P], T]:
     def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self._run(perform(make(*args, **kwargs)))
+        return self._run(perform(make(*args, **kwargs), self._where.patience))
 
     return described(method, make)
 
@@ -90,7 +90,7 @@ class Client:
     def _pages(self, listing: Listing[T]) -> Iterator[T]:
         path: str | None = None
         while True:
-            found, path = self._run(page(listing, path))
+            found, path = self._run(page(listing, path, self._where.patience))
             yield from found
             if path is None:
                 return
@@ -138,8 +138,8 @@ def open_client(
     ``verify`` is a file of CA certificates (else SSL_CERT_FILE, else the usual ones), ``seconds`` how
     long one answer may take. Proxies of the environment are not used: whoever names a node means it.
     """
-    where = address(base, token, verify)
+    where = address(base, token, verify, seconds)
     import httpx  # noqa: PLC0415 -- a tenth of a second to load, which help and completion need not pay
 
-    with httpx.Client(**opened(where, seconds)) as http:
+    with httpx.Client(**opened(where)) as http:
         yield Client(where, http)
