@@ -69,7 +69,7 @@ def _is_whole(answer: bytes) -> bool:
 
 def _import_seconds() -> float:
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import guts_cli.commands.up, guts_cli.client"], check=True)
+    subprocess.run([sys.executable, "-c", "import guts_cli.commands.up, guts_http.client"], check=True)
     return time.perf_counter() - began
 
 
