@@ -16,12 +16,16 @@ from guts_core.chain.genesis import Genesis
 from guts_core.errors import GutsError
 
 from .api import network, operations, repositories, transactions, user
+from .clients import Trusted
+from .git import answers
 from .git import routes as git_routes
 from .git.door import GitDoor
 from .metrics import Metrics
-from .middleware import Access, AccessLog, BodyLimit, FinishCleanly, Receive, Send
+from .middleware import Access, AccessLog, BodyLimit, FinishCleanly, Receive, Send, refuse
 from .port import Port
-from .problems import Answer, answer_to
+from .problems import Answer, TooManyRequests, answer_to
+from .proxies import Forwarded
+from .rates import RateLimit, Rates
 from .reader import Reader
 from .routing import Reply, Route, check_all_declared, install, respond
 from .serving import AsgiApp
@@ -55,7 +59,8 @@ def create_app(
 
     inner = Dispatcher(GitDoor(site), create_api(site, metrics))
     limited = BodyLimit(inner, lambda scope: _limit(site, scope), site.settings.body_idle_seconds)
-    return FinishCleanly(AccessLog(limited, note))
+    rated = RateLimit(limited, Rates(site.settings.requests_per_second), _too_many)
+    return Forwarded(FinishCleanly(AccessLog(rated, note)), Trusted(site.settings.trusted_proxies))
 
 
 class Dispatcher:
@@ -96,7 +101,7 @@ def create_api(site: Site, metrics: Metrics) -> QuartTrio:
 
 def _answer_errors(app: QuartTrio, site: Site) -> None:
     def problem(answer: Answer) -> Response:
-        base = site.base_url(request.headers.get("Host"))
+        base = site.base_url(request.headers.get("Host"), request.scheme)
         body: dict[str, Any] = {"message": answer.message, "documentation_url": f"{base}/#api"}
         if answer.errors:
             body["errors"] = [
@@ -125,6 +130,13 @@ def _answer_errors(app: QuartTrio, site: Site) -> None:
     async def of_bugs(error: Exception) -> Response:
         log.error("%s %s met a bug", request.method, request.path, exc_info=error)
         return problem(Answer(500, "this node made a mistake; its operator finds it in the log"))
+
+
+async def _too_many(scope: Any, send: Send, refusal: TooManyRequests) -> None:
+    if git_routes.is_git(scope):
+        await answers.failed(send, refusal)
+    else:
+        await refuse(send, 429, str(refusal), [(b"retry-after", str(refusal.retry_seconds).encode())])
 
 
 def _limit(site: Site, scope: Any) -> int | None:

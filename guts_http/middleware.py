@@ -6,7 +6,7 @@ Small ASGI callables between the server and the applications, outermost first:
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from time import perf_counter
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -216,7 +216,7 @@ def _declared(scope: Any) -> int:
     return 0
 
 
-async def refuse(send: Send, status: int, words: str) -> None:
+async def refuse(send: Send, status: int, words: str, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
     """Answer with one sentence in the JSON shape of every refusal, and close the connection."""
     body = json.dumps({"message": words, "documentation_url": "", "status": str(status)}).encode()
     headers = [
@@ -224,6 +224,7 @@ async def refuse(send: Send, status: int, words: str) -> None:
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
         (b"connection", b"close"),
+        *more,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

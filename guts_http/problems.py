@@ -70,6 +70,16 @@ class TooManyAtOnce(Unavailable):
     code = "too-many-at-once"
 
 
+class TooManyRequests(Refused):
+    """One client or account asks more often than this node answers it."""
+
+    code = "too-many-requests"
+
+    def __init__(self, retry_seconds: int) -> None:
+        self.retry_seconds = max(retry_seconds, 1)
+        super().__init__(f"too many requests from you: this node answers again in {self.retry_seconds} s")
+
+
 class NotFinal(GutsError):
     """The transaction is not final within the wait; it may still happen."""
 
@@ -86,7 +96,7 @@ class NotFinal(GutsError):
         )
 
 
-_HTTP_ONLY: dict[type[GutsError], int] = {BadRequest: 400, NotFinal: 504}
+_HTTP_ONLY: dict[type[GutsError], int] = {BadRequest: 400, NotFinal: 504, TooManyRequests: 429}
 
 
 @frozen
@@ -112,6 +122,8 @@ def answer_to(error: GutsError) -> Answer:
         headers["Guts-Transaction"] = error.tx_id.hex()
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(RETRY_SECONDS)
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.retry_seconds)
     errors = error.errors if isinstance(error, InvalidFields) else ()
     # What broke on our side is in the log; the words may name files.
     message = "this node found damage in its own data; its operator has been told" if status == 500 else str(error)

@@ -162,7 +162,7 @@ def _judge(
         demand(caller.principal, route.need, None, snapshot)
     elif route.need is Access.SIGNED_IN and caller.is_anonymous:
         raise Unauthenticated("Requires authentication")
-    base_url = site.base_url(request.headers.get("Host"))
+    base_url = site.base_url(request.headers.get("Host"), request.scheme)
     return Asked(site, texts, caller, repository, base_url, private_reads)
 
 

@@ -4,7 +4,8 @@ Hypercorn behind guards (``dependencies.md`` 1.3): one hostile connection never 
 B1 an error of one connection ends that connection; B2 a finished answer closes or idles its
 connection; B3 a client that stops reading is given up; B4 and B5 bodies are bounded in bytes and in
 silence. HTTP/2 and WebSocket upgrades are off: they are hypercorn's crash-prone paths (B12), and
-nothing here needs them yet.
+nothing here needs them yet. A connection has its place among all and among those of its address
+before a byte of it is read, and with a certificate nothing is read before a bounded TLS handshake.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import trio
@@ -28,7 +30,10 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 
+from guts_http.clients import Trusted
 from guts_http.gate import GatedProtocol
+from guts_http.places import Places
+from guts_http.tls import Certificate
 
 log = logging.getLogger("guts.http.server")
 
@@ -36,6 +41,8 @@ AsgiApp: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 # A piece of an answer has one write timeout, so this over that time is the slowest reader we serve.
 WRITE_PIECE_BYTES = 64 * 1024
 LISTEN_BACKLOG = 128
+# A polite end (TLS says goodbye) is not waited for longer: the client may have stopped reading.
+CLOSE_SECONDS = 1.0
 _FULL_BODY = b'{"message": "this node has too many clients", "documentation_url": "", "status": "503"}'
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n"
@@ -48,6 +55,12 @@ class ServeSettings:
     """Limits of the server; times in seconds."""
 
     connections_max: int = 1_000  # a file descriptor each, well below the usual 1,024 soft limit with git's pipes
+    connections_per_address: int = 100  # one flood leaves nine tenths to others
+    connections_per_loopback: int = 500  # programs of this machine share one address
+    trusted_proxies: tuple[str, ...] = ()  # addresses and ranges without a bound of their own
+    head_bytes: int = 16 * 1024
+    certificate: tuple[Path, Path] | None = None  # PEM files of the chain and of its key: serve TLS
+    handshake_seconds: float = 10.0  # two round trips of an honest client
     keep_alive_seconds: float = 15.0  # also how long a request head may take to arrive
     write_seconds: float = 30.0  # for one piece of an answer: 2 KiB/s at least
     graceful_seconds: float = 1.5  # what requests in flight get after the stop
@@ -66,23 +79,23 @@ async def serve(
     Serve until ``stop`` is set: listeners close at once, requests in flight get ``graceful_seconds``.
 
     ``binds`` are ``host:port`` (port 0 for a free one) or ``unix:/path``; ``started`` gives the
-    bound addresses in that order. A taken address raises OSError before anything is served.
+    bound addresses in that order. A taken address raises OSError, a certificate that does not load
+    Invalid, before anything is served.
     """
+    certificate = Certificate(*settings.certificate) if settings.certificate else None
     listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(one)) for one in _listening(binds)]
     config, context, state = _config(settings), WorkerContext(None), ConnectionState({})
     wrapped = ASGIWrapper(app)
     lifespan = Lifespan(wrapped, config, state)
-    limiter = trio.CapacityLimiter(settings.connections_max)
-    handler = partial(
-        GuardedServer, wrapped, config, context, state, settings=settings, limiter=limiter, protocol=protocol
-    )
+    doorway = Doorway(settings, _places(settings), certificate)
+    handler = partial(GuardedServer, wrapped, config, context, state, doorway=doorway, protocol=protocol)
     async with trio.open_nursery() as background:
         await background.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
         async with trio.open_nursery() as connections:
             async with trio.open_nursery() as accepting:
                 accepting.start_soon(partial(trio.serve_listeners, handler, listeners, handler_nursery=connections))
-                task_status.started([_address(listener.socket) for listener in listeners])
+                task_status.started([_address(listener.socket, certificate) for listener in listeners])
                 await stop.wait()
                 accepting.cancel_scope.cancel()
             await context.terminated.set()  # idle connections close now
@@ -91,27 +104,36 @@ async def serve(
         background.cancel_scope.cancel()
 
 
+@frozen
+class Doorway:
+    """What all connections share."""
+
+    settings: ServeSettings
+    places: Places
+    certificate: Certificate | None
+
+
 class GuardedServer(TCPServer):
     """One connection. Whatever goes wrong in it, nothing but it ends."""
 
-    def __init__(self, *args: Any, settings: ServeSettings, limiter: trio.CapacityLimiter, protocol: type[Any]) -> None:
+    def __init__(self, *args: Any, doorway: Doorway, protocol: type[Any]) -> None:
         super().__init__(*args)
-        self._settings = settings
-        self._limiter = limiter
+        self._settings, self._places, self._certificate = doorway.settings, doorway.places, doorway.certificate
+        self._plain: Any = self.stream
+        self._socket = self._plain.socket
         self._protocol = protocol
         self._gone = False
 
     async def run(self) -> None:
         """The life of the connection."""
-        try:
-            self._limiter.acquire_on_behalf_of_nowait(self)
-        except trio.WouldBlock:
+        host = _host_of(self._socket)
+        if not self._places.take(host):
             await self._refuse()
             return
         try:
             await self._run_alone()
         finally:
-            self._limiter.release_on_behalf_of(self)
+            self._places.leave(host)
             await trio.aclose_forcefully(self.stream)
 
     async def _run_alone(self) -> None:
@@ -130,13 +152,24 @@ class GuardedServer(TCPServer):
             log.warning("a connection failed: %r", error)
 
     async def _converse(self) -> None:
-        sock = self.stream.socket  # plain sockets only: TLS ends in front of us
+        if self._certificate is not None and not await self._shake_hands(self._certificate):
+            return
+        sock = self._socket
         client = parse_socket_addr(sock.family, sock.getpeername())
         server = parse_socket_addr(sock.family, sock.getsockname())
+        is_tls = self._certificate is not None
         async with TaskGroup() as group:
             self._task_group = group
             self.protocol = self._protocol(
-                self.app, self.config, self.context, group, self.state.copy(), False, client, server, self.protocol_send
+                self.app,
+                self.config,
+                self.context,
+                group,
+                self.state.copy(),
+                is_tls,
+                client,
+                server,
+                self.protocol_send,
             )
             await self.protocol.initiate()
             await self.idle_task.restart(group, self._idle_timeout)
@@ -144,6 +177,24 @@ class GuardedServer(TCPServer):
             # The client has gone: an idle timer would only hold its place among the connections.
             self._gone = True
             await self.idle_task.stop()
+
+    async def _shake_hands(self, certificate: Certificate) -> bool:
+        self.stream = trio.SSLStream(self._plain, certificate.context(), server_side=True, https_compatible=True)
+        try:
+            with trio.fail_after(self._settings.handshake_seconds):
+                await self.stream.do_handshake()
+        except (trio.BrokenResourceError, trio.TooSlowError) as error:
+            log.debug("a TLS handshake failed: %r", error.__cause__ or error)
+            return False
+        return True
+
+    async def _close(self) -> None:
+        with trio.move_on_after(CLOSE_SECONDS):
+            await super()._close()
+
+    async def _initiate_server_close(self) -> None:
+        await self.protocol.handle(Closed())
+        await self._close()
 
     async def protocol_send(self, event: Event) -> None:
         """Write, close or change the idle timer, as the protocol says."""
@@ -175,8 +226,9 @@ class GuardedServer(TCPServer):
         await self.protocol.handle(Closed())
 
     async def _refuse(self) -> None:
-        with trio.move_on_after(1), suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            await self.stream.send_all(_FULL)
+        if self._certificate is None:  # a handshake would be work for those who have no place
+            with trio.move_on_after(CLOSE_SECONDS), suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await self.stream.send_all(_FULL)
         await trio.aclose_forcefully(self.stream)
 
 
@@ -189,11 +241,28 @@ def _config(settings: ServeSettings) -> Config:
     config = Config()
     config.alpn_protocols = ["http/1.1"]
     config.keep_alive_timeout = settings.keep_alive_seconds
+    config.h11_max_incomplete_size = settings.head_bytes
     config.graceful_timeout = settings.graceful_seconds
     config.read_timeout = None  # B5: it would cut long answers; BodyLimit bounds silence instead
     config.include_server_header = False
     config.errorlog = log
     return config
+
+
+def _places(settings: ServeSettings) -> Places:
+    most = settings.connections_max
+    trusted = Trusted(settings.trusted_proxies)
+    return Places(most, settings.connections_per_address, settings.connections_per_loopback, trusted)
+
+
+def _host_of(sock: trio.socket.SocketType) -> str:
+    """The client's address; empty for a Unix socket, or when it has gone already."""
+    if sock.family == socket.AF_UNIX:
+        return ""
+    try:
+        return str(sock.getpeername()[0])
+    except OSError:
+        return ""
 
 
 def _listening(binds: Sequence[str]) -> list[socket.socket]:
@@ -229,9 +298,9 @@ def _listen(bind: str) -> socket.socket:
     return sock
 
 
-def _address(sock: trio.socket.SocketType) -> str:
+def _address(sock: trio.socket.SocketType, certificate: Certificate | None) -> str:
     name = sock.getsockname()
     if sock.family == socket.AF_UNIX:
         return f"unix:{name}"
-    host, port = name[0], name[1]
-    return f"http://[{host}]:{port}" if sock.family == socket.AF_INET6 else f"http://{host}:{port}"
+    scheme, host, port = "https" if certificate else "http", name[0], name[1]
+    return f"{scheme}://[{host}]:{port}" if sock.family == socket.AF_INET6 else f"{scheme}://{host}:{port}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable
 
@@ -23,10 +22,11 @@ from guts_core.node.port import Act, AskStatus, Outcome, Phase, Request, Status
 from .auth import Caller, identify, shown_in
 from .port import Port, ask
 from .problems import NotFinal
+from .proxies import HOST
+from .rates import Rates
 from .reader import Reader, Snapshot
 
 _INADMISSIBLE = {cls.code: cls for cls in Inadmissible.__subclasses__()}
-_HOST = re.compile(r"[A-Za-z0-9.-]{1,255}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?")
 # A status older than this is asked anew for the decision about private reads.
 STATUS_SECONDS = 1.0
 _POLL_SECONDS = 0.02
@@ -37,6 +37,9 @@ class Settings:
     """What the doors are told by the operator."""
 
     public_url: str | None = None  # None: what the Host header says
+    trusted_proxies: tuple[str, ...] = ()  # addresses and ranges that may speak for clients
+    requests_per_second: int = 200  # one address; ten times as much for loopback
+    account_requests_per_second: int = 1_000
     wait_ms: int = 30_000  # how long a write waits for finality
     min_height_seconds: float = 10.0  # how long a read waits for Guts-Min-Height
     json_bytes_max: int = 1 << 20  # a transaction with its texts is the largest body
@@ -63,6 +66,7 @@ class Site:
         self.reader = reader
         self.settings = settings
         self._clock_ms = clock_ms
+        self._accounts = Rates(settings.account_requests_per_second)
         self._status: Status | None = None
         self._status_at = -STATUS_SECONDS
 
@@ -85,9 +89,12 @@ class Site:
         return NodeId(status.node_id)
 
     def caller(self, headers: Iterable[tuple[bytes, bytes]], query: bytes, snapshot: Snapshot, node: NodeId) -> Caller:
-        """Who asks, judged by this snapshot."""
+        """Who asks, judged by this snapshot; TooManyRequests when they ask too often."""
         shown = shown_in(headers, query)
-        return identify(shown, snapshot, max(self._clock_ms(), snapshot.time), node)
+        caller = identify(shown, snapshot, max(self._clock_ms(), snapshot.time), node)
+        if caller.account is not None:
+            self._accounts.take(caller.account.id)
+        return caller
 
     async def check_private_reads(self) -> None:
         """Raise Unavailable while this node cannot know whether access was revoked (``private_read_grace``)."""
@@ -129,11 +136,11 @@ class Site:
                 await trio.sleep(_POLL_SECONDS)
         raise Unavailable(f"this node is at height {reached}, below the {height} you asked for; try again or elsewhere")
 
-    def base_url(self, host: str | None) -> str:
+    def base_url(self, host: str | None, scheme: str) -> str:
         """Where links lead: the operator's word, else what the client called us."""
         if self.settings.public_url is not None:
             return self.settings.public_url.rstrip("/")
-        return f"http://{host}" if host is not None and _HOST.fullmatch(host) else ""
+        return f"{scheme}://{host}" if host is not None and HOST.fullmatch(host) else ""
 
 
 def settled(outcome: Outcome) -> Outcome:
