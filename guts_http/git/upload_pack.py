@@ -21,7 +21,9 @@ import trio
 from guts_core.errors import Unavailable
 from guts_core.git.advertisement import service_header
 from guts_core.git.command import git_argv, git_environment
-from guts_core.names import RepoId
+from guts_core.git.fetch_request import FetchRequest
+from guts_core.git.pkt_line import packet
+from guts_core.names import Oid, RepoId
 from guts_core.node.port import OpenFetch, Projection
 from guts_http.middleware import Receive, Send
 from guts_http.port import open_conversation
@@ -30,12 +32,26 @@ from guts_http.site import Site
 
 from . import answers
 from .body import Body, ClientGone
+from .wants import NotOurRef, check_wants
 
 READ_BYTES = 64 * 1024
 STDERR_BYTES_KEPT = 2_000
 # Counting the objects of a large history prints nothing for minutes when the client asked for quiet.
 SILENCE_SECONDS = 600
-_SETTINGS = ("uploadpack.allowFilter=true", "uploadpack.allowAnySHA1InWant=false", "uploadpack.keepAlive=5")
+_SETTINGS = (
+    "uploadpack.allowFilter=true",
+    "uploadpack.allowAnySHA1InWant=false",
+    "uploadpack.allowRefInWant=false",
+    "uploadpack.keepAlive=5",
+    # Filters by name: `sparse:oid` reads a blob that nobody checked, and deep tree filters visit a tree
+    # once for each depth it stands at, which a tree bomb multiplies (C04, C14).
+    "uploadpackfilter.allow=false",
+    "uploadpackfilter.blob:none.allow=true",
+    "uploadpackfilter.blob:limit.allow=true",
+    "uploadpackfilter.object:type.allow=true",
+    "uploadpackfilter.tree.allow=true",
+    "uploadpackfilter.tree.maxDepth=0",
+)
 _PROTOCOL = re.compile(rb"version=[012]")
 _ADVERTISEMENT = "application/x-git-upload-pack-advertisement"
 _REQUEST = b"application/x-git-upload-pack-request"
@@ -58,6 +74,11 @@ class Child:
         with trio.fail_after(SILENCE_SECONDS):
             return bytes(await self.stdout.receive_some(READ_BYTES))
 
+    async def hear(self, data: bytes) -> None:
+        """Tell the child something; one that has heard enough closes its end, and its answer says why."""
+        with suppress(trio.BrokenResourceError):
+            await self.stdin.send_all(data)
+
     async def keep_errors(self) -> None:
         """Read what the child complains of, so that it never waits for us; the beginning is kept."""
         async for data in self.stderr:
@@ -76,7 +97,10 @@ class Child:
 async def advertise(site: Site, repo: RepoId, scope: Any, send: Send) -> None:
     """Answer ``GET info/refs``."""
     protocol = _git_protocol(scope)
-    async with _child(site, repo, protocol, "--http-backend-info-refs") as child:
+    async with (
+        _lease(site, repo) as directory,
+        _child(directory, protocol, "--http-backend-info-refs") as child,
+    ):
         await child.stdin.aclose()
         first = await child.read()
         if not first:
@@ -94,24 +118,59 @@ async def fetch(site: Site, repo: RepoId, scope: Any, receive: Receive, send: Se
     headers = dict(scope["headers"])
     if headers.get(b"content-type") != _REQUEST:
         raise BadRequest(f"the content type of a fetch is {_REQUEST.decode()}")
-    asked = Body(receive, headers.get(b"content-encoding"), site.settings.fetch_request_bytes_max)
-    async with _child(site, repo, _git_protocol(scope)) as child, trio.open_nursery() as nursery:
-        nursery.start_soon(_feed, child, asked, receive, nursery.cancel_scope)
-        await _answer(child, send)
-        nursery.cancel_scope.cancel()
+    asked = _Asked(Body(receive, headers.get(b"content-encoding"), site.settings.fetch_request_bytes_max))
+    await asked.read_wants()
+    async with _lease(site, repo) as directory:
+        try:
+            await check_wants(directory, asked.wants)
+        except NotOurRef as refused:
+            await answers.whole(send, _RESULT, packet(f"ERR {refused}\n".encode()))
+            return
+        async with _child(directory, _git_protocol(scope)) as child, trio.open_nursery() as nursery:
+            nursery.start_soon(_feed, child, asked, receive, nursery.cancel_scope)
+            await _answer(child, send)
+            nursery.cancel_scope.cancel()
 
 
-async def _feed(child: Child, asked: Body, receive: Receive, whole: trio.CancelScope) -> None:
-    try:
-        async for piece in asked:
-            # A child that has heard enough closes its end; its answer says why.
-            with suppress(trio.BrokenResourceError):
-                await child.stdin.send_all(piece)
+class _Asked:
+    """The request, held back until all that it wants is known; then it passes on as it comes."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self._request = FetchRequest()
+        self._held: list[bytes] = []
+
+    @property
+    def wants(self) -> frozenset[Oid]:
+        return frozenset(self._request.wants)
+
+    async def read_wants(self) -> None:
+        """Read as far as wants go; raises BadPacket or LimitExceeded."""
+        while not self._request.is_decided and (piece := await self._next()) is not None:
+            self._held.append(piece)
+
+    async def pieces_to(self, child: Child) -> None:
+        """Give the child all of it."""
+        for held in self._held:
+            await child.hear(held)
+        while (piece := await self._next()) is not None:
+            await child.hear(piece)
         await child.stdin.aclose()
+
+    async def _next(self) -> bytes | None:
+        piece = await anext(self._body, None)
+        if piece is None:
+            self._request.finish()
+        else:
+            self._request.receive(piece)
+        return piece
+
+
+async def _feed(child: Child, asked: _Asked, receive: Receive, whole: trio.CancelScope) -> None:
+    with suppress(ClientGone):
+        await asked.pieces_to(child)
         while (await receive())["type"] != "http.disconnect":
             pass
-    except ClientGone:
-        pass
     whole.cancel()
 
 
@@ -127,18 +186,24 @@ async def _answer(child: Child, send: Send) -> None:
 
 
 @asynccontextmanager
-async def _child(site: Site, repo: RepoId, protocol: str | None, *flags: str) -> AsyncIterator[Child]:
+async def _lease(site: Site, repo: RepoId) -> AsyncIterator[str]:
+    """The directory that shows the refs of one generation; it stays until the block ends."""
     async with open_conversation(site.port, OpenFetch(repo)) as conversation:
         lease = await conversation.hear()
         assert isinstance(lease, Projection)
-        child = Child(await _spawn(lease.path, protocol, flags))
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(child.keep_errors)
-                yield child
-                nursery.cancel_scope.cancel()
-        finally:
-            await child.kill()
+        yield lease.path
+
+
+@asynccontextmanager
+async def _child(directory: str, protocol: str | None, *flags: str) -> AsyncIterator[Child]:
+    child = Child(await _spawn(directory, protocol, flags))
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(child.keep_errors)
+            yield child
+            nursery.cancel_scope.cancel()
+    finally:
+        await child.kill()
 
 
 async def _spawn(directory: str, protocol: str | None, flags: tuple[str, ...]) -> trio.Process:

@@ -54,12 +54,13 @@ class GitChildren:
         git_dir: Path | None = None,
         stdin: bytes = b"",
         seconds: float = CHILD_SECONDS,
+        cpu_seconds: int | None = None,
         output_bytes_max: int = OUTPUT_BYTES_MAX,
         is_large: bool = False,
     ) -> Answer:
         """Run git to its end. Raises LimitExceeded for too much output or time, Unavailable without git."""
         async with self._large if is_large else contextlib.nullcontext(), self._limiter:
-            process = await _open(git_argv(*arguments), git_dir)
+            process = await _open(git_argv(*arguments), git_dir, cpu_seconds)
             try:
                 with trio.move_on_after(seconds) as time:
                     answer = await _converse(process, stdin, output_bytes_max)
@@ -75,7 +76,7 @@ class GitChildren:
         return check_git_version(answer.output)
 
 
-async def _open(argv: list[str], git_dir: Path | None) -> trio.Process:
+async def _open(argv: list[str], git_dir: Path | None, cpu_seconds: int | None) -> trio.Process:
     environment = git_environment(os.environ.get("PATH", os.defpath))
     if git_dir is not None:
         environment["GIT_DIR"] = str(git_dir)
@@ -93,6 +94,8 @@ async def _open(argv: list[str], git_dir: Path | None) -> trio.Process:
     if sys.platform == "linux":
         with contextlib.suppress(ProcessLookupError):
             resource.prlimit(process.pid, resource.RLIMIT_DATA, (CHILD_MEMORY_BYTES_MAX, CHILD_MEMORY_BYTES_MAX))
+            if cpu_seconds is not None:
+                resource.prlimit(process.pid, resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
     return process
 
 

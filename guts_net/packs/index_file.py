@@ -8,13 +8,18 @@ which saves two git children of some 2 ms each at every attester; what cannot, g
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
+from array import array
+from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
 from guts_core.errors import Corrupt
 from guts_core.names import Oid
+
+from .limits import DELTA_DEPTH_MAX
 
 _HEAD = b"\xfftOc\x00\x00\x00\x02"
 _NAMES_AT = len(_HEAD) + 256 * 4
@@ -26,8 +31,6 @@ _LARGE = 1 << 31
 _ENTRY_HEAD_BYTES = 48
 _KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
 _OFS_DELTA, _REF_DELTA = 6, 7
-# git's own packs go to 50, and 4,095 is as deep as it can be told to.
-_CHAIN_MAX = 4_095
 # The tree line and 256 parents; the rest of a commit is not looked at.
 _PARENT_LINE_BYTES = len(b"parent ") + 2 * _OID_BYTES
 _COMMIT_HEAD_BYTES = 16 * 1024
@@ -64,6 +67,20 @@ class IndexFile:
         large_at = offsets_at + self.objects * _OFFSET_BYTES
         return int.from_bytes(self._read(large_at + (offset - _LARGE) * 8, 8))
 
+    def offsets(self) -> Iterator[int]:
+        """Where each entry starts, in the order of names."""
+        count = self.objects
+        offsets = array("I", self._read(_NAMES_AT + count * (_OID_BYTES + _CRC_BYTES), count * _OFFSET_BYTES))
+        if sys.byteorder == "little":
+            offsets.byteswap()
+        large_at = _NAMES_AT + count * (_OID_BYTES + _CRC_BYTES + _OFFSET_BYTES)
+        for offset in offsets:
+            yield offset if offset < _LARGE else int.from_bytes(self._read(large_at + (offset - _LARGE) * 8, 8))
+
+    def name(self, position: int) -> Oid:
+        """The object at a position in the order of names."""
+        return Oid(self._read(_NAMES_AT + position * _OID_BYTES, _OID_BYTES))
+
     def _position(self, oid: Oid) -> int | None:
         low = self._fan[oid[0] - 1] if oid[0] else 0
         high = self._fan[oid[0]]
@@ -89,7 +106,7 @@ class PackFile:
     def kind(self, oid: Oid) -> str | None:
         """What kind of object it is; None if it is not in the pack."""
         offset = self._index.offset(oid)
-        for _ in range(_CHAIN_MAX):
+        for _ in range(DELTA_DEPTH_MAX + 1):
             if offset is None:
                 return None
             code, rest = self._entry(offset)

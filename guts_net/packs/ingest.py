@@ -28,7 +28,8 @@ from .fsck_levels import strict_option
 from .git_child import Answer, GitChildren
 from .index_file import count_of
 from .layout import Layout
-from .limits import LARGE_PACK_BYTES, OBJECTS_MAX, PACK_BYTES_LEAST, PACK_BYTES_MAX, check_seconds
+from .limits import LARGE_PACK_BYTES, OBJECTS_MAX, PACK_BYTES_LEAST, PACK_BYTES_MAX, check_cpu_seconds, check_seconds
+from .readable import check_readable
 from .refusals import NO_ROOM, BadPack, refusal_of
 
 _HEADER = struct.Struct(">4sII")
@@ -91,9 +92,10 @@ class Incoming:
             await trio.to_thread.run_sync(self._check_empty)
             return None
         pack = await trio.to_thread.run_sync(self._open_scratch, repo_id, digested)
-        answer = await self._index(pack, strict_option())
+        answer = await self._index(pack, strict_option(), cpu_seconds=check_cpu_seconds(digested.size))
         if answer.code != 0:
             raise refusal_of(answer)
+        await check_readable(self._git, self.directory, pack)
         return await trio.to_thread.run_sync(self._checked, digested, pack)
 
     async def index(self) -> CheckedPack:
@@ -112,7 +114,7 @@ class Incoming:
                 self._file.close()
         self._disk.remove_tree(self.directory)
 
-    async def _index(self, pack: Path, *options: str) -> Answer:
+    async def _index(self, pack: Path, *options: str, cpu_seconds: int | None = None) -> Answer:
         assert self.digested is not None
         return await self._git.run(
             "index-pack",
@@ -123,6 +125,7 @@ class Incoming:
             str(pack),
             git_dir=self.directory,
             seconds=check_seconds(self.digested.size),
+            cpu_seconds=cpu_seconds,
             is_large=self.digested.size > LARGE_PACK_BYTES,
         )
 

@@ -59,6 +59,8 @@ def refusal_of(answer: Answer) -> Refused | Unavailable:
         return BadPack("an object in the pack collides with another under SHA-1")
     if match := _UNRESOLVED.search(words):
         return BadPack(f"the pack is thin: {match[1]} of its deltas have no base in it (push without --thin)")
+    if answer.code == -signal.SIGXCPU:
+        return LimitExceeded("the pack needs more computing time than this node gives to a push of its size")
     if _NO_MEMORY.search(words) or answer.code == -signal.SIGKILL:
         return LimitExceeded("the pack needs more memory to unpack than this node gives to one push")
     return BadPack(next((sentence for sign, sentence in _PLAIN if sign in words), "git does not accept the pack"))

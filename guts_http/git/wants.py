@@ -1,0 +1,134 @@
+"""
+Which objects a fetch may have: those that a ref of the leased directory reaches (``reliability.md`` C14).
+
+Wants are tips almost always, and then nothing is asked of git. A commit further down takes one walk from
+the tips to it; a tree or blob (the lazy fetches of a partial clone) is looked for among everything
+that the tips reach. What cannot be decided in time is not given.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import trio
+
+from guts_core.errors import Refused, Unavailable
+from guts_core.git.command import git_argv, git_environment
+from guts_core.names import Oid
+
+# A walk over all of a history of ten million objects takes git a minute.
+WALK_SECONDS = 60.0
+READ_BYTES = 64 * 1024
+
+
+class NotOurRef(Refused):
+    """The fetch wants an object that no ref of this repository reaches, or that is not there."""
+
+    code = "not-our-ref"
+
+    def __init__(self, oid: Oid) -> None:
+        super().__init__(f"upload-pack: not our ref {oid.hex()}")
+
+
+async def check_wants(directory: str, wants: Iterable[Oid]) -> None:
+    """Raise NotOurRef unless refs of this git directory reach every wanted object."""
+    tips = await trio.to_thread.run_sync(_tips, Path(directory))
+    others = frozenset(wants) - tips
+    if not others:
+        return
+    if not tips:
+        raise NotOurRef(min(others))
+    with trio.move_on_after(WALK_SECONDS):
+        await _check(directory, others, tips)
+        return
+    raise NotOurRef(min(others))
+
+
+async def _check(directory: str, others: frozenset[Oid], tips: frozenset[Oid]) -> None:
+    kinds = await _kinds(directory, others)
+    _none_of(others - kinds.keys())
+    commits = frozenset(oid for oid in others if kinds[oid] == "commit")
+    if commits:
+        beyond = await _ask(
+            directory, "rev-list", "--max-count=1", "--stdin", stdin=_lines(commits) + _lines(tips, b"^")
+        )
+        _none_of(commits if beyond else ())
+    if others - commits:
+        _none_of(await _unreached(directory, others - commits, tips))
+
+
+def _none_of(oids: Iterable[Oid]) -> None:
+    first = min(oids, default=None)
+    if first is not None:
+        raise NotOurRef(first)
+
+
+def _tips(directory: Path) -> frozenset[Oid]:
+    """What the refs name; a projected directory has all of them in one file."""
+    lines = (directory / "packed-refs").read_bytes().splitlines()
+    return frozenset(Oid(bytes.fromhex(line[:40].decode("ascii"))) for line in lines if not line.startswith(b"#"))
+
+
+async def _kinds(directory: str, oids: frozenset[Oid]) -> dict[Oid, str]:
+    answer = await _ask(directory, "cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=_lines(oids))
+    pairs = (line.split(" ") for line in answer.decode("ascii").splitlines())
+    return {Oid(bytes.fromhex(oid)): kind for oid, kind in pairs if kind != "missing"}
+
+
+async def _unreached(directory: str, wanted: frozenset[Oid], tips: frozenset[Oid]) -> set[Oid]:
+    """Those of the wanted objects that the tips do not reach; stops listing when all are found."""
+    missing, rest = set(wanted), b""
+    process = await _open(directory, "rev-list", "--objects", "--no-object-names", "--stdin")
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        # git reads all of its input before it answers.
+        with suppress(trio.BrokenResourceError):
+            async with process.stdin:
+                await process.stdin.send_all(_lines(tips))
+        while missing and (data := await process.stdout.receive_some(READ_BYTES)):
+            *lines, rest = (rest + bytes(data)).split(b"\n")
+            missing.difference_update(Oid(bytes.fromhex(line.decode("ascii"))) for line in lines)
+    finally:
+        await _end(process)
+    return missing
+
+
+async def _ask(directory: str, *arguments: str, stdin: bytes) -> bytes:
+    """What git says; Unavailable when it cannot, for lack of an object."""
+    done = await trio.run_process(
+        git_argv(*arguments), stdin=stdin, capture_stdout=True, stderr=subprocess.DEVNULL, check=False,
+        env=_environment(directory), cwd=directory,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise Unavailable("the history of this repository is not complete on this node yet")
+    return bytes(done.stdout)
+
+
+async def _open(directory: str, *arguments: str) -> trio.Process:
+    return await trio.lowlevel.open_process(
+        git_argv(*arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        env=_environment(directory), cwd=directory,
+    )  # fmt: skip
+
+
+def _environment(directory: str) -> dict[str, str]:
+    return git_environment(os.environ.get("PATH", os.defpath)) | {"GIT_DIR": directory}
+
+
+async def _end(process: trio.Process) -> None:
+    if process.returncode is None:
+        process.kill()
+    with trio.CancelScope(shield=True):
+        await process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                await pipe.aclose()
+
+
+def _lines(oids: frozenset[Oid], sign: bytes = b"") -> bytes:
+    return b"".join(sign + oid.hex().encode() + b"\n" for oid in sorted(oids))

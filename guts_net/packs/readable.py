@@ -1,0 +1,71 @@
+"""
+Whether what a pack holds can be read with bounded work by everybody who will (``reliability.md`` C03-C07).
+
+git itself takes chains of 100,000 deltas, trees 5,000 deep and commits with 100,000 parents. What one push
+brings is judged; trees that lead on into what the repository already has are walked too, as far as the limit.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import trio
+
+from guts_core.errors import LimitExceeded
+from guts_core.names import Oid
+
+from .git_child import GitChildren
+from .limits import TREE_DEPTH_MAX, check_seconds
+from .refusals import BadPack
+from .survey import check_parents, survey
+
+# Of a mebibyte each at most, so that their sum stays below what a child may answer.
+_COMMITS_AT_ONCE = 60
+_HEAD_BYTES = 80
+
+
+async def check_readable(git: GitChildren, git_dir: Path, pack: Path) -> None:
+    """Raise LimitExceeded with the object and the limit; ``pack`` stands indexed in this git directory."""
+    found = await trio.to_thread.run_sync(survey, pack, pack.with_suffix(".idx"))
+    for at in range(0, len(found.long_commits), _COMMITS_AT_ONCE):
+        await _check_parents(git, git_dir, found.long_commits[at : at + _COMMITS_AT_ONCE])
+    if found.commits:
+        size = (await trio.Path(pack).stat()).st_size
+        await _check_depth(git, git_dir, found.commits, check_seconds(size))
+
+
+async def _check_parents(git: GitChildren, git_dir: Path, oids: tuple[Oid, ...]) -> None:
+    answer = await git.run("cat-file", "--batch", git_dir=git_dir, stdin=_lines(oids))
+    at = 0
+    for oid in oids:
+        head, _, _ = answer.output[at : at + _HEAD_BYTES].partition(b"\n")
+        start, size = at + len(head) + 1, int(head.split(b" ")[2])
+        check_parents(oid, answer.output[start : start + size])
+        at = start + size + 1
+
+
+async def _check_depth(git: GitChildren, git_dir: Path, commits: tuple[Oid, ...], seconds: float) -> None:
+    """What git's own filter by depth leaves out stands too deep; it goes no deeper itself."""
+    answer = await git.run(
+        "rev-list",
+        "--objects",
+        "--no-object-names",
+        "--no-walk",
+        "--quiet",
+        f"--filter=tree:{TREE_DEPTH_MAX + 1}",
+        "--filter-print-omitted",
+        "--stdin",
+        git_dir=git_dir,
+        stdin=_lines(commits),
+        seconds=seconds,
+        is_large=True,
+    )
+    if answer.code != 0:
+        raise BadPack("the trees of the pack cannot be walked")
+    if answer.output:
+        deep = answer.output[1:41].decode("ascii")
+        raise LimitExceeded(f"object {deep} stands more than {TREE_DEPTH_MAX} directories deep")
+
+
+def _lines(oids: tuple[Oid, ...]) -> bytes:
+    return b"".join(oid.hex().encode() + b"\n" for oid in oids)

@@ -1,0 +1,201 @@
+"""
+What a pack that git has indexed asks of those who will read it: how deep its deltas are, how large its
+objects become, which commits are unusual (``reliability.md`` C01-C07).
+
+Read from the heads of the entries, without inflating any object: a few microseconds each, and nothing at
+all is looked at that a pack with so few objects cannot have.
+"""
+
+from __future__ import annotations
+
+import mmap
+import sys
+import zlib
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import takewhile
+from pathlib import Path
+
+from attrs import define, frozen
+
+from guts_core.errors import Corrupt, LimitExceeded
+from guts_core.names import Oid
+
+from .index_file import IndexFile
+from .limits import COMMIT_BYTES_MAX, DELTA_DEPTH_MAX, PARENTS_MAX, TREE_DEPTH_MAX, inflated_bytes_max
+
+_COMMIT, _TREE, _TAG, _OFS_DELTA, _REF_DELTA = 1, 2, 4, 6, 7
+_OID_BYTES = 20
+_TRAILER_BYTES = 20
+# A delta starts with two sizes of ten bytes at most; deflated, they stand within this.
+_DELTA_HEAD_BYTES = 64
+_PARENT_LINE_BYTES = len(b"parent ") + 2 * _OID_BYTES + 1
+_NO_BASE = 0xFFFFFFFF
+
+
+@frozen
+class Survey:
+    """What has to be looked at more closely, with git."""
+
+    long_commits: tuple[Oid, ...]  # with room for more parents than allowed, and stored as deltas
+    commits: tuple[Oid, ...]  # all, when there are trees enough to be too deep
+
+
+def survey(pack: Path, idx: Path) -> Survey:
+    """Look over a pack (blocks). Raises LimitExceeded for what its entries say, naming object and limit."""
+    with idx.open("rb") as raw_idx, pack.open("rb") as raw_pack:
+        index = IndexFile(raw_idx)
+        with mmap.mmap(raw_pack.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _Entries.read(data, index).judge(data)
+
+
+@define
+class _Entries:
+    """The entries in the order of the pack; a base is the rank of another entry."""
+
+    index: IndexFile
+    pack_bytes: int
+    offsets: array[int]
+    kinds: bytearray
+    sizes: array[int]
+    bases: array[int]
+
+    @classmethod
+    def read(cls, data: mmap.mmap, index: IndexFile) -> _Entries:
+        offsets = array("Q", sorted(index.offsets()))
+        count = len(offsets)
+        entries = cls(index, len(data), offsets, bytearray(count), array("Q", bytes(8 * count)), _blank(count))
+        for rank in range(count):
+            entries._take(rank, data)
+        return entries
+
+    def _take(self, rank: int, data: mmap.mmap) -> None:
+        at = self.offsets[rank]
+        kind, size, at = _head(data, at)
+        if kind == _OFS_DELTA:
+            distance, at = _distance(data, at)
+            self.bases[rank] = self._rank(self.offsets[rank] - distance)
+        elif kind == _REF_DELTA:
+            base = self.index.offset(Oid(data[at : at + _OID_BYTES]))
+            self.bases[rank], at = self._rank(-1 if base is None else base), at + _OID_BYTES
+        is_delta = self.bases[rank] != _NO_BASE
+        self.kinds[rank] = 0 if is_delta else kind
+        self.sizes[rank] = _result_size(data[at : at + _DELTA_HEAD_BYTES]) if is_delta else size
+
+    def _rank(self, offset: int) -> int:
+        rank = bisect_left(self.offsets, offset)
+        if rank == len(self.offsets) or self.offsets[rank] != offset:
+            raise Corrupt("git indexed a pack with a delta whose base is not in it")
+        return rank
+
+    def judge(self, data: mmap.mmap) -> Survey:
+        inflated, most = sum(self.sizes), inflated_bytes_max(self.pack_bytes)
+        if inflated > most:
+            raise LimitExceeded(f"the objects of the pack come to {inflated} bytes; at most {most} for its size")
+        self._resolve()
+        names = _Names(self.index)
+        self._check_sizes(names)
+        long = [rank for rank in self._commits() if self.sizes[rank] > _LONG_COMMIT_BYTES]
+        for rank in long:
+            if self.bases[rank] == _NO_BASE:
+                check_parents(names.at(self.offsets[rank]), _start_of(data, self.offsets[rank]))
+        deltas = tuple(names.at(self.offsets[rank]) for rank in long if self.bases[rank] != _NO_BASE)
+        is_deep = self.kinds.count(_TREE) > TREE_DEPTH_MAX
+        return Survey(deltas, tuple(names.at(self.offsets[rank]) for rank in self._commits()) if is_deep else ())
+
+    def _check_sizes(self, names: _Names) -> None:
+        for rank, size in enumerate(self.sizes):
+            if size > COMMIT_BYTES_MAX and self.kinds[rank] in (_COMMIT, _TAG):
+                oid = names.at(self.offsets[rank]).hex()
+                raise LimitExceeded(f"object {oid}: a commit or tag of {size} bytes; at most {COMMIT_BYTES_MAX}")
+
+    def _commits(self) -> Iterator[int]:
+        return (rank for rank, kind in enumerate(self.kinds) if kind == _COMMIT)
+
+    def _resolve(self) -> None:
+        """Give each delta the kind of its base; without recursion, since a chain may be as long as the pack."""
+        depths = array("I", bytes(4 * len(self.offsets)))
+        for start in range(len(self.offsets)):
+            chain, rank = [], start
+            while not self.kinds[rank]:
+                chain.append(rank)
+                rank = self.bases[rank]
+                if len(chain) > len(self.offsets):
+                    raise Corrupt("git indexed a pack with deltas that are each other's base")
+            for above in reversed(chain):
+                self.kinds[above] = self.kinds[rank]
+                depths[above], rank = depths[rank] + 1, above
+                if depths[above] > DELTA_DEPTH_MAX:
+                    raise LimitExceeded(f"the pack has a chain of more than {DELTA_DEPTH_MAX} deltas; repack and push")
+
+
+_LONG_COMMIT_BYTES = PARENTS_MAX * _PARENT_LINE_BYTES
+
+
+class _Names:
+    """From where an entry starts to the id of its object; made when first asked."""
+
+    def __init__(self, index: IndexFile) -> None:
+        self._index = index
+        self._positions: dict[int, int] | None = None
+
+    def at(self, offset: int) -> Oid:
+        if self._positions is None:
+            self._positions = {where: position for position, where in enumerate(self._index.offsets())}
+        return self._index.name(self._positions[offset])
+
+
+def check_parents(oid: Oid, commit: bytes) -> None:
+    """Count the parents as git reads them: the lines right after the tree. The start of the commit will do."""
+    lines = takewhile(lambda line: line.startswith(b"parent "), commit.split(b"\n")[1:])
+    if sum(1 for _ in lines) > PARENTS_MAX:
+        raise LimitExceeded(f"commit {oid.hex()} has more than {PARENTS_MAX} parents")
+
+
+def _start_of(data: mmap.mmap, at: int) -> bytes:
+    """The first bytes of an object that is no delta: room for one parent too many."""
+    at = _head(data, at)[2]
+    return zlib.decompressobj().decompress(data[at : at + 2 * _LONG_COMMIT_BYTES], _LONG_COMMIT_BYTES + 128)
+
+
+def _blank(count: int) -> array[int]:
+    bases = array("I", b"\xff" * 4 * count)
+    assert bases.itemsize == 4, sys.platform
+    return bases
+
+
+def _head(data: mmap.mmap, at: int) -> tuple[int, int, int]:
+    """Kind, size and where what follows starts."""
+    byte = data[at]
+    kind, size, shift = byte >> 4 & 7, byte & 15, 4
+    while byte & 0x80:
+        at += 1
+        byte = data[at]
+        size |= (byte & 0x7F) << shift
+        shift += 7
+    return kind, size, at + 1
+
+
+def _distance(data: mmap.mmap, at: int) -> tuple[int, int]:
+    """How far back the base of an offset delta is, and where its deflated bytes start."""
+    byte = data[at]
+    distance = byte & 0x7F
+    while byte & 0x80:
+        at += 1
+        byte = data[at]
+        distance = (distance + 1) << 7 | byte & 0x7F
+    return distance, at + 1
+
+
+def _result_size(deflated: bytes) -> int:
+    """What a delta makes, by its second number; the first is the size of its base."""
+    head = zlib.decompressobj().decompress(deflated, 20)
+    at = next(at for at, byte in enumerate(head) if not byte & 0x80) + 1
+    size, shift = 0, 0
+    for byte in head[at:]:
+        size |= (byte & 0x7F) << shift
+        shift += 7
+        if not byte & 0x80:
+            break
+    return size
