@@ -19,9 +19,11 @@ from guts_core.chain.block import Block
 from guts_core.chain.commit import StoredBlock, StoredReceipt
 from guts_core.chain.foundation import Foundation, found_state
 from guts_core.chain.genesis import Genesis, chain_id, genesis_hash
+from guts_core.chain.indexed import RefMove
 from guts_core.codec import from_bytes
 from guts_core.errors import Corrupt, Unavailable
-from guts_core.names import BlockHash, ChainId, TxId
+from guts_core.forge.actions import Relation
+from guts_core.names import AccountId, BlockHash, ChainId, RepoId, TxId
 from guts_core.state.view import Overlay, Pair
 
 # A snapshot is held for milliseconds; more connections than this would only wait for the two cores.
@@ -141,6 +143,15 @@ class Snapshot:
         row = self._connection.execute(schema.GET_RECEIPT, (tx_id,)).fetchone()
         return None if row is None else StoredReceipt(*row)
 
+    def ref_log(self, repo: RepoId, ref: str, first: int, count: int) -> list[RefMove]:
+        """How a ref moved, newest first: so many lines, the first ones left out."""
+        rows = self._connection.execute(schema.REF_LOG, (repo, ref, count, first)).fetchall()
+        return [_ref_move(row) for row in rows]
+
+    def deleted_by(self, owner: AccountId, after: int) -> list[RepoId]:
+        """An account's repositories that were deleted after a block time and still are, newest first."""
+        return [RepoId(row[0]) for row in self._connection.execute(schema.DELETED_SINCE, (owner, after))]
+
     def missing_packs(self) -> int:
         """How many admitted packs this node does not hold yet."""
         return int(self._one(schema.COUNT_MISSING, ()) or 0)
@@ -162,6 +173,10 @@ class _Nothing:
     def scan(self, prefix: bytes, after: bytes = b"", limit: int = 1000) -> list[Pair]:  # noqa: ARG002 -- a View
         """Nothing stands below genesis."""
         return []
+
+
+def _ref_move(row: Any) -> RefMove:
+    return RefMove(*row[:11], relation=Relation(row[11]))
 
 
 def _stored_block(row: tuple[int, bytes, bytes, bytes, bytes | None]) -> StoredBlock:

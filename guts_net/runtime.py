@@ -227,7 +227,7 @@ class _Machine:
         await self.packs.git.check_version()
         applied = self.node.ledger.head.time
         promised = {a.digest for a in live_attestations(self.records, applied) if a.digest is not None}
-        listed = await trio.to_thread.run_sync(lambda: list(self.database.listed_packs()))
+        listed = await trio.to_thread.run_sync(lambda: list(self.database.listed_packs(applied)))
         removed = await self.packs.sweep(promised | {pack.digest for pack in listed})
         for pack in listed:
             await self._relink(pack)

@@ -14,10 +14,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
+from attrs import astuple
+
 from guts_core.chain import schema
 from guts_core.chain.commit import AdmittedPack, Commit, StoredBlock, StoredReceipt
 from guts_core.codec import from_bytes
 from guts_core.errors import Corrupt, Refused
+from guts_core.forge.params import RESTORE_MS
 from guts_core.forge.records import Pack
 from guts_core.names import BlockHash, RepoId, TxId
 from guts_core.simplex.messages import Proposal
@@ -47,6 +50,8 @@ _PUT_BLOCK = "INSERT INTO blocks (height, hash, view, proposal, body, certificat
 _PUT_RECEIPT = "INSERT INTO receipts (tx_id, height, position, receipt) VALUES (?, ?, ?, ?)"
 _PUT_REPLAY = "INSERT INTO replay (tx_id, expires) VALUES (?, ?)"
 _PUT_MISSING = "INSERT OR IGNORE INTO missing (repo, digest, idx_digest, size) VALUES (?, ?, ?, ?)"
+_PUT_MOVE = "INSERT INTO ref_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_DELETED = "INSERT OR REPLACE INTO deleted (repo, owner, time) VALUES (?, ?, ?)"
 _SCAN_PACKS = "SELECT key, value FROM records WHERE key >= ? AND key < ? AND substr(key, ?, 1) = ?"
 
 
@@ -143,14 +148,36 @@ class ChainDatabase:
         """The packs that state names and this disk does not hold."""
         return [MissingPack(RepoId(row[0]), *row[1:]) for row in self._reader.execute(schema.LIST_MISSING)]
 
-    def listed_packs(self) -> Iterator[AdmittedPack]:
-        """Every pack that the committed state names, over a connection of its own."""
+    def listed_packs(self, applied: int) -> Iterator[AdmittedPack]:
+        """
+        Every pack that the committed state has nodes hold at a block time, over a connection of its own.
+
+        Those of a repository that was deleted too long ago to be restored are not held for it any more.
+        """
         low, high = bytes((Scope.REPOSITORY,)), bytes((Scope.REPOSITORY + 1,))
         kind = bytes((Kind.PACK,))
         with closing(_connect(self._path, read_only=True)) as reader:
+            gone = {repo for repo, _ in reader.execute(schema.DELETED_UNTIL, (-1, applied - RESTORE_MS))}
             for key, value in reader.execute(_SCAN_PACKS, (low, high, KEY_PREFIX_BYTES, kind)):
+                if key[1:SCOPE_BYTES] in gone:
+                    continue
                 pack = from_bytes(Pack, value)
                 yield AdmittedPack(RepoId(key[1:SCOPE_BYTES]), pack.digest, pack.idx_digest, pack.size)
+
+    def deleted_for_good(self, after: int, applied: int) -> list[tuple[RepoId, int]]:
+        """Repositories deleted after a time, and so long before ``applied`` that none can be restored; oldest first."""
+        return list(self._reader.execute(schema.DELETED_UNTIL, (after, applied - RESTORE_MS)))
+
+    def first_deleted(self, after: int) -> int | None:
+        """When the first repository was deleted after a time, of those that still are."""
+        found: int | None = self._reader.execute(schema.FIRST_DELETED, (after,)).fetchone()[0]
+        return found
+
+    def forget_repository(self, repo: RepoId) -> None:
+        """Drop what is filed of a repository that is gone for good: its log of refs, packs still to be fetched."""
+        with self._writing, _Transaction(self._writer):
+            self._writer.execute("DELETE FROM ref_log WHERE repo = ?", (repo,))
+            self._writer.execute("DELETE FROM missing WHERE repo = ?", (repo,))
 
     def add_missing(self, pack: AdmittedPack) -> None:
         """Note that the state names a pack which this disk does not hold; a row that stands is no error."""
@@ -247,6 +274,12 @@ def _write(writer: sqlite3.Connection, commit: Commit, missing: frozenset[bytes]
     writer.executemany(_PUT_RECEIPT, receipts)
     writer.executemany(_PUT_REPLAY, [(row.tx_id, row.expires) for row in commit.receipts])
     writer.executemany(_PUT_MISSING, [_missing_row(pack) for pack in commit.packs if pack.digest in missing])
+    writer.executemany(_PUT_MOVE, [astuple(move, recurse=False) for move in commit.ref_moves])
+    for one in commit.deletions:
+        if one.time is None:
+            writer.execute("DELETE FROM deleted WHERE repo = ?", (one.repo,))
+        else:
+            writer.execute(_PUT_DELETED, (one.repo, one.owner, one.time))
     writer.executemany(_PUT_META, sorted(commit.meta.items()))
 
 

@@ -50,7 +50,7 @@ async def test_a_fetch_while_a_commit_is_on_its_way_shows_the_generation_before(
     async with world.running() as (node,):
         assert (await world.give_credential(node)).error is None
         first = await push(node, world, "hello", a_commit(tmp_path / "one"))
-        repo = next(iter(node._server._database.listed_packs())).repo
+        repo = next(iter(node._server._database.listed_packs(0))).repo
         monkeypatch.setattr(PackStore, "link", held_back(gate := trio.Event(), PackStore.link))
         with trio.fail_after(30):
             async with trio.open_nursery() as nursery:
