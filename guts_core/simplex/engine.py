@@ -225,4 +225,6 @@ class Engine:
         s.uncommitted = s.uncommitted[len(done) :]
         held, certificate = done[-1]
         s.floor = held.proposal
+        if s.floor.view >= s.sworn.view:
+            s.sworn = s.floor
         s.log(LogFloor(held.proposal, certificate))

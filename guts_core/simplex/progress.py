@@ -112,11 +112,12 @@ def finalize(s: State) -> bool:
     Rule 5: vote to finalize each notarized block once it is here and executed.
 
     Below what is known to be final no vote is needed, and none may be cast: after a compaction of
-    the log an own nullify of such a view is forgotten.
+    the log an own nullify of such a view is forgotten. The same holds up to the floor that the log tells of.
     """
+    barred = max(s.settled, s.sworn.view)
     for view in sorted(s.owed):
         round_ = s.seen(view)
-        if s.me is None or view <= s.settled or round_ is None or not round_.may_cast(Kind.FINALIZE):
+        if s.me is None or view <= barred or round_ is None or not round_.may_cast(Kind.FINALIZE):
             s.owed.discard(view)
             continue
         proposal = round_.certificates[Kind.NOTARIZE].proposal

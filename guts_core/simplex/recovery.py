@@ -17,7 +17,7 @@ from .journal import (
     read,
     write,
 )
-from .messages import Certificate, Fetch, Kind, Vote
+from .messages import Certificate, Fetch, Kind, Proposal, Vote
 from .progress import offer
 from .state import State, must
 from .views import enter
@@ -30,7 +30,7 @@ def recover(s: State, records: list[bytes]) -> None:
     _check_start(s, entries)
     for entry in entries[1:]:
         _replay(s, entry)
-    enter(s, max([1, s.settled + 1, *_next_views(s)]))
+    enter(s, max([1, s.settled + 1, s.sworn.view + 1, *_next_views(s)]))
     _count_own(s)
 
 
@@ -59,15 +59,36 @@ def _replay(s: State, entry: LogRecord) -> None:
             s.blocks.put(proposal, body).logged = True
         case LogCertificate(certificate):
             _replay_certificate(s, certificate)
-        case LogFloor(final, _):
-            ahead = final.view > s.final.view or (final.view == s.final.view and final != s.final)
-            must(not ahead, f"the database is older than the log's floor (view {final.view}): restore nothing, resync")
+        case LogFloor(final, certificate):
+            _replay_floor(s, final, certificate)
         case LogEvidence(first, second):
             s.evidence.add(first, second)
         case LogStart():
             raise Corrupt("the vote log starts twice")
         case _:
             pass
+
+
+def _replay_floor(s: State, final: Proposal, certificate: Certificate | None) -> None:
+    """
+    The application had committed this block. A database that is older lost it, to rot or to a restored backup.
+
+    The blocks are at the other validators and come back from there. The votes up to this view may be
+    forgotten here, so none is cast in any of them again.
+    """
+    if final.view < s.sworn.view:
+        return
+    must(
+        final.view > s.sworn.view or final == s.sworn,
+        f"the database holds another block of view {final.view} than the vote log says was committed",
+    )
+    must(
+        final.view <= s.final.view or s.committee.size > 1,
+        f"the database is older than the log's floor (view {final.view}), and no other validator has what it lost",
+    )
+    s.sworn = final
+    if certificate is not None:
+        _replay_certificate(s, certificate)
 
 
 def _replay_vote(s: State, vote: Vote) -> None:
@@ -128,12 +149,12 @@ def _offer_again(s: State, vote: Vote) -> bool:
 
 def snapshot(s: State) -> list[bytes]:
     """Everything a restart from the committed floor needs, in the order in which it would have been logged."""
-    entries: list[LogRecord] = [_start(s), LogFloor(s.floor, None)]
+    entries: list[LogRecord] = [_start(s), LogFloor(s.sworn, None)]
     entries += [LogEvidence(*pair) for pair in s.evidence.pairs.values()]
     for held, certificate in s.uncommitted:
         entries.append(LogBody(held.proposal, held.body))
         entries += [LogCertificate(certificate)] if certificate else []
-    if s.newest is not None and s.newest.view > s.floor.view:
+    if s.newest is not None and s.newest.view >= s.floor.view:
         entries.append(LogCertificate(s.newest))
     entries += [LogBody(held.proposal, held.body) for held in s.blocks.all() if held.logged]
     for view in sorted(s.rounds):

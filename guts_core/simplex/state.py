@@ -78,6 +78,9 @@ class State:
         self.tip = 0  # highest view with a notarization
         self.owed: set[int] = set()  # notarized views whose finalize vote is not cast yet
         self.floor = config.final  # durably committed by the application
+        # The highest floor that the log tells of: own votes up to its view may be forgotten. Above `final` only
+        # where the database lost commits (F08); then nothing is voted for there, it is caught up on.
+        self.sworn = config.final
         self.uncommitted: list[tuple[Held, Certificate | None]] = []
         # Times, monotonic us; None is "not armed".
         self.entered = 0

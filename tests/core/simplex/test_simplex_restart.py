@@ -7,7 +7,7 @@ import pytest
 from guts_core.errors import Corrupt
 from guts_core.simplex.effects import Effect, Persist
 from guts_core.simplex.journal import LogFloor, LogStart, LogVote, belongs, read, write
-from guts_core.simplex.messages import Kind, Message, Propose, Vote
+from guts_core.simplex.messages import Fetch, Kind, Message, Propose, SuppliedBlock, Supply, Vote
 from tests.core.simplex.simplex_world import DELTA, HEARTBEAT, F, N, World, X
 
 
@@ -155,11 +155,67 @@ def test_compaction_lets_go_of_what_is_committed() -> None:
     assert before > len(world.engine.snapshot_records())
 
 
-def test_a_database_older_than_the_floor_is_refused() -> None:
-    """A restored backup forgets; going on would vote where votes were cast already."""
+def test_a_database_older_than_the_floor_is_replayed_from_the_log() -> None:
+    """F08: while the log still holds the blocks, nobody need be asked."""
     world = finalized()
+    world.commit()
+    before = [final.block for final in world.durable]
     world.durable.clear()
-    with pytest.raises(Corrupt, match="older than the log's floor"):
+    world.restart()
+    world.commit()
+
+    assert [final.block for final in world.durable] == before
+
+
+def test_a_database_older_than_the_floor_is_caught_up_and_nothing_is_voted_below() -> None:
+    """F08: lost commits are fetched again; votes up to the floor may be forgotten, so none is cast there."""
+    world = finalized()
+    world.commit()
+    said = world.votes_said()
+    floor, top = world.engine.final.view, world.engine.final
+    blocks = [final.block for final in world.durable]
+    assert floor == 3
+    world.durable.clear()
+    world.restart(world.engine.snapshot_records())
+    assert (world.engine.final.view, world.engine.view) == (0, floor + 1)
+
+    other = World()
+    for view in range(1, floor + 1):
+        changed = other.block(view, word=b"another history")
+        world.hear(1, world.certificate(N, view, blocks[view - 1].proposal))
+        if view % 4 != world.me:
+            world.hear(view % 4, changed)
+    world.wait(2 * DELTA)
+    assert [vote for vote in world.votes_said() if vote.view <= floor and vote not in said] == []
+
+    asked = [(send.to, send.message) for send in world.said if isinstance(send.message, Fetch) and send.message.want]
+    assert asked, "the lost blocks are asked for"
+    assert asked[-1][0] is not None
+    world.hear(asked[-1][0], Supply((), tuple(SuppliedBlock(b.proposal, b.body) for b in reversed(blocks))))
+    assert world.engine.final == top
+
+
+def test_a_floor_that_was_told_once_is_told_again_after_another_compaction() -> None:
+    """Restarted on an old database, compacted before it caught up, restarted again: still no vote below."""
+    world = finalized()
+    world.commit()
+    world.durable.clear()
+    world.restart()
+    world.restart(world.engine.snapshot_records())
+
+    assert world.engine.view == 4
+    assert isinstance(world.written()[1], LogFloor)
+    assert world.written()[1].final.view == 3
+
+
+def test_a_lone_validator_with_a_database_older_than_the_floor_stops() -> None:
+    """Nobody else has what it lost."""
+    world = World(size=1)
+    world.work(b"work")
+    world.commit()
+    assert world.durable
+    world.durable.clear()
+    with pytest.raises(Corrupt, match="no other validator has what it lost"):
         world.restart()
 
 
