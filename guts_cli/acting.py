@@ -17,6 +17,7 @@ import click
 from attrs import frozen
 
 from guts_core.chain.compose import LIFETIME_MS, by_account, create_credential, register, sign_with_account_key
+from guts_core.chain.transaction import Text
 from guts_core.errors import NotFound, Refused
 from guts_core.forge.actions import Action
 from guts_core.forge.ids import account_id
@@ -29,8 +30,11 @@ from .completing import complete_account
 from .home import Context, Home, user_home
 from .keys import AccountKey, new_pair, operator_account, read_pair
 from .outcomes import Misconfigured, Usage, printable
+from .progress import working
+from .rotation import settled
 
 SALT_BYTES = 32
+WAITING = "waiting until it is final"
 # A node that is well answers in milliseconds; one that hangs must not hold up those that do not.
 PROBE_SECONDS = 3.0
 
@@ -62,17 +66,25 @@ class Network:
         if name is None:
             if self.context is None or self.context.account is None:
                 raise Usage("which account?", "the same command with --account NAME")
-            return self.home.key_by_id(self.context.account)
-        return _registered(self.home.keys_by_name(name), self.client.account(name), name)
+            return self._settled(self.home.key_by_id(self.context.account))
+        return self._settled(_registered(self.home.keys_by_name(name), self.client.account(name), name))
+
+    def _settled(self, key: AccountKey) -> AccountKey:
+        return settled(self.home, key, lambda: self.keys_on_chain(key))
+
+    def keys_on_chain(self, key: AccountKey) -> tuple[bytes, ...]:
+        """The public keys that may sign for the account now."""
+        return self.client.account(key.name).keys
 
     def expires(self) -> int:
         """When a transaction made now can no longer happen."""
         return self.time + LIFETIME_MS
 
-    def act(self, key: AccountKey, actions: Sequence[Action]) -> Transaction:
-        """Sign with an account key, submit, wait until it is final."""
+    def act(self, key: AccountKey, actions: Sequence[Action], texts: Sequence[Text] = ()) -> Transaction:
+        """Sign with an account key, submit with the texts that ride beside, wait until it is final."""
         body = by_account(self.chain_id, key.account, actions, self.expires(), token_bytes(SALT_BYTES))
-        return self.client.submit(sign_with_account_key(body, key.pair))
+        with working(WAITING):
+            return self.client.submit(sign_with_account_key(body, key.pair), texts)
 
     def register(self, name: str, sponsor: AccountKey) -> AccountKey:
         """
@@ -85,7 +97,8 @@ class Network:
         kept = self.home.keep_key(key)
         signed = register(self.chain_id, name, pair, sponsor.account, sponsor.pair, self.expires(), salt)
         try:
-            self.client.submit(signed)
+            with working(WAITING):
+                self.client.submit(signed)
         except Refused:
             kept.unlink()
             raise
@@ -95,7 +108,7 @@ class Network:
         """A credential for the account; its seed is made here and is the token."""
         seed = new_pair()
         expires = self.time + wish.lifetime_ms
-        action = create_credential(self.chain_id, key.account, seed, (wish.scope,), expires, wish.gateways, wish.note)
+        action = create_credential(self.chain_id, key.account, seed, wish.scopes, expires, wish.gateways, wish.note)
         self.act(key, (action,))
         return token_of(seed.seed)
 
@@ -104,7 +117,7 @@ class Network:
 class TokenWish:
     """What a token shall be good for; no gateways means that it only signs locally."""
 
-    scope: Scope
+    scopes: tuple[Scope, ...]
     lifetime_ms: int
     gateways: tuple[NodeId, ...]
     note: str = ""

@@ -21,6 +21,6 @@ def ensure_token(network: Network) -> str:
     gateways = tuple(NodeId(node) for node in node_ids(network))
     with open_network(None, home=network.home) as reached:
         key = network.home.key_by_id(network.file.account_id)
-        token = reached.create_token(key, TokenWish(Scope.REPO, LIFETIME_MS, gateways, "first token"))
+        token = reached.create_token(key, TokenWish((Scope.REPO,), LIFETIME_MS, gateways, "first token"))
     network.keep_token(token)
     return token

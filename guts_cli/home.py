@@ -20,6 +20,8 @@ from .private_files import read_private, read_record, write_private, write_recor
 
 # Enough of a 64-digit id to tell a person's accounts apart in file names.
 SHORT_ID_CHARS = 12
+# Beside an account's key file: the one that is to follow it, and those that it followed.
+NEXT, RETIRED = ".next", ".retired-"
 # More than somebody types; the file is read at every press of the tab key.
 REPOSITORIES_SEEN_MAX = 500
 
@@ -106,6 +108,31 @@ class Home:
         path = self._key_path(key)
         write_account_key(path, key)
         return path
+
+    def next_key(self, key: AccountKey) -> AccountKey | None:
+        """The key that is to follow this one, while a rotation is under way."""
+        path = self._key_path(key).with_suffix(NEXT)
+        return read_account_key(path) if path.exists() else None
+
+    def keep_next_key(self, key: AccountKey) -> Path:
+        """Store the key that is to follow, before anybody hears of it."""
+        path = self._key_path(key).with_suffix(NEXT)
+        write_account_key(path, key)
+        return path
+
+    def forget_next_key(self, key: AccountKey) -> None:
+        """The rotation is over: the key stands in its place, or was refused."""
+        self._key_path(key).with_suffix(NEXT).unlink(missing_ok=True)
+
+    def retire_key(self, key: AccountKey) -> Path:
+        """Store a key that signs no more, beside the one that does."""
+        path = self._key_path(key).with_suffix(f"{RETIRED}{key.pair.public_key.hex()[:SHORT_ID_CHARS]}")
+        write_account_key(path, key)
+        return path
+
+    def retired_keys(self) -> list[AccountKey]:
+        """Keys that signed once."""
+        return [read_account_key(path) for path in sorted((self.path / "keys").glob(f"*{RETIRED}*"))]
 
     def all_keys(self) -> list[AccountKey]:
         """Every account key here, by file name."""

@@ -62,8 +62,14 @@ TOKEN = Group(
 )
 KEY = Group(
     "key",
-    help="Keys that are kept on this machine.",
-    entries={"show": _entry("key", "show", "Show public keys and ids; never a secret.")},
+    help="Account keys: they sign, and never leave this machine.",
+    entries={
+        "show": _entry("key", "show", "Show public keys and ids; never a secret."),
+        "rotate": _entry("key", "rotate", "Replace your account's key with a new one."),
+        "new": _entry("key", "new", "Make a key here for an account of another machine."),
+        "add": _entry("key", "add", "Let one more key sign for your account."),
+        "remove": _entry("key", "remove", "Let a key sign no more."),
+    },
 )
 REPO = Group(
     "repo",
@@ -108,7 +114,7 @@ ROOT = Group(
         "account": Entry(HERE, "ACCOUNT", "Create an account.", USE),
         "token": Entry(HERE, "TOKEN", "Create a token for git and the API.", USE),
         "repo": Entry(HERE, "REPO", "Create and list repositories.", USE),
-        "key": Entry(HERE, "KEY", "Show the keys kept here.", USE),
+        "key": Entry(HERE, "KEY", "Show, rotate, add and remove account keys.", USE),
         "context": Entry(HERE, "CONTEXT", "Choose among networks: list, show, use, add, remove.", USE),
         "completion": _entry("completion", "completion", "Print a shell's completion script.", USE),
         "credential": _entry("credential", "credential", "Answer git as its credential helper.", None),

@@ -21,7 +21,14 @@ ALL = "all"
 
 @command()
 @network_options
-@click.option("--scope", type=click.Choice(["repo", "read"]), required=True, help="repo: read and write; read: read.")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice([scope.name.lower() for scope in Scope]),
+    multiple=True,
+    required=True,
+    help="repo: read and write; read: read private ones; delete_repo: delete. May be repeated.",
+)
 @click.option("--gateway", "gateways", multiple=True, help="Node (name or key) that may be handed it, or `all`.")
 @click.option("--expires", default="30d", show_default=True, help="Lifetime: 90d, 12h, 30m.")
 @click.option("--note", default="", help="What it is for, seen by whoever lists your tokens.")
@@ -30,7 +37,7 @@ def create(
     *,
     node: str | None,
     account: str | None,
-    scope: str,
+    scopes: tuple[str, ...],
     gateways: tuple[str, ...],
     expires: str,
     note: str,
@@ -45,13 +52,18 @@ def create(
     with open_network(node) as network:
         key = network.key(account)
         listed = _gateways(network.client.validators(), gateways or (network.client.status().node.hex(),))
-        wish = TokenWish(Scope[scope.upper()], lifetime, listed, note)
+        wish = TokenWish(tuple(Scope[scope.upper()] for scope in scopes), lifetime, listed, note)
         token = network.create_token(key, wish)
         if save:
             network.home.keep_token(network.chain_id.hex(), key.id, token)
         base = network.client.base
-    data = {"account": key.name, "scope": scope, "token": token, "gateways": [gateway.hex() for gateway in listed]}
-    text = f"token of {key.name}, for {scope}, {len(listed)} gateway(s), shown only now:\n\n  {token}"
+    data = {
+        "account": key.name,
+        "scopes": list(scopes),
+        "token": token,
+        "gateways": [gateway.hex() for gateway in listed],
+    }
+    text = f"token of {key.name}, for {', '.join(scopes)}, {len(listed)} gateway(s), shown only now:\n\n  {token}"
     return Said(data, text, f"git push {base}/{key.name}/NAME.git  (user {key.name}, the token as password)")
 
 
