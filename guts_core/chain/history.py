@@ -1,12 +1,14 @@
 """
 All headers before a block under one hash: a Merkle mountain range (``architecture.md`` 3).
 
-Appending costs one hash on average and keeps only the peaks; the root binds the count.
+Appending costs one hash on average and keeps only the peaks; the root binds the count. Any header of
+the range is shown under the root by the hashes beside its way up its mountain and the other peaks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 from attrs import frozen
 
@@ -26,7 +28,7 @@ class History:
         """The history with one more header at its end."""
         peaks, tail, carry = list(self.peaks), bytes(header_hash), self.count
         while carry & 1:
-            tail = digest(Tag.HISTORY, peaks.pop(), tail)
+            tail = above(peaks.pop(), tail)
             carry >>= 1
         return History(self.count + 1, (*peaks, tail))
 
@@ -56,6 +58,8 @@ class History:
 
 
 EMPTY = History(0, ())
+# (level, index) -> the hash over headers index * 2**level .. (index + 1) * 2**level - 1.
+Node: TypeAlias = Callable[[int, int], bytes]
 
 
 def history_of(header_hashes: Iterable[BlockHash]) -> History:
@@ -64,3 +68,48 @@ def history_of(header_hashes: Iterable[BlockHash]) -> History:
     for header_hash in header_hashes:
         history = history.append(header_hash)
     return history
+
+
+def above(left: bytes, right: bytes) -> bytes:
+    """The node over two neighbouring nodes of one level."""
+    return digest(Tag.HISTORY, left, right)
+
+
+def path(node: Node, count: int, index: int) -> tuple[bytes, ...]:
+    """The hashes beside the way from a header up to its peak, lowest first, then the other peaks, largest first."""
+    assert 0 <= index < count
+    mine = _mountain(count, index)
+    beside = tuple(node(level, (index >> level) ^ 1) for level in range(mine))
+    return beside + tuple(node(level, first >> level) for level, first in _mountains(count) if level != mine)
+
+
+def verify(expected_root: bytes, count: int, index: int, header_hash: BlockHash, hashes: Sequence[bytes]) -> bool:
+    """Whether the header stands at this index of a history of this length with this root."""
+    if not 0 <= index < count:
+        return False
+    mine, mountains = _mountain(count, index), _mountains(count)
+    if len(hashes) != mine + len(mountains) - 1:
+        return False
+    peak = bytes(header_hash)
+    for level in range(mine):
+        other = hashes[level]
+        peak = above(other, peak) if index >> level & 1 else above(peak, other)
+    others = iter(hashes[mine:])
+    return (
+        History(count, tuple(peak if level == mine else next(others) for level, _ in mountains)).root == expected_root
+    )
+
+
+def _mountains(count: int) -> list[tuple[int, int]]:
+    """Level and first header of every mountain, largest first: one for each bit of the count."""
+    found, first = [], 0
+    for level in reversed(range(count.bit_length())):
+        if count >> level & 1:
+            found.append((level, first))
+            first += 1 << level
+    return found
+
+
+def _mountain(count: int, index: int) -> int:
+    """The level of the mountain that a header stands on."""
+    return next(level for level, first in _mountains(count) if index < first + (1 << level))

@@ -1,0 +1,217 @@
+"""
+The prover: answers a question from one snapshot of a chain (``format`` says what an answer is made of).
+
+State proofs are of the applied height. What is final above it and not on disk yet lends its headers and
+certificates, so that a proof can be made while blocks go on.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from guts_core.chain import history, merkle
+from guts_core.chain.block import Block, item_leaf, witness_hash
+from guts_core.chain.commit import StoredBlock
+from guts_core.chain.header import Header
+from guts_core.chain.receipt import Receipt
+from guts_core.chain.transaction import transaction_id
+from guts_core.codec import Tag, digest, from_bytes, to_bytes
+from guts_core.errors import Conflict, Invalid, LimitExceeded, NotFound, Unavailable
+from guts_core.forge import paths, queries
+from guts_core.forge.records import Account, Repository
+from guts_core.names import RepoId, Root, TxId
+from guts_core.simplex.messages import Certificate
+from guts_core.state.keys import tree_key
+from guts_core.state.proof import AbsenceProof, Step
+from guts_core.state.prover import prove_absence, prove_inclusion
+
+from .format import (
+    ABOVE_MAX,
+    PROOF_BYTES_MAX,
+    Answer,
+    Finality,
+    HeadersAnswer,
+    Lookup,
+    ProofFile,
+    RefAnswer,
+    RefsAnswer,
+    TransactionAnswer,
+)
+from .questions import (
+    ActivityQuestion,
+    HeaderQuestion,
+    HeadersQuestion,
+    Question,
+    RefQuestion,
+    RefsQuestion,
+    TransactionQuestion,
+    check_form,
+)
+from .repository import PARTING_BITS, refs_root
+from .source import Source
+
+# Headers take 270 bytes, a way through the history some 700: further up than this it is shorter.
+RUN_MAX = 4
+assert RUN_MAX <= ABOVE_MAX
+
+
+def prove(source: Source, question: Question, repo: RepoId | None = None) -> bytes:
+    """
+    The proof file that answers a question; raises Refused or Unavailable where there is none.
+
+    With ``repo``, the names in the question must still lead to that repository: whoever asks was
+    judged by it.
+    """
+    check_form(question)
+    if source.height() == 0:
+        raise Unavailable("no block is final yet: the state is that of the genesis file")
+    finality, answer = _proven(source, question, repo)
+    data = to_bytes(ProofFile(source.chain_id, question, finality, answer))
+    if len(data) > PROOF_BYTES_MAX:
+        raise LimitExceeded(f"the proof has {len(data)} bytes, more than {PROOF_BYTES_MAX}: ask for refs one by one")
+    return data
+
+
+def _proven(source: Source, question: Question, repo: RepoId | None) -> tuple[Finality, Answer]:
+    match question:
+        case RefQuestion():
+            return _state(source), _ref(source, question, repo)
+        case RefsQuestion():
+            return _state(source), _refs(source, question, repo)
+        case TransactionQuestion() | ActivityQuestion():
+            return _transaction(source, question)
+        case HeadersQuestion(first, last):
+            final = _finality(source, last)
+            below = tuple(_header(source.block(height)) for height in range(first, last))
+            return final, HeadersAnswer(below)
+        case HeaderQuestion(height):
+            newest = source.newest_certified()
+            certified = newest if newest is not None and newest.height >= height else None
+            return _finality(source, height, certified), HeadersAnswer(())
+        case _:
+            assert_never(question)
+
+
+# ---- why it is final ----
+
+
+def _state(source: Source) -> Finality:
+    return _finality(source, source.height())
+
+
+def _finality(source: Source, height: int, under: StoredBlock | None = None) -> Finality:
+    """Why the block of this height is final: by the certified block ``under`` which it lies, or the nearest."""
+    block = source.block(height)
+    certified = under or source.certified_from(height)
+    if certified is None or certified.certificate is None:
+        raise Unavailable(f"the certificate of block {height} is on its way to this node; ask again in a moment")
+    run = certified.height - height <= (0 if under else RUN_MAX)
+    headers = range(height + 1 if run else certified.height, certified.height + 1)
+    return Finality(
+        epochs=(),
+        header=_header(block),
+        above=tuple(_header(source.block(above)) for above in headers),
+        history=None if run else history.path(source.history_node, certified.height, height),
+        certificate=from_bytes(Certificate, certified.certificate),
+    )
+
+
+def _header(block: StoredBlock) -> Header:
+    return from_bytes(Block, block.body).header
+
+
+# ---- what the state says ----
+
+
+def _ref(source: Source, question: RefQuestion, repo: RepoId | None) -> RefAnswer:
+    root = _root(source)
+    account, name, found = _names(source, question.owner, question.name, repo)
+    shown, refs = _repository(source, root, account, name, found)
+    key = paths.ref(found.id, question.ref)
+    ref: Lookup | AbsenceProof | None = None
+    if source.get(key) is not None:
+        ref = _lookup(source, root, key)
+        ref = Lookup(ref.value, _below(ref.steps))
+    elif refs is not None:
+        absence = prove_absence(source.tree, root, tree_key(key))
+        ref = AbsenceProof(_below(absence.steps), absence.end)
+    return RefAnswer(*shown, ref)
+
+
+def _refs(source: Source, question: RefsQuestion, repo: RepoId | None) -> RefsAnswer:
+    account, name, found = _names(source, question.owner, question.name, repo)
+    shown, _ = _repository(source, _root(source), account, name, found)
+    return RefsAnswer(*shown, tuple(queries.refs(source, found.id)))
+
+
+def _root(source: Source) -> Root:
+    return Root(_header(source.block(source.height())).state_root)
+
+
+def _names(source: Source, owner: str, name: str, repo: RepoId | None) -> tuple[Account, str, Repository]:
+    account = queries.account_by_name(source, owner)
+    found = None if account is None else queries.repository_of(source, account.id, name)
+    if account is None or found is None:
+        raise NotFound(f"there is no repository {owner}/{name}")
+    if repo is not None and found.id != repo:
+        raise Conflict(f"{owner}/{name} is another repository now; ask again")
+    return account, name, found
+
+
+def _repository(
+    source: Source, root: Root, account: Account, name: str, found: Repository
+) -> tuple[tuple[Lookup, Lookup, Lookup], Root | None]:
+    """The three lookups that lead to a repository, and the root of its refs."""
+    repository = _lookup(source, root, paths.repository(found.id))
+    shown = (
+        _lookup(source, root, paths.account_name(account.name)),
+        _lookup(source, root, paths.repository_name(account.id, name)),
+        repository,
+    )
+    return shown, refs_root(repository.steps)
+
+
+def _lookup(source: Source, root: Root, key: bytes) -> Lookup:
+    value = source.get(key)
+    if value is None:
+        raise NotFound("there is no such record")
+    return Lookup(value, prove_inclusion(source.tree, root, tree_key(key)).steps)
+
+
+def _below(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The steps below the node where the refs part from their repository."""
+    return tuple(step for step in steps if step.bits > PARTING_BITS)
+
+
+# ---- what a block holds ----
+
+
+def _transaction(
+    source: Source, question: TransactionQuestion | ActivityQuestion
+) -> tuple[Finality, TransactionAnswer]:
+    tx_id = TxId(question.tx_id)
+    stored = source.receipt(tx_id)
+    if stored is None:
+        raise NotFound(f"no block here holds transaction {tx_id.hex()}")
+    receipt = from_bytes(Receipt, stored.receipt)
+    if isinstance(question, ActivityQuestion) and question.index >= len(receipt.activities):
+        raise Invalid(f"the receipt has {len(receipt.activities)} activities, none at place {question.index}")
+    items = from_bytes(Block, source.block(stored.height).body).items
+    leaves = [item_leaf(item) for item in items]
+    told = [digest(Tag.RECEIPT, _receipt(source, transaction_id(item.signed.body))) for item in items]
+    answer = TransactionAnswer(
+        signed=items[stored.index].signed,
+        witness=witness_hash(items[stored.index].witness),
+        receipt=receipt,
+        index=stored.index,
+        count=len(items),
+        transaction_path=merkle.path(leaves, stored.index),
+        receipt_path=merkle.path(told, stored.index),
+    )
+    return _finality(source, stored.height), answer
+
+
+def _receipt(source: Source, tx_id: TxId) -> bytes:
+    found = source.receipt(tx_id)
+    assert found is not None, "a committed block's receipts are committed with it"
+    return found.receipt
