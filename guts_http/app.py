@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from guts_core.chain.genesis import Genesis
 from guts_core.errors import GutsError
 
-from .api import network, operations, repositories, transactions, user
+from .api import git_data, network, operations, repositories, transactions, user
 from .clients import Trusted
 from .git import answers
 from .git import routes as git_routes
@@ -77,7 +77,14 @@ class Dispatcher:
 
 def all_routes(metrics: Metrics) -> list[Route]:
     """Every route with what it needs."""
-    groups = (user.routes, repositories.routes, network.routes, transactions.routes, operations.routes_with(metrics))
+    groups = (
+        user.routes,
+        repositories.routes,
+        git_data.routes,
+        network.routes,
+        transactions.routes,
+        operations.routes_with(metrics),
+    )
     return [route for group in groups for route in group.declared]
 
 

@@ -1,8 +1,6 @@
-"""``/api/v3/repos/{owner}/{name}``: a repository, its branches, its collaborators."""
+"""``/api/v3/repos/{owner}/{name}``: a repository and its collaborators."""
 
 from __future__ import annotations
-
-from itertools import islice
 
 from attrs import frozen
 from quart import request
@@ -12,14 +10,13 @@ from guts_core.forge import queries
 from guts_core.forge.actions import RemoveCollaborator, SetCollaborator
 from guts_core.forge.permissions import Permission, demand
 from guts_core.forge.records import Account, Role
-from guts_core.git.refs import BRANCHES
 from guts_http.problems import FieldError, InvalidFields
 from guts_http.reader import Snapshot
 from guts_http.routing import HEIGHT, Asked, Reply, Routes, body
 from guts_http.strict import structured
 
 from . import shapes
-from .user import asked_page, links
+from .paging import asked_page, links
 
 routes = Routes()
 # GitHub's words and the plain ones.
@@ -44,19 +41,6 @@ class NewCollaborator:
 def get_repository(asked: Asked, snapshot: Snapshot) -> Reply:
     """A repository."""
     return Reply(shapes.repository(asked, snapshot, asked.repo))
-
-
-@routes.reads("/api/v3/repos/<owner>/<name>/branches", Permission.READ_REPOSITORY)
-def list_branches(asked: Asked, snapshot: Snapshot) -> Reply:
-    """The branches, in order of name."""
-    page = asked_page()
-    first = (page.number - 1) * page.size
-    refs = list(islice(queries.refs(snapshot, asked.repo.id, BRANCHES), first, first + page.size + 1))
-    shown = [
-        {"name": ref.name.removeprefix(BRANCHES), "commit": {"sha": ref.oid.hex()}, "protected": False}
-        for ref in refs[: page.size]
-    ]
-    return Reply(shown, headers=links(asked, request.path, page, more=len(refs) > page.size))
 
 
 @routes.reads("/api/v3/repos/<owner>/<name>/collaborators", Permission.WRITE_REPOSITORY)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from itertools import islice
 
-from attrs import field, frozen
-from quart import request
+from attrs import frozen
 
 from guts_core.chain.transaction import TEXT_BYTES_MAX, Text
 from guts_core.errors import Invalid, Unavailable
@@ -19,18 +17,16 @@ from guts_core.forge.records import ObjectFormat
 from guts_core.forge.repositories import PLACEMENT_ALL
 from guts_core.names import repository_name
 from guts_core.node.port import Outcome
-from guts_http.problems import BadRequest, FieldError, InvalidFields
+from guts_http.problems import FieldError, InvalidFields
 from guts_http.reader import Snapshot
 from guts_http.routing import HEIGHT, Access, Asked, Reply, Routes, body
 from guts_http.strict import structured
 
 from . import shapes
+from .paging import asked_page, links
 
 routes = Routes()
 DEFAULT_BRANCH = "refs/heads/main"
-# GitHub's own bounds.
-PER_PAGE, PER_PAGE_MAX = 30, 100
-PAGE_MAX = 1_000
 
 
 @frozen
@@ -41,14 +37,6 @@ class NewRepository:
     description: str | None = None
     private: bool = False
     auto_init: bool = False
-
-
-@frozen
-class Page:
-    """Which part of a list is wanted."""
-
-    number: int = field(default=1)
-    size: int = field(default=PER_PAGE)
 
 
 @routes.reads("/api/v3/user", Access.SIGNED_IN)
@@ -71,12 +59,11 @@ def list_repositories(asked: Asked, snapshot: Snapshot) -> Reply:
         for found in queries.repositories_of(snapshot, account.id)
         if may(asked.caller.principal, Permission.READ_REPOSITORY, found, snapshot)
     )
-    first = (page.number - 1) * page.size
-    found = list(islice(visible, first, first + page.size + 1))
+    found, more = page.of(visible)
     if not asked.private_reads and any(one.private for one in found):
         raise Unavailable("this node has learned of no final block for too long to show private repositories")
-    shown = [shapes.repository(asked, snapshot, one) for one in found[: page.size]]
-    return Reply(shown, headers=links(asked, "/api/v3/user/repos", page, more=len(found) > page.size))
+    shown = [shapes.repository(asked, snapshot, one) for one in found]
+    return Reply(shown, headers=links(asked, "/api/v3/user/repos", page, more=more))
 
 
 @routes.writes("POST", "/api/v3/user/repos", Permission.CREATE_REPOSITORY)
@@ -125,26 +112,3 @@ def _check(wanted: NewRepository) -> None:
         errors.append(FieldError("Repository", "auto_init", "invalid", "push the first commit instead"))
     if errors:
         raise InvalidFields(*errors)
-
-
-def asked_page() -> Page:
-    """The page that the query asks for; BadRequest for what is no number."""
-    return Page(_number("page", 1, PAGE_MAX), min(_number("per_page", PER_PAGE, 10**9), PER_PAGE_MAX))
-
-
-def _number(name: str, default: int, most: int) -> int:
-    text = request.args.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
-        raise BadRequest(f"{name} is a whole number from 1 to {most}")
-    return int(text)
-
-
-def links(asked: Asked, path: str, page: Page, *, more: bool) -> dict[str, str]:
-    """The Link header by which clients find the other pages."""
-    url = f"{asked.base_url}{path}?per_page={page.size}&page="
-    found = []
-    if more:
-        found.append(f'<{url}{page.number + 1}>; rel="next"')
-    if page.number > 1:
-        found.append(f'<{url}{page.number - 1}>; rel="prev"')
-    return {"Link": ", ".join(found)} if found else {}
