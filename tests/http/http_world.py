@@ -40,7 +40,7 @@ class LiveServer:
         return await self.say(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
 
 
-async def read_all(stream: trio.SocketStream) -> bytes:
+async def read_all(stream: trio.abc.ReceiveStream) -> bytes:
     """Everything until the other side closes or resets."""
     received = bytearray()
     try:
