@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from guts_core.chain.genesis import Draft, EntryFile, seal
+from guts_core.chain.genesis import Draft, EntryFile, check_params, seal
 from guts_core.chain.genesis_json import GenesisFile, addresses_of, genesis_from_json, to_json
 from guts_core.errors import NotFound
 from guts_core.forge.params import Params
@@ -39,9 +39,11 @@ DEVNET_PARAMS = Params(delta_ms=200, retry_ms=400, heartbeat_ms=30_000)
 
 
 def with_timings(params: Params, timings: Mapping[str, int | None]) -> Params:
-    """The parameters with those timings that were given."""
+    """The parameters with those timings that were given; raises Invalid for one that no network could keep."""
     given: dict[str, Any] = {name: value for name, value in timings.items() if value is not None}
-    return evolve(params, **given)
+    timed = evolve(params, **given)
+    check_params(timed)
+    return timed
 
 
 @frozen
