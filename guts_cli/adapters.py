@@ -27,11 +27,17 @@ def node_settings(directory: NodeDirectory, genesis: Path, config: Config) -> No
     )
 
 
-def serve_settings(config: Config) -> ServeSettings:
-    """What the HTTP server is told."""
-    limits = config.limits
+def serve_settings(directory: NodeDirectory, config: Config) -> ServeSettings:
+    """What the HTTP server is told; relative paths begin at the node's directory."""
+    limits, http = config.limits, config.http
     return ServeSettings(
         connections_max=limits.connections,
+        connections_per_address=limits.connections_per_address,
+        connections_per_loopback=limits.connections_per_loopback,
+        trusted_proxies=http.trusted_proxies,
+        head_bytes=limits.head_bytes,
+        certificate=(directory.path / http.tls_cert, directory.path / http.tls_key) if http.tls_cert else None,
+        handshake_seconds=limits.tls_handshake_seconds,
         keep_alive_seconds=limits.idle_seconds,
         write_seconds=limits.answer_seconds,
         graceful_seconds=limits.stop_seconds,
@@ -43,6 +49,9 @@ def site_settings(config: Config) -> Settings:
     limits = config.limits
     return Settings(
         public_url=config.http.public_url or None,
+        trusted_proxies=config.http.trusted_proxies,
+        requests_per_second=limits.requests_per_second,
+        account_requests_per_second=limits.account_requests_per_second,
         wait_ms=limits.wait_seconds * 1000,
         json_bytes_max=limits.body_bytes,
         body_idle_seconds=limits.body_idle_seconds,

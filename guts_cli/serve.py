@@ -114,7 +114,7 @@ async def _serve(
     settings = site_settings(config)
     app = create_app(node, directory.path / "chain.db", node.genesis, settings, tell=_log_access(Log("http")))
     async with trio.open_nursery() as nursery:
-        http = partial(serve_http, app, [str(config.http_address)], serve_settings(config), stop=stop)
+        http = partial(serve_http, app, [str(config.http_address)], serve_settings(directory, config), stop=stop)
         binds = await nursery.start(http)
         await on_ready(Serving(directory, config, binds[0], str(Address(config.p2p_address.host, node.p2p_port))))
         await stop.wait()
