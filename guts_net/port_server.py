@@ -17,6 +17,7 @@ from guts_core.names import RefName, TxId
 from guts_core.node.port import (
     REQUESTS,
     Act,
+    AskProof,
     AskStatus,
     AskTransaction,
     OpenFetch,
@@ -30,6 +31,7 @@ from guts_core.node.port import (
 from .conversation import Conversation
 from .logs import Log
 from .packs import PackStore
+from .proving import Prover
 from .push import PushGateway
 from .store import ChainDatabase
 from .submission import Submissions
@@ -51,12 +53,13 @@ class PortServer:
         packs: PackStore,
         submissions: Submissions,
         pushes: PushGateway,
+        prover: Prover,
         status: Callable[[], Status],
         log: Log,
     ) -> None:
         self._database, self._settled = database, settled
         self._packs, self._submissions = packs, submissions
-        self._pushes, self._status, self._log = pushes, status, log
+        self._pushes, self._prover, self._status, self._log = pushes, prover, status, log
         self._open = 0
 
     async def converse(self, stream: trio.abc.Stream) -> None:
@@ -104,6 +107,9 @@ class PortServer:
                 await conversation.say(self._submissions.outcome(TxId(request.tx_id)))
             case OpenPush():
                 await self._pushes.serve(conversation, request)
+            case AskProof():
+                await self._settled()
+                await self._prover.answer(conversation, request)
             case OpenFetch():
                 await self._lease(conversation, request)
             case _:

@@ -41,6 +41,7 @@ from .packs import PackStore
 from .peers.events import PeerAddress
 from .peers.links import PeerNetwork
 from .port_server import PortServer
+from .proving import Prover
 from .pump import Pump, open_inbox
 from .push import PushGateway
 from .repair import Repairer
@@ -158,8 +159,9 @@ class _Machine:
         )
         self.pushes = PushGateway(self.node, self.packs, self.submissions, log)
         self._advanced = trio.Event()
+        prover = Prover(directory / "chain.db", self.node.chain_id, self.node.ledger.uncommitted)
         self.server = PortServer(
-            self.database, self._settled, self.packs, self.submissions, self.pushes, self.status, log
+            self.database, self._settled, self.packs, self.submissions, self.pushes, prover, self.status, log
         )
         self.repairer = Repairer(self.database, self.packs, self.network, log)
         # No more of these than blocks that wait for the disk.

@@ -18,6 +18,7 @@ from guts_core.chain.transaction import Text
 from guts_core.codec import Family, Limit, kinds, record
 from guts_core.codec.fields import AnOid, ARepoId, ATxId
 from guts_core.forge.actions import Action
+from guts_core.proof.questions import Question
 
 # Large enough for a 1 MiB piece of pack or the largest transaction with texts.
 FRAME_BYTES_MAX = (1 << 20) + 4096
@@ -25,6 +26,8 @@ FRAME_BYTES_MAX = (1 << 20) + 4096
 PACK_DATA_BYTES_MAX = 256 * 1024
 # git's own default for a push is unlimited; ours is C13 of reliability.md.
 PUSH_COMMANDS_MAX = 10_000
+# The proof of all refs of a large repository takes several frames.
+PROOF_PIECE_BYTES = 1 << 20
 SEED = Limit.exactly(32)
 
 
@@ -214,6 +217,29 @@ class Projection:
     generation: int
 
 
+@record(kinds.ASK_PROOF)
+@frozen
+class AskProof:
+    """
+    Prove it. -> ProofAnswer..., until ``size`` bytes have come
+
+    The caller has authorized the read of ``repo`` already, where the question is about one.
+    """
+
+    question: Question
+    repo: ARepoId | None
+
+
+@record(kinds.PROOF_ANSWER)
+@frozen
+class ProofAnswer:
+    """A piece of a proof file, in order; ``height`` is the applied one, ``size`` that of the whole file."""
+
+    height: int
+    size: int
+    data: Annotated[bytes, Limit(most=PROOF_PIECE_BYTES, least=1)]
+
+
 @record(kinds.PORT_ERROR)
 @frozen
 class PortError:
@@ -223,8 +249,8 @@ class PortError:
     message: str
 
 
-Request: TypeAlias = AskStatus | Act | SubmitTransaction | AskTransaction | OpenPush | OpenFetch
-Reply: TypeAlias = Status | Outcome | Progress | PushReport | Projection | PortError
-REQUESTS = Family((AskStatus, Act, SubmitTransaction, AskTransaction, OpenPush, OpenFetch))
+Request: TypeAlias = AskStatus | Act | SubmitTransaction | AskTransaction | AskProof | OpenPush | OpenFetch
+Reply: TypeAlias = Status | Outcome | Progress | PushReport | Projection | ProofAnswer | PortError
+REQUESTS = Family((AskStatus, Act, SubmitTransaction, AskTransaction, AskProof, OpenPush, OpenFetch))
 PUSH_PIECES = Family((PackData, PackEnd))
-REPLIES = Family((Status, Outcome, Progress, PushReport, Projection, PortError))
+REPLIES = Family((Status, Outcome, Progress, PushReport, Projection, ProofAnswer, PortError))

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 from attrs import define, field, frozen
 
-from guts_core.chain.commit import Commit, StoredBlock
+from guts_core.chain.commit import StoredBlock
 from guts_core.chain.genesis import chain_id
 from guts_core.chain.memory import MemoryStore
 from guts_core.chain.transaction import SignedTransaction
 from guts_core.codec import Tag
-from guts_core.forge.records import Repository
 from guts_core.identity import Ed25519Verifier
 from guts_core.names import RepoId
 from guts_core.proof.prove import prove
