@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from guts_core.chain.genesis import Genesis
 from guts_core.errors import GutsError
 
-from .api import git_data, network, operations, repositories, transactions, user
+from .api import git_data, lifecycle, network, operations, reflog, repositories, tokens, transactions, user
 from .clients import Trusted
 from .git import answers
 from .git import routes as git_routes
@@ -81,6 +81,9 @@ def all_routes(metrics: Metrics) -> list[Route]:
         user.routes,
         repositories.routes,
         git_data.routes,
+        lifecycle.routes,
+        reflog.routes,
+        tokens.routes,
         network.routes,
         transactions.routes,
         operations.routes_with(metrics),

@@ -176,7 +176,7 @@ class _Nothing:
 
 
 def _ref_move(row: Any) -> RefMove:
-    return RefMove(*row[:11], relation=Relation(row[11]))
+    return RefMove(*(*row[:11], Relation(row[11])))
 
 
 def _stored_block(row: tuple[int, bytes, bytes, bytes, bytes | None]) -> StoredBlock:

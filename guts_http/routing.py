@@ -9,9 +9,11 @@ identify the caller and demand the permission before the function runs.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Any, TypeAlias, TypeVar
+from urllib.parse import quote
 
 from attrs import field, frozen
 from quart import Quart, Response, request
@@ -28,6 +30,8 @@ from .texts import Texts
 
 MIN_HEIGHT = "Guts-Min-Height"
 HEIGHT = "Guts-Height"
+# A part of a route's path that a request fills in.
+_PLACE = re.compile(r"<(?:[a-z]+:)?([a-z_]+)>")
 
 
 class Access(Enum):
@@ -56,6 +60,11 @@ class Asked:
         """The repository of a route about one."""
         assert self.repository is not None
         return self.repository
+
+    @staticmethod
+    def argument(name: str) -> str | None:
+        """What the query says of this name."""
+        return request.args.get(name)
 
 
 @frozen
@@ -113,7 +122,7 @@ def install(app: Quart, site: Site, texts: Texts, routes: list[Route]) -> None:
     """Give the application these routes; AssertionError for one whose declaration is not whole."""
     for route in routes:
         assert isinstance(route.need, Permission | Access), f"{route.path} declares no permission"
-        about_one = "<owner>" in route.path
+        about_one = "<owner>" in route.path or "<deleted>" in route.path
         assert (route.need in ROLE_NEEDED) <= about_one, f"{route.path} needs a role in no repository"
         endpoint = f"{route.method} {route.path}"
         app.add_url_rule(route.path, endpoint, _view(site, texts, route), methods=[route.method])
@@ -130,19 +139,36 @@ def _view(site: Site, texts: Texts, route: Route) -> Callable[..., Awaitable[Res
     async def view(**path: str) -> Response:
         await _wait_for_min_height(site)
         node = await site.node_id() if request.headers.get("Authorization") else None
+        named = dict(path)
         private_reads = not _may_show_private(route) or (await site.recent_status()).private_reads
         with site.reader.snapshot() as snapshot:
             asked = _judge(site, texts, route, snapshot, node, private_reads, path)
-            if route.is_read:
+            moved = _moved(asked, route, named)
+            if route.is_read and moved is None:
                 reply = route.handler(asked, snapshot, **path)
                 reply.headers.setdefault(HEIGHT, str(snapshot.height))
         if route.is_read and asked.repository is not None and asked.repository.private:
             await site.check_private_reads()
+        if moved is not None:
+            return respond(moved, personal=not asked.caller.is_anonymous)
         if not route.is_read:
             reply = await route.handler(asked, **path)
         return reply if isinstance(reply, Response) else respond(reply, personal=not asked.caller.is_anonymous)
 
     return view
+
+
+def _moved(asked: Asked, route: Route, named: dict[str, str]) -> Reply | None:
+    """As GitHub answers who reads a repository under a name that it had before; ours is told directly."""
+    if route.method != "GET" or not route.path.startswith("/api/v3/") or asked.repository is None:
+        return None
+    if asked.repository.name.lower() == named["name"].lower():
+        return None
+    named = {**named, "name": asked.repository.name}
+    path = _PLACE.sub(lambda place: quote(named[place[1]]), route.path)
+    query = request.query_string.decode("latin-1")
+    url = f"{asked.base_url}{path}{'?' if query else ''}{query}"
+    return Reply({"message": "Moved Permanently", "url": url}, 301, {"Location": url})
 
 
 def _may_show_private(route: Route) -> bool:
@@ -156,8 +182,10 @@ def _judge(
     caller = site.caller(headers, request.query_string, snapshot, node)
     repository = None
     if isinstance(route.need, Permission) and route.need in ROLE_NEEDED:
-        owner, name = path.pop("owner"), path.pop("name")
-        repository = site.repository(snapshot, caller, owner, name, route.need)
+        if "deleted" in path:
+            repository = site.deleted_repository(snapshot, caller, path.pop("deleted"), route.need)
+        else:
+            repository = site.repository(snapshot, caller, path.pop("owner"), path.pop("name"), route.need)
     elif isinstance(route.need, Permission):
         demand(caller.principal, route.need, None, snapshot)
     elif route.need is Access.SIGNED_IN and caller.is_anonymous:

@@ -12,7 +12,7 @@ Counter             network     the counter's name
 ScheduledRules      network     nothing: there is one
 Account             account     nothing: there is one
 RepositoryName      account     the repository's name, lower case
-AccountCredential   account     the credential's id
+AccountCredential   account     when it was made, the newest first, and the credential's id
 Affiliation         account     the repository's id
 Quota               account     nothing: there is one
 Counter             account     the counter's name
@@ -34,6 +34,8 @@ from guts_core.state.keys import NETWORK_ID, Kind, Scope, key, prefix
 
 # Longer names are in no grammar of ours; lookups by what a URL said stop here.
 NAME_REST_BYTES_MAX = 100
+# The greatest integer that the codec writes.
+_TIME_MAX = (1 << 64) - 1
 
 
 class Count(Enum):
@@ -113,9 +115,10 @@ def affiliations(account_id: AccountId) -> bytes:
     return prefix(Scope.ACCOUNT, account_id, Kind.AFFILIATION)
 
 
-def account_credential(account_id: AccountId, credential_id: CredentialId) -> bytes:
-    """Where it stands that a credential is the account's."""
-    return key(Scope.ACCOUNT, account_id, Kind.ACCOUNT_CREDENTIAL, credential_id)
+def account_credential(account_id: AccountId, created: int, credential_id: CredentialId) -> bytes:
+    """Where it stands that a credential is the account's; a scan meets the newest first."""
+    before = (_TIME_MAX - created).to_bytes(8, "big")
+    return key(Scope.ACCOUNT, account_id, Kind.ACCOUNT_CREDENTIAL, before + credential_id)
 
 
 def account_credentials(account_id: AccountId) -> bytes:

@@ -74,7 +74,7 @@ def credential_of_key(view: View, public_key: bytes) -> Credential | None:
 
 
 def credentials_of(view: View, account_id: AccountId) -> Iterator[Credential]:
-    """Every credential an account ever made, in order of id."""
+    """Every credential an account ever made, the newest first."""
     for held in _records(AccountCredential, view, paths.account_credentials(account_id)):
         yield _present(credential(view, held.credential), "an account's list of credentials")
 

@@ -32,7 +32,8 @@ def put_account(state: Overlay, account: Account) -> None:
 def put_credential(state: Overlay, credential: Credential) -> None:
     """Store a credential, and that it is its account's."""
     state.put(paths.credential(credential.id), to_bytes(credential))
-    state.put(paths.account_credential(credential.account, credential.id), to_bytes(AccountCredential(credential.id)))
+    listed = paths.account_credential(credential.account, credential.created, credential.id)
+    state.put(listed, to_bytes(AccountCredential(credential.id)))
 
 
 def put_repository(state: Overlay, repository: Repository) -> None:
