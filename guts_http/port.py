@@ -15,11 +15,10 @@ import trio
 
 from guts_core import errors
 from guts_core.codec import to_bytes
-from guts_core.forge.refusals import REFUSALS
+from guts_core.node.codes import error_with
 from guts_core.node.port import FRAME_BYTES_MAX, REPLIES, PortError, Reply, Request
 
 _LENGTH_BYTES = 4
-_OTHERS = {cls.code: cls for cls in (errors.Unavailable, errors.Malformed, errors.BadSignature, errors.Corrupt)}
 _GONE = "the node behind this door is gone or is stopping; try again"
 
 
@@ -52,7 +51,7 @@ class Conversation:
             raise errors.Malformed(f"a port frame of {size} bytes")
         reply: Reply = REPLIES.from_bytes(await self._exactly(size))
         if isinstance(reply, PortError):
-            raise error_of(reply)
+            raise error_with(reply.code, reply.message, otherwise=errors.Unavailable)
         return reply
 
     async def _exactly(self, size: int) -> bytes:
@@ -87,9 +86,3 @@ async def ask(port: Port, request: Request) -> Reply:
     """One request, one reply; raises the GutsError that a PortError stands for."""
     async with open_conversation(port, request) as conversation:
         return await conversation.hear()
-
-
-def error_of(said: PortError) -> errors.GutsError:
-    """The error that a code and a sentence stand for; a code of newer rules is an Unavailable of unknown kind."""
-    cls = REFUSALS.get(said.code) or _OTHERS.get(said.code) or errors.Unavailable
-    return errors.remade(cls, said.message)

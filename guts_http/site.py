@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable
 import trio
 from attrs import frozen
 
-from guts_core.chain.admission import Inadmissible
 from guts_core.chain.transaction import Text
-from guts_core.errors import Conflict, GutsError, Unavailable, remade
+from guts_core.codec import HASH_BYTES
+from guts_core.errors import Conflict, Unavailable
 from guts_core.forge.actions import Action
 from guts_core.forge.permissions import Permission, demand, hidden
-from guts_core.forge.queries import repository_by_name
+from guts_core.forge.queries import repository_by_name, repository_even_deleted
 from guts_core.forge.records import Repository
-from guts_core.forge.refusals import REFUSALS, refusal_of
-from guts_core.names import NodeId
+from guts_core.names import NodeId, RepoId
+from guts_core.node.codes import error_with
 from guts_core.node.port import Act, AskStatus, Outcome, Phase, Request, Status
 
 from .auth import Caller, identify, shown_in
@@ -26,7 +26,6 @@ from .proxies import HOST
 from .rates import Rates
 from .reader import Reader, Snapshot
 
-_INADMISSIBLE = {cls.code: cls for cls in Inadmissible.__subclasses__()}
 # A status older than this is asked anew for the decision about private reads.
 STATUS_SECONDS = 1.0
 _POLL_SECONDS = 0.02
@@ -114,6 +113,14 @@ class Site:
         demand(caller.principal, need, found, snapshot)
         return found
 
+    def deleted_repository(self, snapshot: Snapshot, caller: Caller, text: str, need: Permission) -> Repository:
+        """A deleted repository by the hexadecimal digits of its id; raises what ``demand`` raises."""
+        found = repository_even_deleted(snapshot, RepoId(_id_of(text)))
+        if found is None or found.deleted is None:
+            raise hidden()
+        demand(caller.principal, need, found, snapshot)
+        return found
+
     async def act(self, caller: Caller, actions: tuple[Action, ...], texts: tuple[Text, ...] = ()) -> Outcome:
         """Sign and submit for the caller, and wait: the final outcome, or the error it stands for."""
         assert caller.seed is not None, "a route that writes needs a token"
@@ -143,6 +150,16 @@ class Site:
         return f"{scheme}://{host}" if host is not None and HOST.fullmatch(host) else ""
 
 
+def _id_of(text: str) -> bytes:
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        raise hidden() from None
+    if len(found) != HASH_BYTES:
+        raise hidden()
+    return found
+
+
 def settled(outcome: Outcome) -> Outcome:
     """The outcome if it is final and a yes; else raises what it stands for."""
     match outcome.phase:
@@ -154,10 +171,3 @@ def settled(outcome: Outcome) -> Outcome:
             raise Conflict("the transaction expired before it could become final: nothing happened, and nothing will")
         case _:
             raise NotFinal(outcome.tx_id, outcome.missing_validators)
-
-
-def error_with(code: str, message: str) -> GutsError:
-    """The error that a code and a sentence stand for."""
-    if code not in REFUSALS and code in _INADMISSIBLE:
-        return remade(_INADMISSIBLE[code], message)
-    return remade(refusal_of(code), message)

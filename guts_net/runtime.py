@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import trio
 from attrs import frozen
@@ -28,6 +29,7 @@ from guts_core.node.effects import CheckPack, CommitBlock, Refuse
 from guts_core.node.events import Committed, PackChecked
 from guts_core.node.node import Node, NodeConfig
 from guts_core.node.port import PeerStatus, Status
+from guts_core.state.view import View
 
 from .checks import Checker
 from .chunks import ChunkServer
@@ -49,6 +51,7 @@ from .store import ChainDatabase
 from .submission import Submissions
 from .waiting import Waiters
 
+T = TypeVar("T")
 # A commit takes milliseconds; a reader that waited this long gets the generation before.
 SETTLE_SECONDS = 2.0
 KEY_FILES = {"node": "node.key", "vote": "vote.key", "operator": "operator.key"}
@@ -87,17 +90,24 @@ class RunningNode:
         node: Node,
         network: PeerNetwork,
         server: PortServer,
+        database: ChainDatabase,
         nursery: trio.Nursery,
     ) -> None:
         self.settings, self.genesis = settings, genesis
         self.p2p_port = 0
         self._node, self._network, self._server, self._nursery = node, network, server, nursery
+        self._database = database
 
     async def open(self) -> trio.abc.Stream:
         """A new conversation of the port, over a socket pair: kernel buffers are its back-pressure."""
         ours, theirs = socket.socketpair()
         self._nursery.start_soon(self._server.converse, _stream(ours))
         return _stream(theirs)
+
+    def read(self, reader: Callable[[View], T]) -> T:
+        """What a function finds in the committed state, all of one height. It may not await, and should be quick."""
+        with self._database.snapshot():
+            return reader(self._database)
 
 
 def _stream(raw: socket.socket) -> trio.SocketStream:
@@ -302,7 +312,15 @@ async def open_node(settings: NodeSettings, disk: Disk | None = None) -> AsyncIt
         machine = _Machine(settings, disk, log, opened)
         log.info("starting", pid=os.getpid(), height=machine.node.ledger.head.height)
         async with trio.open_nursery() as nursery:
-            running = RunningNode(settings, machine.genesis, machine.node, machine.network, machine.server, nursery)
+            running = RunningNode(
+                settings,
+                machine.genesis,
+                machine.node,
+                machine.network,
+                machine.server,
+                machine.database,
+                nursery,
+            )
             running.p2p_port = await nursery.start(machine.run)
             log.info("started", p2p_port=running.p2p_port)
             try:

@@ -20,15 +20,15 @@ from guts_core.errors import GutsError, LimitExceeded, Malformed, Unauthenticate
 from guts_core.forge.permissions import Permission
 from guts_core.forge.refs import Stale
 from guts_core.forge.refusals import REFUSALS
+from guts_core.node.codes import error_with
 from guts_core.node.port import AskStatus, PortError
 from guts_http.app import all_routes
 from guts_http.auth import shown_in
 from guts_http.git.body import Body, ClientGone
 from guts_http.metrics import Metrics
-from guts_http.port import ask, error_of
+from guts_http.port import ask
 from guts_http.problems import BadRequest, status_of
 from guts_http.routing import Access, Reply, Route, Routes, check_all_declared, install
-from guts_http.site import error_with
 
 
 def body_of(*messages: Any, coding: bytes | None = None, most: int = 1 << 20) -> Body:
@@ -148,7 +148,7 @@ def test_every_code_comes_back_as_its_error(code: str) -> None:
 
 def test_an_error_with_its_own_constructor_comes_back() -> None:
     """Its words were made where it was raised."""
-    error = error_of(PortError("stale", "main moved"))
+    error = error_with("stale", "main moved")
 
     assert isinstance(error, Stale)
     assert str(error) == "main moved"

@@ -1,0 +1,15 @@
+"""From a code and a sentence, as receipts and the port carry them, back to the error they stand for."""
+
+from __future__ import annotations
+
+from guts_core import errors
+from guts_core.chain.admission import REFUSALS as INADMISSIBLE
+from guts_core.errors import GutsError, remade
+from guts_core.forge.refusals import REFUSALS
+
+_OTHERS = {cls.code: cls for cls in (errors.Unavailable, errors.Malformed, errors.BadSignature, errors.Corrupt)}
+
+
+def error_with(code: str, message: str, otherwise: type[GutsError] = errors.Refused) -> GutsError:
+    """The error of this code; one of newer rules is ``otherwise``, with the words it came with."""
+    return remade(REFUSALS.get(code) or INADMISSIBLE.get(code) or _OTHERS.get(code) or otherwise, message)
