@@ -195,8 +195,8 @@ def report_status(unpack_error: str | None, results: Iterable[RefResult], capabi
 
 
 def _result_line(result: RefResult) -> str:
-    """The ref as the client named it, so that its git finds it again; but never a second line."""
-    ref = "".join("?" if char < " " else char for char in result.ref)
+    """The ref as the client named it, so that its git finds it again; but nothing that a terminal obeys."""
+    ref = "".join("?" if char < " " or "\x7f" <= char <= "\x9f" else char for char in result.ref)
     return f"ok {ref}" if result.error is None else f"ng {ref} {_one_line(result.error)}"
 
 

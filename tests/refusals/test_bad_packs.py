@@ -241,7 +241,7 @@ async def test_bad_C06_a_tree_that_readers_would_read_differently_is_refused(wor
     assert world.files() == []
 
 
-GIT_DIRECTORIES = (".git", ".GIT", ".GiT", ".g\u200cit", ".\u200dgit", ".git\u206f", "git~1", "GIT~1")
+GIT_DIRECTORIES: tuple[str, ...] = (".git", ".GIT", ".GiT", ".g\u200cit", ".\u200dgit", ".git\u206f", "git~1", "GIT~1")
 GIT_DIRECTORIES += (".git::$INDEX_ALLOCATION", ".git ", ".git.", ".git. .", ".git\\x")
 
 
