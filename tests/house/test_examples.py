@@ -41,6 +41,16 @@ def test_a_seed_is_replayed() -> None:
     assert run("replay_a_seed.py", "67").endswith("the same story twice\n")
 
 
+def test_a_node_is_embedded(tmp_path: Path) -> None:
+    """Founded, written to, cloned from by stock git; what was created is there the next time."""
+    assert run("embedded_node.py", str(tmp_path)).endswith("cloned\n")
+    (tmp_path / "hello").rename(tmp_path / "first")
+    again = run("embedded_node.py", str(tmp_path))
+
+    assert "created" not in again
+    assert again.endswith("cloned\n")
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_every_example_is_short_and_tested(path: Path) -> None:
     """One that nobody runs goes stale, and one that takes a chapter teaches nothing."""
