@@ -43,6 +43,7 @@ class Settings:
     min_height_seconds: float = 10.0  # how long a read waits for Guts-Min-Height
     json_bytes_max: int = 1 << 20  # a transaction with its texts is the largest body
     body_idle_seconds: float = 30.0
+    git_reads_max: int = 8  # histories read at once; more children only wait for each other
     fetches_max: int = 32  # git children for clones at once, 20-50 MB each at work
     pushes_max: int = 64
     queue_seconds: float = 10.0  # how long a clone or push waits for its turn before 503
@@ -65,6 +66,7 @@ class Site:
         self.reader = reader
         self.settings = settings
         self._clock_ms = clock_ms
+        self.git_reads = trio.CapacityLimiter(settings.git_reads_max)
         self._accounts = Rates(settings.account_requests_per_second)
         self._status: Status | None = None
         self._status_at = -STATUS_SECONDS

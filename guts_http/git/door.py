@@ -46,7 +46,7 @@ class GitDoor:
         elif request.is_advertisement:
             await receive_pack.advertise(self._site, _id(target), send)
         else:
-            async with _turn(self._pushes, self._site.settings.queue_seconds, "pushes"):
+            async with turn(self._pushes, self._site.settings.queue_seconds, "pushes"):
                 await receive_pack.push(self._site, target, request, scope, receive, send)
 
     async def _target(self, scope: Any, request: GitRequest) -> Target:
@@ -60,7 +60,7 @@ class GitDoor:
     async def _upload(self, target: Target, request: GitRequest, scope: Any, receive: Receive, send: Send) -> None:
         repo = _id(target)
         assert repo is not None
-        async with _turn(self._fetches, self._site.settings.queue_seconds, "clones and fetches"):
+        async with turn(self._fetches, self._site.settings.queue_seconds, "clones and fetches"):
             if request.is_advertisement:
                 await upload_pack.advertise(self._site, repo, scope, send)
             else:
@@ -85,7 +85,8 @@ class _Started:
 
 
 @asynccontextmanager
-async def _turn(limiter: trio.CapacityLimiter, seconds: float, what: str) -> AsyncIterator[None]:
+async def turn(limiter: trio.CapacityLimiter, seconds: float, what: str) -> AsyncIterator[None]:
+    """A turn among so many at once; raises TooManyAtOnce after a while."""
     token = object()
     with trio.move_on_after(seconds) as waiting:
         await limiter.acquire_on_behalf_of(token)

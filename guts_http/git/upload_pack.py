@@ -98,7 +98,7 @@ async def advertise(site: Site, repo: RepoId, scope: Any, send: Send) -> None:
     """Answer ``GET info/refs``."""
     protocol = _git_protocol(scope)
     async with (
-        _lease(site, repo) as directory,
+        lease(site, repo) as directory,
         _child(directory, protocol, "--http-backend-info-refs") as child,
     ):
         await child.stdin.aclose()
@@ -120,7 +120,7 @@ async def fetch(site: Site, repo: RepoId, scope: Any, receive: Receive, send: Se
         raise BadRequest(f"the content type of a fetch is {_REQUEST.decode()}")
     asked = _Asked(Body(receive, headers.get(b"content-encoding"), site.settings.fetch_request_bytes_max))
     await asked.read_wants()
-    async with _lease(site, repo) as directory:
+    async with lease(site, repo) as directory:
         try:
             await check_wants(directory, asked.wants)
         except NotOurRef as refused:
@@ -186,12 +186,12 @@ async def _answer(child: Child, send: Send) -> None:
 
 
 @asynccontextmanager
-async def _lease(site: Site, repo: RepoId) -> AsyncIterator[str]:
+async def lease(site: Site, repo: RepoId) -> AsyncIterator[str]:
     """The directory that shows the refs of one generation; it stays until the block ends."""
     async with open_conversation(site.port, OpenFetch(repo)) as conversation:
-        lease = await conversation.hear()
-        assert isinstance(lease, Projection)
-        yield lease.path
+        leased = await conversation.hear()
+        assert isinstance(leased, Projection)
+        yield leased.path
 
 
 @asynccontextmanager
