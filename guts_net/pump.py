@@ -14,7 +14,17 @@ from typing import TypeAlias, assert_never
 import trio
 
 from guts_core.errors import GutsError
-from guts_core.node.effects import CheckPack, CommitBlock, Disconnect, Effect, Log, Refuse, SendPeer, Stop
+from guts_core.node.effects import (
+    CheckPack,
+    CommitBlock,
+    CompactLog,
+    Disconnect,
+    Effect,
+    Log,
+    Refuse,
+    SendPeer,
+    Stop,
+)
 from guts_core.node.events import Event, PeerConnected, PeerDisconnected, PeerSaid, Started, Ticked
 from guts_core.node.node import Node
 from guts_core.simplex.effects import Persist, ReportEquivocation
@@ -93,9 +103,7 @@ class Pump:
                 effects += self._node.receive(event, now)
             await self._perform(effects)
             if self._journal.size > max(JOURNAL_BYTES_MAX, 2 * self._rewritten):
-                # Between two decisions, so that the snapshot holds exactly what was appended.
-                await trio.to_thread.run_sync(self._journal.rewrite, self._node.log_snapshot())
-                self._rewritten = self._journal.size
+                await self._compact()
 
     def _now(self) -> Instant:
         now = self._clock.now()
@@ -149,7 +157,7 @@ class Pump:
                 await trio.to_thread.run_sync(self._journal.sync)
         for effect in effects:
             match effect:
-                case Persist():
+                case Persist() | CompactLog():
                     pass
                 case SendPeer():
                     self._say(effect)
@@ -171,7 +179,14 @@ class Pump:
                     raise UnknownRules(effect.sentence)
                 case _:
                     assert_never(effect)
+        if any(isinstance(effect, CompactLog) for effect in effects):
+            await self._compact()
         self._network.flush()
+
+    async def _compact(self) -> None:
+        """Between two decisions, so that the snapshot holds exactly what was appended."""
+        await trio.to_thread.run_sync(self._journal.rewrite, self._node.log_snapshot())
+        self._rewritten = self._journal.size
 
     def _say(self, effect: SendPeer) -> None:
         self._observe("send", f"{kind_in(effect.data)}:{effect.data[-_MARK_BYTES:].hex()}")

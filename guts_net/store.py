@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -17,11 +17,11 @@ from typing import TypeAlias
 from attrs import astuple
 
 from guts_core.chain import schema
-from guts_core.chain.commit import AdmittedPack, Commit, StoredBlock, StoredReceipt
+from guts_core.chain.commit import AdmittedPack, Commit, StoredBlock, StoredReceipt, TextName
 from guts_core.codec import from_bytes
 from guts_core.errors import Corrupt, Refused
 from guts_core.forge.params import RESTORE_MS
-from guts_core.forge.records import Pack
+from guts_core.forge.records import Pack, TextRecord, TextState
 from guts_core.names import BlockHash, RepoId, TxId
 from guts_core.simplex.messages import Proposal
 from guts_core.state.keys import KEY_PREFIX_BYTES, SCOPE_BYTES, Kind, Scope
@@ -52,7 +52,9 @@ _PUT_REPLAY = "INSERT INTO replay (tx_id, expires) VALUES (?, ?)"
 _PUT_MISSING = "INSERT OR IGNORE INTO missing (repo, digest, idx_digest, size) VALUES (?, ?, ?, ?)"
 _PUT_MOVE = "INSERT INTO ref_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_DELETED = "INSERT OR REPLACE INTO deleted (repo, owner, time) VALUES (?, ?, ?)"
-_SCAN_PACKS = "SELECT key, value FROM records WHERE key >= ? AND key < ? AND substr(key, ?, 1) = ?"
+_PUT_MISSING_TEXT = "INSERT OR IGNORE INTO missing_texts (repo, commitment) VALUES (?, ?)"
+_DELETE_MISSING_TEXT = "DELETE FROM missing_texts WHERE repo = ? AND commitment = ?"
+_SCAN_KIND = "SELECT key, value FROM records WHERE key >= ? AND key < ? AND substr(key, ?, 1) = ?"
 
 
 class OtherBuild(Refused):
@@ -154,15 +156,21 @@ class ChainDatabase:
 
         Those of a repository that was deleted too long ago to be restored are not held for it any more.
         """
-        low, high = bytes((Scope.REPOSITORY,)), bytes((Scope.REPOSITORY + 1,))
-        kind = bytes((Kind.PACK,))
         with closing(_connect(self._path, read_only=True)) as reader:
             gone = {repo for repo, _ in reader.execute(schema.DELETED_UNTIL, (-1, applied - RESTORE_MS))}
-            for key, value in reader.execute(_SCAN_PACKS, (low, high, KEY_PREFIX_BYTES, kind)):
+            for key, value in _all_of(reader, Kind.PACK):
                 if key[1:SCOPE_BYTES] in gone:
                     continue
                 pack = from_bytes(Pack, value)
                 yield AdmittedPack(RepoId(key[1:SCOPE_BYTES]), pack.digest, pack.idx_digest, pack.size)
+
+    def listed_texts(self) -> Iterator[TextName]:
+        """Every text that the committed state says is to be held, over a connection of its own."""
+        with closing(_connect(self._path, read_only=True)) as reader:
+            for _, value in _all_of(reader, Kind.TEXT):
+                record = from_bytes(TextRecord, value)
+                if record.state is TextState.PRESENT:
+                    yield TextName(RepoId(record.repo), record.commitment)
 
     def deleted_for_good(self, after: int, applied: int) -> list[tuple[RepoId, int]]:
         """Repositories deleted after a time, and so long before ``applied`` that none can be restored; oldest first."""
@@ -189,15 +197,35 @@ class ChainDatabase:
         with self._writing, _Transaction(self._writer):
             self._writer.execute("DELETE FROM missing WHERE repo = ? AND digest = ?", (repo, digest))
 
-    def commit(self, commit: Commit, missing: frozenset[bytes] = frozenset()) -> None:
-        """As ChainStore.commit, with a row for each admitted pack whose digest is in ``missing``. Blocks."""
+    def list_missing_texts(self) -> list[TextName]:
+        """The texts that the state says are to be held and this disk does not hold."""
+        rows = self._reader.execute(schema.LIST_MISSING_TEXTS)
+        return [TextName(RepoId(repo), commitment) for repo, commitment in rows]
+
+    def add_missing_texts(self, names: Iterable[TextName]) -> None:
+        """Note that these are to be held and are not here; rows that stand are no error."""
+        with self._writing, _Transaction(self._writer):
+            self._writer.executemany(_PUT_MISSING_TEXT, [(name.repo, name.commitment) for name in names])
+
+    def remove_missing_text(self, name: TextName) -> None:
+        """The text is here now, or erased; no row is no error."""
+        with self._writing, _Transaction(self._writer):
+            self._writer.execute(_DELETE_MISSING_TEXT, (name.repo, name.commitment))
+
+    def commit(
+        self,
+        commit: Commit,
+        missing: frozenset[bytes] = frozenset(),
+        missing_texts: frozenset[TextName] = frozenset(),
+    ) -> None:
+        """As ChainStore.commit, with a row for each admitted pack or listed text that is not here. Blocks."""
         with self._writing:
             top = _top(self._writer)
             if commit.height <= top:
                 return
             assert commit.height == top + 1, "commits come in order of height"
             with _Transaction(self._writer):
-                _write(self._writer, commit, missing)
+                _write(self._writer, commit, missing, missing_texts)
             self._disk.observe("commit", self._path.name)
             self._pages.committed(commit.pages)
 
@@ -263,7 +291,9 @@ class _PageCache:
             del self._pages[next(iter(self._pages))]
 
 
-def _write(writer: sqlite3.Connection, commit: Commit, missing: frozenset[bytes]) -> None:
+def _write(
+    writer: sqlite3.Connection, commit: Commit, missing: frozenset[bytes], missing_texts: frozenset[TextName]
+) -> None:
     _write_map(writer, commit.records, _PUT_RECORD, "DELETE FROM records WHERE key = ?")
     _write_map(writer, commit.pages, _PUT_PAGE, "DELETE FROM pages WHERE path = ?")
     view = from_bytes(Proposal, commit.proposal).view
@@ -280,6 +310,8 @@ def _write(writer: sqlite3.Connection, commit: Commit, missing: frozenset[bytes]
             writer.execute("DELETE FROM deleted WHERE repo = ?", (one.repo,))
         else:
             writer.execute(_PUT_DELETED, (one.repo, one.owner, one.time))
+    writer.executemany(_PUT_MISSING_TEXT, [(name.repo, name.commitment) for name in missing_texts])
+    writer.executemany(_DELETE_MISSING_TEXT, [(name.repo, name.commitment) for name in commit.erased])
     writer.executemany(_PUT_META, sorted(commit.meta.items()))
 
 
@@ -288,6 +320,12 @@ def _write_map(writer: sqlite3.Connection, changes: Mapping[bytes, bytes | None]
     rows = sorted(changes.items())
     writer.executemany(delete, [(key,) for key, value in rows if value is None])
     writer.executemany(put, [row for row in rows if row[1] is not None])
+
+
+def _all_of(reader: sqlite3.Connection, kind: Kind) -> Iterator[Pair]:
+    """Every record of a kind in every repository."""
+    low, high = bytes((Scope.REPOSITORY,)), bytes((Scope.REPOSITORY + 1,))
+    return reader.execute(_SCAN_KIND, (low, high, KEY_PREFIX_BYTES, bytes((kind,))))
 
 
 def _missing_row(pack: AdmittedPack) -> tuple[bytes, bytes, bytes, int]:

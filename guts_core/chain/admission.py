@@ -33,6 +33,7 @@ from .block import BLOCK_OVERHEAD_BYTES, commitments
 from .genesis import Genesis, chain_id
 from .header import EPOCH
 from .transaction import (
+    TEXT_BYTES_MAX,
     TRANSACTION_BYTES_MAX,
     Item,
     Transaction,
@@ -132,7 +133,7 @@ class WitnessWrong(Inadmissible, Invalid):
 
 
 class TextMissing(Inadmissible, Invalid):
-    """It commits to a text that is not here: who asks again may get it."""
+    """It commits to a text that did not come with it."""
 
     code = "text-missing"
 
@@ -214,11 +215,17 @@ class Candidate:
     size: int  # canonical bytes of the item, texts included
     needs_witness: bool
     charge: int  # bytes that its payer is charged: of the body and of what validators must hold
+    texts: int  # how many it commits to
 
     @property
     def body(self) -> Transaction:
         """The signed body."""
         return self.item.signed.body
+
+    @property
+    def lacks_texts(self) -> bool:
+        """Whether some text is not here: no voter may say that it is."""
+        return len(self.item.texts) != self.texts
 
     def with_witness(self, witness: Witness) -> Candidate:
         """The same, once a quorum holds its pack."""
@@ -241,7 +248,8 @@ def candidate_of(item: Item, network: Network) -> Candidate:
     if body.chain_id != network.chain_id:
         raise WrongChain(f"the transaction is for network {body.chain_id.hex()[:16]}")
     _check_actions(body)
-    _check_texts(item)
+    wanted = commitments(body)
+    _check_texts(item, wanted)
     size = len(to_bytes(item))
     if size > TRANSACTION_BYTES_MAX and len(to_bytes(item.signed)) > TRANSACTION_BYTES_MAX:
         raise TooLarge(f"the transaction has more than {TRANSACTION_BYTES_MAX} bytes")
@@ -255,7 +263,8 @@ def candidate_of(item: Item, network: Network) -> Candidate:
         body_bytes,
         size,
         needs_witness(body.actions),
-        len(body_bytes) + _held(body),
+        len(body_bytes) + _held(body) + len(wanted) * TEXT_BYTES_MAX,
+        len(wanted),
     )
 
 
@@ -282,17 +291,14 @@ def _operators(action: Action) -> tuple[AccountId, ...]:
     return action.operators if isinstance(action, SetRules | Erase) else ()
 
 
-def _check_texts(item: Item) -> None:
-    wanted = commitments(item.signed.body)
+def _check_texts(item: Item, wanted: frozenset[bytes]) -> None:
     found = [text.commitment for text in item.texts]
     if len(found) != len(set(found)) or not wanted.issuperset(found):
         raise TextUnexpected("a text matches no commitment of the transaction, or stands twice")
-    if len(found) != len(wanted):
-        raise TextMissing(f"{len(wanted) - len(found)} of the texts that the transaction commits to are not here")
 
 
 def _held(body: Transaction) -> int:
-    """Bytes of packs; texts are not counted, because execution must not depend on having them."""
+    """Bytes of packs. Texts are charged at the most they may have: execution must not depend on having them."""
     return sum(
         action.manifest.blob.size
         for action in body.actions

@@ -2,7 +2,8 @@
 Blocks, and what ties their bytes to their header (``architecture.md`` 3, "A block binds everything").
 
 Leaf i of ``tx_root`` is ``H(tx_id || H(signatures) || H(witness))``: nobody can swap a signature or
-a witness of a block under its hash. Texts are bound by the commitments in the actions.
+a witness of a block under its hash. Texts are bound by the commitments in the actions, and ride along
+while a block is proposed and voted for (``texts``).
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ BLOCK_OVERHEAD_BYTES = 512
 @record(kinds.BLOCK)
 @frozen
 class Block:
-    """A header with its transactions, in order, and their texts."""
+    """A header with its transactions, in order, and such of their texts as are here."""
 
     header: Header
     items: Annotated[tuple[Item, ...], Limit(most=ITEMS_MAX)]

@@ -19,6 +19,7 @@ from guts_core.state.view import Overlay, Pair
 
 from .commit import ChainStore
 from .history import History
+from .indexed import RefMove
 from .receipt import Receipt
 
 # Committed records that transactions ask for again and again (accounts, credentials, quotas): a few hundred bytes each.
@@ -38,7 +39,9 @@ class Executed:
     writes: dict[bytes, bytes | None] = field(factory=dict)
     pages: PageWrites = field(factory=dict)
     receipts: tuple[Receipt, ...] = ()
+    ref_moves: tuple[RefMove, ...] = ()
     expiries: dict[TxId, int] = field(factory=dict)  # its transactions, by id
+    commits_to_texts: bool = False  # some transaction of it does
     closes: str | None = None  # why no transaction of this build can follow it
     is_committed: bool = False
 
@@ -116,6 +119,7 @@ class Branches:
         for key in block.writes:
             self._read.pop(key, None)
         block.writes, block.pages, block.receipts, block.expiries = {}, {}, (), {}
+        block.ref_moves = ()
         if not is_head:
             self._blocks.pop(block.block_hash, None)
 

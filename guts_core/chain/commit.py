@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from guts_core.names import BlockHash, RepoId, TxId
 from guts_core.state.view import Store
+
+from .indexed import Deletion, RefMove
 
 
 @frozen
@@ -18,6 +20,22 @@ class AdmittedPack:
     digest: bytes
     idx_digest: bytes
     size: int
+
+
+@frozen
+class TextName:
+    """A text, by the repository in which it was committed to."""
+
+    repo: RepoId
+    commitment: bytes
+
+
+@frozen
+class ListedText:
+    """A text that every node is to hold from this block on; ``data`` is its record, where the body had it."""
+
+    name: TextName
+    data: bytes | None = field(repr=False)
 
 
 @frozen
@@ -37,7 +55,7 @@ class Commit:
     height: int
     block_hash: BlockHash
     proposal: bytes  # canonical simplex.Proposal
-    body: bytes  # canonical Block
+    body: bytes  # canonical Block, without texts
     certificate: bytes | None  # its own finalization certificate, if there is one
     time: int  # header time, ms: replay rows that expired before it are dropped
     records: dict[bytes, bytes | None]
@@ -45,6 +63,10 @@ class Commit:
     receipts: tuple[ReceiptRow, ...]
     packs: tuple[AdmittedPack, ...]
     meta: dict[str, bytes]  # "state_root", "history" (mountain range peaks), ...
+    texts: tuple[ListedText, ...] = ()  # durable before the commit, or a row in ``missing_texts``
+    erased: tuple[TextName, ...] = ()  # gone from every file once the commit is reported
+    ref_moves: tuple[RefMove, ...] = ()
+    deletions: tuple[Deletion, ...] = ()
 
 
 @frozen

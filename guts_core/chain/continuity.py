@@ -22,6 +22,8 @@ from .foundation import found_state
 from .genesis import Genesis, genesis_hash
 from .header import EPOCH, RULES
 from .history import EMPTY, History
+from .indexed import deletions
+from .texts import texts_written, without_texts
 
 # Names in a commit's ``meta``.
 STATE_ROOT, HISTORY, CHAIN_ID = "state_root", "history", "chain_id"
@@ -43,12 +45,14 @@ def commit_of(
     for part in (*below, block):
         records |= part.writes
         pages |= part.pages
+    stored, held = without_texts(body) if block.commits_to_texts else (body, {})
+    texts, erased = texts_written(block.writes, held)
     expiries = block.expiries
     return Commit(
         height=block.height,
         block_hash=block.block_hash,
         proposal=to_bytes(block.proposal),
-        body=body,
+        body=stored,
         certificate=None if certificate is None else to_bytes(certificate),
         time=block.time,
         records=records,
@@ -58,6 +62,10 @@ def commit_of(
             for index, (tx_id, receipt) in enumerate(zip(expiries, block.receipts, strict=True))
         ),
         packs=admitted_packs(block.receipts),
+        ref_moves=block.ref_moves,
+        deletions=deletions(block.time, block.receipts),
+        texts=texts,
+        erased=erased,
         meta={STATE_ROOT: block.state_root, HISTORY: block.history.to_bytes(), CHAIN_ID: network.chain_id},
     )
 

@@ -7,7 +7,7 @@ of its header, and the block is right as a whole or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Collection, Container, Iterable
 
 from attrs import fields, frozen
 
@@ -25,6 +25,7 @@ from .branches import Branches, Executed
 from .continuity import closing_sentence
 from .execution import Moment, execute
 from .header import EPOCH, RULES, Header, block_hash
+from .indexed import ref_moves
 from .receipt import Receipt, receipts_root
 
 # A leader's own limit: at some 0.3 ms each, a block of these executes well within two message delays.
@@ -94,6 +95,14 @@ class Judge:
     def time_of(self, body: bytes) -> int:
         """The block time that its header claims; raises Malformed or Refused when its parts do not fit."""
         return self._taken_apart(body).block.header.time
+
+    def lacks_texts(self, body: bytes) -> bool:
+        """Whether it comes without a text that it commits to; raises Malformed or Refused as ``time_of``."""
+        return any(candidate.lacks_texts for candidate in self._taken_apart(body).candidates)
+
+    def forget_bodies(self) -> None:
+        """Let go of bodies taken apart: a text in one of them was erased."""
+        self._decoded.clear()
 
     def execute(self, base: Executed, proposal: Proposal, body: bytes) -> Executed:
         """The executed block; raises Malformed or Refused, whatever makes it invalid."""
@@ -194,8 +203,8 @@ class Judge:
         base: Executed,
         state: Overlay,
         pages: PageWrites,
-        candidates: Iterable[Candidate],
-        receipts: Iterable[Receipt],
+        candidates: Collection[Candidate],
+        receipts: Collection[Receipt],
     ) -> Executed:
         return Executed(
             proposal=proposal,
@@ -206,7 +215,9 @@ class Judge:
             writes=state.writes,
             pages=pages,
             receipts=tuple(receipts),
+            ref_moves=ref_moves(header.height, header.time, [(c.tx_id, c.body) for c in candidates], receipts),
             expiries={candidate.tx_id: candidate.body.expires for candidate in candidates},
+            commits_to_texts=any(candidate.texts for candidate in candidates),
             closes=closing_sentence(state, header.time, self._network),
         )
 

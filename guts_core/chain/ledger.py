@@ -92,9 +92,9 @@ class Ledger:
 
     def is_bound(self, proposal: Proposal, body: bytes) -> bool:
         """
-        Whether the body is exactly what the proposal names: header, transactions, witnesses and texts.
+        Whether the body is what the proposal names: header, transactions, witnesses, and no foreign text.
 
-        A body without all its texts is not: whoever stored it would never ask for them again.
+        It may lack texts: blocks are kept and supplied without, and voting asks for them (``verify``).
         """
         try:
             return self._judge.is_bound(proposal, body)
@@ -102,16 +102,21 @@ class Ledger:
             return False
 
     def verify(self, parent: Proposal, proposal: Proposal, body: bytes, now: Instant) -> Verdict:
-        """Execute and judge a proposal; a header from the future is UNKNOWN, for our clock may be the wrong one."""
+        """
+        Execute and judge a proposal before voting for it.
+
+        A header from the future is UNKNOWN, for our clock may be the wrong one; so is a body without all
+        its texts: a vote says that this validator's disk has them.
+        """
         base = self._branches.get(BlockHash(parent.block_hash))
         if base is None:
             return Verdict.UNKNOWN
         try:
             if self._judge.time_of(body) > max(now.wall + CLOCK_TOLERANCE_MS, base.time + 1):
                 return Verdict.UNKNOWN
+            if self._judge.lacks_texts(body):
+                return Verdict.UNKNOWN
             self._judged(base, proposal, body)
-        except TextMissing:
-            return Verdict.UNKNOWN
         except (Malformed, Refused) as refusal:
             self.why_invalid = str(refusal)
             return Verdict.INVALID
@@ -119,7 +124,7 @@ class Ledger:
 
     def execute(self, parent: Proposal, proposal: Proposal, body: bytes) -> Verdict:
         """
-        The same without the clock, for blocks that a quorum notarized.
+        The same without the clock and without texts, for blocks that a quorum notarized.
 
         Raises Corrupt when it gives another state here: then this node, or more than the tolerated
         number of others, is broken, and going on would make it worse.
@@ -129,8 +134,6 @@ class Ledger:
             return Verdict.UNKNOWN
         try:
             self._judged(base, proposal, body)
-        except TextMissing:
-            return Verdict.UNKNOWN
         except StateDiffers as refusal:
             raise Corrupt(str(refusal)) from refusal
         except (Malformed, Refused) as refusal:
@@ -152,6 +155,8 @@ class Ledger:
         # Genesis goes to disk with block 1 alone: later blocks may be final before that commit is reported.
         below = [genesis for genesis in self._final if genesis.height == 0 and block.height == 1]
         commit = commit_of(self.network, block, below, body, certificate)
+        if commit.erased:
+            self._judge.forget_bodies()
         self._commits.append(commit)
         self._uncommitted[block.block_hash] = commit
         self._final.append(block)
@@ -160,7 +165,7 @@ class Ledger:
         self._tidy_mempool(block)
 
     def block(self, wanted: BlockHash) -> SuppliedBlock | None:
-        """A finalized block by hash, for peers that lag."""
+        """A finalized block by hash, for peers that lag: without texts, which they ask for by themselves."""
         waiting = self._uncommitted.get(wanted)
         if waiting is not None:
             return SuppliedBlock(from_bytes(Proposal, waiting.proposal), waiting.body)
@@ -239,6 +244,8 @@ class Ledger:
         One that needs a witness waits apart until ``set_witness``. The same one twice is one.
         """
         candidate = candidate_of(item, self.network)
+        if candidate.lacks_texts:
+            raise TextMissing("a text that the transaction commits to is not here")
         if candidate.tx_id in self.mempool:
             return candidate.tx_id
         view, time = self.view(), self.next_time(now.believed)

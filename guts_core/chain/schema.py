@@ -6,7 +6,7 @@ SQL stands here, not in the adapters, because two packages that never import eac
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 1  # PRAGMA user_version; another build's directory is refused with words
+SCHEMA_VERSION = 2  # PRAGMA user_version; another build's directory is refused with words
 
 # pages has a rowid because SQLite keeps a row of 4 KB in one database page only in a rowid table:
 # without one it would spill to an overflow page above 1002 bytes, and every write dirty two.
@@ -27,6 +27,18 @@ CREATE TABLE missing (
     repo BLOB NOT NULL, digest BLOB NOT NULL, idx_digest BLOB NOT NULL, size INTEGER NOT NULL,
     PRIMARY KEY (repo, digest)
 ) WITHOUT ROWID;
+CREATE TABLE missing_texts (
+    repo BLOB NOT NULL, commitment BLOB NOT NULL, PRIMARY KEY (repo, commitment)
+) WITHOUT ROWID;
+CREATE TABLE ref_log (
+    repo BLOB NOT NULL, ref TEXT NOT NULL, height INTEGER NOT NULL, position INTEGER NOT NULL,
+    time INTEGER NOT NULL, tx_id BLOB NOT NULL, author BLOB NOT NULL, credential BLOB, gateway BLOB,
+    old BLOB, new BLOB, relation INTEGER NOT NULL,
+    PRIMARY KEY (repo, ref, height, position)
+) WITHOUT ROWID;
+CREATE TABLE deleted (repo BLOB PRIMARY KEY, owner BLOB NOT NULL, time INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX deleted_owner ON deleted (owner, time);
+CREATE INDEX deleted_time ON deleted (time);
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
 
@@ -51,6 +63,17 @@ IS_REPLAY = "SELECT 1 FROM replay WHERE tx_id = ?"
 TOP = "SELECT max(height) FROM blocks"
 COUNT_MISSING = "SELECT count(*) FROM missing"
 LIST_MISSING = "SELECT repo, digest, idx_digest, size FROM missing"
+# (repo, ref, limit, offset); newest first, the columns are those of indexed.RefMove.
+REF_LOG = (
+    "SELECT repo, ref, height, position, time, tx_id, author, credential, gateway, old, new, relation FROM ref_log"
+    " WHERE repo = ? AND ref = ? ORDER BY height DESC, position DESC LIMIT ? OFFSET ?"
+)
+# (owner, time), newest first.
+DELETED_SINCE = "SELECT repo FROM deleted WHERE owner = ? AND time > ? ORDER BY time DESC, repo"
+DELETED_UNTIL = "SELECT repo, time FROM deleted WHERE time > ? AND time <= ? ORDER BY time"
+FIRST_DELETED = "SELECT min(time) FROM deleted WHERE time > ?"
+COUNT_MISSING_TEXTS = "SELECT count(*) FROM missing_texts"
+LIST_MISSING_TEXTS = "SELECT repo, commitment FROM missing_texts"
 
 
 def prefix_end(prefix: bytes) -> bytes:

@@ -58,6 +58,11 @@ class CommitBlock:
 
 
 @frozen
+class CompactLog:
+    """Rewrite the log with what a restart still needs: a text was erased, and old records may hold it."""
+
+
+@frozen
 class Refuse:
     """A submitted transaction will never be admitted: tell whoever waits."""
 
@@ -90,4 +95,6 @@ class Stop:
     sentence: str
 
 
-Effect: TypeAlias = Persist | ReportEquivocation | SendPeer | CheckPack | CommitBlock | Refuse | Disconnect | Log | Stop
+Effect: TypeAlias = (
+    Persist | ReportEquivocation | SendPeer | CheckPack | CommitBlock | CompactLog | Refuse | Disconnect | Log | Stop
+)

@@ -30,7 +30,7 @@ from guts_core.simplex.ports import Instant
 from guts_core.simplex.quorum import quorum
 
 from .attestation import Attestations, Attested, live_attestations, manifest_of
-from .effects import CommitBlock, Disconnect, Effect, Refuse, Stop
+from .effects import CommitBlock, CompactLog, Disconnect, Effect, Refuse, Stop
 from .events import (
     Committed,
     Event,
@@ -56,6 +56,15 @@ class _Own:
 
     item: Item
     size: int
+
+
+@frozen
+class _OnItsWay:
+    """What is to be remembered of a block until it is on disk."""
+
+    view: int
+    time: int
+    erases: bool  # a text
 
 
 @frozen
@@ -106,7 +115,7 @@ class Node:
         self.connected: set[int] = set()
         self.equivocations = 0
         self._own: dict[TxId, _Own] = {}  # submitted here, without a manifest, until final or expired
-        self._views: dict[int, tuple[int, int]] = {}  # (view, time) of blocks on their way to disk, by height
+        self._views: dict[int, _OnItsWay] = {}  # blocks on their way to disk, by height
         self._applied_time = self.ledger.head.time  # of the last block on disk
         self._retry_at: int | None = None
         self._stopped = False
@@ -160,7 +169,8 @@ class Node:
         for attested in live_attestations(records, self._applied_time):
             self.pushes.attested[TxId(attested.tx_id)] = attested
         ours = [data for data in records if journal.belongs(data)]
-        return self._from_engine(self.engine.start(ours, now))
+        # The last life may have ended between an erasure and the compaction that was to follow it.
+        return [*self._from_engine(self.engine.start(ours, now)), CompactLog()]
 
     def _greet(self, peer: int) -> list[Effect]:
         self.connected.add(peer)
@@ -185,8 +195,10 @@ class Node:
 
     def _committed(self, height: int) -> list[Effect]:
         self.ledger.committed(height)
-        view, self._applied_time = self._views.pop(height)
-        return self._from_engine(self.engine.committed(view))
+        block = self._views.pop(height)
+        self._applied_time = block.time
+        out = self._from_engine(self.engine.committed(block.view))
+        return [*out, CompactLog()] if block.erases else out
 
     def _hear(self, peer: int, data: bytes, now: Instant) -> list[Effect]:
         """A peer that breaks the protocol changes nothing and loses its link."""
@@ -295,7 +307,8 @@ class Node:
             for row in commit.receipts:
                 self._own.pop(row.tx_id, None)
                 self.attestations.forget(row.tx_id)
-            self._views[commit.height] = (from_bytes(Proposal, commit.proposal).view, commit.time)
+            view = from_bytes(Proposal, commit.proposal).view
+            self._views[commit.height] = _OnItsWay(view, commit.time, bool(commit.erased))
             out.append(CommitBlock(commit))
         if out and (self._own or self.pushes.attested or len(self.attestations) or self.pushes.deferred):
             out += self._let_go()

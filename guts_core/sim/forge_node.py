@@ -14,7 +14,17 @@ from guts_core.codec import from_bytes, to_bytes
 from guts_core.errors import Corrupt
 from guts_core.identity.keys import Signer
 from guts_core.names import BlockHash, ChainId
-from guts_core.node.effects import CheckPack, CommitBlock, Disconnect, Effect, Log, Refuse, SendPeer, Stop
+from guts_core.node.effects import (
+    CheckPack,
+    CommitBlock,
+    CompactLog,
+    Disconnect,
+    Effect,
+    Log,
+    Refuse,
+    SendPeer,
+    Stop,
+)
 from guts_core.node.events import Committed, Event, PeerSaid, Started, Ticked
 from guts_core.node.messages import PEER_MESSAGES, PeerMessage
 from guts_core.node.node import Node, NodeConfig
@@ -24,7 +34,7 @@ from guts_core.simplex.messages import Certificate, Fetch, Message, Proposal, Pr
 from guts_core.simplex.ports import Instant
 
 from .crypto import KeyRing
-from .ports import Accuse, Act, Check, Fault, Refusal, Say, Store, Write
+from .ports import Accuse, Act, Check, Compact, Fault, Refusal, Say, Store, Write
 
 Twist = Callable[[list[Act], Instant], list[Act]]
 # Decoding each broadcast once for the checkers; nodes decode for themselves.
@@ -158,6 +168,8 @@ class ForgeNode:
                 return Accuse(effect.second.signer)
             case CommitBlock(commit):
                 return _store_of(commit)
+            case CompactLog():
+                return Compact()
             case CheckPack():
                 return Check(effect)
             case Refuse(tx_id, code, _):

@@ -26,7 +26,7 @@ from .objects import blob_of
 from .pack_world import PackWorld
 from .people import Desk, People, Wish
 from .place import Kind, Place, dice
-from .ports import Act, Check, Refusal, Say, Store
+from .ports import Act, Check, Compact, Refusal, Say, Store
 
 # A dead peer's socket is seen closed, and a new one is open, within this.
 _LINK_US = 20_000
@@ -96,6 +96,8 @@ class ForgeWorld(PackWorld):
     def _other(self, index: int, act: Act) -> None:
         if isinstance(act, Check):
             self._check(index, act.effect)
+        elif isinstance(act, Compact):
+            self.places[index].disk.replace(self.node(index).snapshot())
         elif isinstance(act, Refusal) and index not in self.cast.villains:
             self.cases[act.tx_id].refused = act.code
             self.asked[f"refused: {act.code}"] += 1

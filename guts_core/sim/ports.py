@@ -71,7 +71,12 @@ class Refusal:
     code: str
 
 
-Act: TypeAlias = Say | Write | Store | Accuse | Fault | Check | Refusal
+@frozen
+class Compact:
+    """Replace the log by what a restart still needs: a text was erased (whole nodes only)."""
+
+
+Act: TypeAlias = Say | Write | Store | Accuse | Fault | Check | Refusal | Compact
 
 
 class SimNode(Protocol):

@@ -172,44 +172,6 @@ def test_of_two_pushes_to_one_ref_the_first_in_order_wins() -> None:
     assert {network.status(signed).height for signed in rivals} == {3}
 
 
-def test_a_text_rides_beside_and_is_committed_to() -> None:
-    """The block carries the text; the state only what it hashes to."""
-    network = Network()
-    alice = network.a_person("alice")
-    text = Text(salt("text"), "what this is about")
-
-    network.submit(network.by_token(alice, creation("repo", text)), text)
-    network.step()
-
-    found = queries.repository_by_name(network.ledgers[1].view(), "alice", "repo")
-    stored = network.stores[1].block_at(2)
-    assert found is not None
-    assert found.description == text.commitment
-    assert stored is not None
-    assert from_bytes(Block, stored.body).items[0].texts == (text,)
-
-
-def test_a_block_without_a_text_is_not_bound_and_not_voted_for() -> None:
-    """Who stored it would never ask for the text again; "not here" is no "invalid"."""
-    network = Network()
-    alice = network.a_person("alice")
-    text = Text(salt("text"), "words")
-    network.submit(network.by_token(alice, creation("repo", text)), text, to=0)
-    parent, proposal, body = network.propose()
-    block = from_bytes(Block, body)
-
-    stripped = to_bytes(evolve(block, items=(evolve(block.items[0], texts=()),)))
-    changed = to_bytes(evolve(block, items=(evolve(block.items[0], texts=(evolve(text, text="other"),)),)))
-
-    other = network.ledgers[1]
-    assert not other.is_bound(proposal, stripped)
-    assert other.verify(parent, proposal, stripped, network.instant) is Verdict.UNKNOWN
-    assert other.execute(parent, proposal, stripped) is Verdict.UNKNOWN
-    assert not other.is_bound(proposal, changed)
-    assert other.verify(parent, proposal, changed, network.instant) is Verdict.INVALID
-    assert other.verify(parent, proposal, body, network.instant) is Verdict.VALID
-
-
 def test_a_body_is_bound_to_every_part_of_its_proposal() -> None:
     """An equivocating leader cannot offer one body under two ancestries (consensus.md 0, bug b)."""
     network = Network()
