@@ -78,6 +78,9 @@ class TrioClient:
     commit = _calling(calls.commit)
     ref = _calling(calls.ref)
     matching_refs = _listing(calls.matching_refs)
+    ref_log = _listing(calls.ref_log)
+    deleted_repositories = _listing(calls.deleted_repositories)
+    tokens = _listing(calls.tokens)
 
     async def is_ready(self) -> bool:
         """Whether the node says, at once, that it can serve."""

@@ -160,6 +160,16 @@ def create_repository(name: str, *, description: str | None = None, private: boo
     return _write("POST", f"{_GITHUB}/user/repos", wanted, lambda value, what: one(results.Repository, value, what))
 
 
+def deleted_repositories() -> Listing[results.DeletedRepository]:
+    """The account's own repositories that were deleted and can still be restored, the newest deletion first."""
+    return Listing(f"{_OURS}/deleted-repositories?{_query({'per_page': PAGE_SIZE})}", results.DeletedRepository)
+
+
+def tokens() -> Listing[results.Token]:
+    """Every credential the token's account ever made, the newest first."""
+    return Listing(f"{_OURS}/tokens?{_query({'per_page': PAGE_SIZE})}", results.Token)
+
+
 def collaborators(repo: str) -> Listing[results.Collaborator]:
     """Who has a role, the owner first; for those who may push."""
     return _listing(f"{_repo(repo)}/collaborators", results.Collaborator)
@@ -225,6 +235,12 @@ def ref(repo: str, name: str) -> Call[results.GitRef]:
 def matching_refs(repo: str, start: str = "") -> Listing[results.GitRef]:
     """The refs whose names begin like this: ``heads/feature/``, ``tags/v``, nothing for all."""
     return _listing(f"{_repo(repo)}/git/matching-refs/{_path(start.removeprefix('refs/'))}", results.GitRef)
+
+
+def ref_log(repo: str, ref: str | None = None) -> Listing[results.RefMove]:
+    """How a ref moved, newest first: its full name, or a branch's; None: the default branch."""
+    path = _repo(repo).replace(_GITHUB, _OURS, 1)
+    return _listing(f"{path}/reflog", results.RefMove, ref=ref)
 
 
 # ---- pieces ----

@@ -8,14 +8,19 @@ missing or of another type raises ``UnexpectedAnswer`` (``shapes`` reads them).
 
 from __future__ import annotations
 
+from base64 import b64decode
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from attrs import frozen
 
-from guts_core.names import AccountId, BlockHash, ChainId, NodeId, Oid, RefName, Root, TxId
+from guts_core.names import AccountId, BlockHash, ChainId, CredentialId, NodeId, Oid, RefName, RepoId, Root, TxId
 from guts_core.node.port import Phase
 from guts_core.simplex.quorum import FaultModel
+
+from .errors import UnexpectedAnswer
+
+ID_BYTES: Final = 32
 
 
 @frozen
@@ -195,6 +200,7 @@ class Permissions:
 class Repository:
     """A repository as the caller sees it; ``size`` in KiB."""
 
+    node_id: str  # GitHub's opaque id, which holds ours
     number: Annotated[int, At("id")]
     name: str
     full_name: str
@@ -209,6 +215,61 @@ class Repository:
     pushed: Annotated[datetime | None, At("pushed_at")]
     size: int
     permissions: Permissions
+
+    @property
+    def id(self) -> RepoId:
+        """What actions name it by."""
+        try:
+            kind, _, found = b64decode(self.node_id, validate=True).partition(b":")
+        except ValueError:
+            kind = found = b""
+        if kind != b"Repository" or len(found) != ID_BYTES:
+            raise UnexpectedAnswer(f"{self.full_name}: {self.node_id[:80]!a} is no id of a repository")
+        return RepoId(found)
+
+
+@frozen
+class DeletedRepository:
+    """A repository that can still be restored."""
+
+    id: RepoId
+    name: str
+    full_name: str
+    private: bool
+    deleted: datetime
+    restorable_until: datetime
+
+
+@frozen
+class RefMove:
+    """One move of a ref; ``credential`` is None when an account key signed it."""
+
+    ref: RefName
+    old: Oid | None
+    new: Oid | None
+    relation: str
+    height: int
+    index: int
+    time: datetime
+    author: str | None
+    credential: CredentialId | None
+    gateway: str | None
+    tx_id: TxId
+
+
+@frozen
+class Token:
+    """A credential of the caller's account. ``current``: the one that asks."""
+
+    id: CredentialId
+    note: str
+    scopes: tuple[str, ...]
+    gateways: tuple[str, ...]
+    created: datetime
+    expires: datetime
+    revoked: bool
+    active: bool
+    current: bool
 
 
 @frozen

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from attrs import has
 
-from guts_core.names import AccountId, BlockHash, ChainId, NodeId, Oid, Root, TxId
+from guts_core.names import AccountId, BlockHash, ChainId, CredentialId, NodeId, Oid, RepoId, Root, TxId
 from guts_core.node.port import Phase
 from guts_core.simplex.quorum import FaultModel
 
@@ -25,7 +25,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _HEX = re.compile(r"(?:[0-9a-f]{2})*", re.ASCII)
-_LENGTHS: dict[Any, int] = {ChainId: 32, BlockHash: 32, Root: 32, TxId: 32, AccountId: 32, NodeId: 32, Oid: 20}
+_LENGTHS: dict[Any, int] = {
+    CredentialId: 32,
+    RepoId: 32,
+    ChainId: 32,
+    BlockHash: 32,
+    Root: 32,
+    TxId: 32,
+    AccountId: 32,
+    NodeId: 32,
+    Oid: 20,
+}
 _ENUMS: tuple[type[Enum], ...] = (FaultModel, Phase)
 _TYPES: dict[type, str] = {str: "text", int: "a whole number", bool: "true or false"}
 
