@@ -13,13 +13,16 @@ from .results import Certificate as Certificate
 from .results import Collaborator as Collaborator
 from .results import Commit as Commit
 from .results import Connection as Connection
+from .results import DeletedRepository as DeletedRepository
 from .results import GitRef as GitRef
 from .results import Mempool as Mempool
 from .results import Permissions as Permissions
 from .results import Person as Person
+from .results import RefMove as RefMove
 from .results import Repository as Repository
 from .results import Status as Status
 from .results import Tag as Tag
+from .results import Token as Token
 from .results import Transaction as Transaction
 from .results import User as User
 from .results import Validator as Validator
