@@ -58,7 +58,11 @@ ACCOUNT = Group(
 TOKEN = Group(
     "token",
     help="Tokens: passwords for git and the API, limited in scope and time.",
-    entries={"create": _entry("token", "create", "Create a token and print it, once.")},
+    entries={
+        "create": _entry("token", "create", "Create a token and print it, once."),
+        "list": _entry("token_list", "list_", "List your tokens: scopes, nodes, end."),
+        "revoke": _entry("token_list", "revoke", "End a token everywhere, at once."),
+    },
 )
 KEY = Group(
     "key",
@@ -76,8 +80,17 @@ REPO = Group(
     help="Repositories. A push to a name that is still free creates one, too.",
     entries={
         "create": _entry("repo", "create", "Create an empty repository."),
-        "list": _entry("repo", "list_", "List the repositories you can see as yourself."),
+        "list": _entry("repo", "list_", "List the repositories you own or work in."),
+        "view": _entry("repo", "view", "Show one: who can read it, branches, size, your role."),
+        "edit": _entry("repo", "edit", "Change name, description, visibility, default branch."),
+        "delete": _entry("repo_removal", "delete", "Delete one; asks for its name."),
+        "restore": _entry("repo_removal", "restore", "Bring one back, within 24 hours."),
     },
+)
+REF = Group(
+    "ref",
+    help="Branches and tags as the network's history tells them.",
+    entries={"log": _entry("ref", "log", "Show how a ref moved, and who moved it.")},
 )
 CONTEXT = Group(
     "context",
@@ -112,8 +125,9 @@ ROOT = Group(
         "push": _entry("push", "push", "Push the current branch; creates the repository where there is none.", USE),
         "pull": _entry("pull", "pull", "Pull into the current branch.", USE),
         "account": Entry(HERE, "ACCOUNT", "Create an account.", USE),
-        "token": Entry(HERE, "TOKEN", "Create a token for git and the API.", USE),
-        "repo": Entry(HERE, "REPO", "Create and list repositories.", USE),
+        "token": Entry(HERE, "TOKEN", "Tokens for git and the API: create, list, revoke.", USE),
+        "repo": Entry(HERE, "REPO", "Create, list, view, edit, delete and restore repositories.", USE),
+        "ref": Entry(HERE, "REF", "Show how a branch or tag moved: log.", USE),
         "key": Entry(HERE, "KEY", "Show, rotate, add and remove account keys.", USE),
         "context": Entry(HERE, "CONTEXT", "Choose among networks: list, show, use, add, remove.", USE),
         "completion": _entry("completion", "completion", "Print a shell's completion script.", USE),

@@ -1,4 +1,4 @@
-"""``guts repo create | list``."""
+"""``guts repo create | list | view | edit``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,30 @@ from secrets import token_bytes
 import click
 
 from guts_cli.acting import SALT_BYTES, network_options, open_network, saved_token
-from guts_cli.outcomes import Said
+from guts_cli.completing import complete_repository
+from guts_cli.outcomes import Said, Usage
+from guts_cli.ownership import open_sight
 from guts_cli.shape import command
-from guts_core.forge.actions import CreateRepository
+from guts_core.chain.transaction import Text
+from guts_core.forge.actions import (
+    Action,
+    CreateRepository,
+    DescribeRepository,
+    RenameRepository,
+    SetDefaultBranch,
+    SetVisibility,
+)
 from guts_core.forge.records import ObjectFormat
+from guts_core.git.refs import BRANCHES
 from guts_core.names import repository_name
-from guts_http.client import open_client
+from guts_http.client import Repository, as_json, open_client
 
 DEFAULT_BRANCH = "main"
+READABLE = {
+    False: "readable by everybody",
+    True: "readable by members and by the operators of this network",
+}
+ROLES = (("admin", "admin"), ("push", "write"), ("pull", "read"))
 
 
 @command()
@@ -31,15 +47,16 @@ def create(*, name: str, node: str | None, account: str | None, private: bool, d
             name=name,
             salt=token_bytes(SALT_BYTES),
             private=private,
-            default_branch=f"refs/heads/{default_branch}",
+            default_branch=BRANCHES + default_branch,
             object_format=ObjectFormat.SHA1,
             placement="all",
             description=None,
         )
         network.act(key, (action,))
+        network.home.remember_repository(network.chain_id.hex(), f"{key.name}/{name}")
         url = f"{network.client.base}/{key.name}/{name}.git"
     data = {"owner": key.name, "name": name, "private": private, "clone_url": url}
-    return Said(data, f"repository {key.name}/{name} is created\n  {url}", f"git push {url} HEAD:{default_branch}")
+    return Said(data, f"repository {key.name}/{name} is created\n  {url}", f"guts push {key.name}/{name}")
 
 
 @command(name="list")
@@ -54,7 +71,105 @@ def list_(*, node: str | None, account: str | None) -> Said:
         token = saved_token(network, key)
         with open_client(network.client.base, token) as client:
             found = list(client.my_repositories())
+        network.home.remember_repository(network.chain_id.hex(), *(repo.full_name for repo in found))
     rows = [{"name": repo.full_name, "private": repo.private, "clone_url": repo.clone_url} for repo in found]
     lines = [f"{row['name']}  {'private' if row['private'] else 'public'}  {row['clone_url']}" for row in rows]
-    following = f"git clone {rows[0]['clone_url']}" if rows else "guts repo create NAME"
+    following = f"guts clone {rows[0]['name']}" if rows else "guts repo create NAME"
     return Said({"repositories": rows}, "\n".join(lines) or "no repositories yet", following)
+
+
+@command()
+@click.argument("repository", shell_complete=complete_repository)
+@network_options
+def view(*, repository: str, node: str | None, account: str | None) -> Said:
+    """Show REPOSITORY (OWNER/NAME): who can read it, its branches, its size, your role."""
+    with open_sight(repository, node, account) as sight:
+        found = sight.repository()
+        branches = sum(1 for _ in sight.client.branches(found.full_name))
+    data = _data(found, branches)
+    return Said(data, _words(data), f"guts clone {found.full_name}")
+
+
+def role_of(found: Repository) -> str | None:
+    """What the caller may do, in one word."""
+    return next((role for name, role in ROLES if getattr(found.permissions, name)), None)
+
+
+def _data(found: Repository, branches: int) -> dict[str, object]:
+    shown = as_json(found)
+    return {
+        "name": found.full_name,
+        "id": found.id.hex(),
+        "description": found.description,
+        "private": found.private,
+        "readable_by": READABLE[found.private],
+        "default_branch": found.default_branch,
+        "branches": branches,
+        "size_kib": found.size,
+        "clone_url": found.clone_url,
+        "created": shown["created"],
+        "pushed": shown["pushed"],
+        "role": role_of(found),
+    }
+
+
+def _words(data: dict[str, object]) -> str:
+    rows = {
+        "description": data["description"] or "none",
+        "visibility": f"{'private' if data['private'] else 'public'}, {data['readable_by']}",
+        "branches": f"{data['branches']}, default {data['default_branch']}",
+        "size": f"{data['size_kib']} KiB",
+        "last push": data["pushed"] or "never",
+        "your role": data["role"] or "none",
+        "clone URL": data["clone_url"],
+    }
+    return "\n".join([str(data["name"]), *(f"  {name:12} {value}" for name, value in rows.items())])
+
+
+@command()
+@click.argument("repository", shell_complete=complete_repository)
+@network_options
+@click.option("--name", help="Call it so from now on; the old name leads here until it is used again.")
+@click.option("--description", help="What it is; an empty text takes it away.")
+@click.option("--private/--public", default=None, help="Who may read it.")
+@click.option("--default-branch", help="What a clone checks out.")
+def edit(
+    *,
+    repository: str,
+    node: str | None,
+    account: str | None,
+    name: str | None,
+    description: str | None,
+    private: bool | None,
+    default_branch: str | None,
+) -> Said:
+    """Change REPOSITORY (OWNER/NAME): everything that is said, or nothing where one thing cannot be.
+
+    The change is one transaction, signed here with your account key.
+    """
+    if name is not None:
+        repository_name(name)
+    text = Text(token_bytes(SALT_BYTES), description) if description else None
+    with open_sight(repository, node, account) as sight:
+        found = sight.repository()
+        actions: list[Action] = []
+        if private is not None and private != found.private:
+            actions.append(SetVisibility(found.id, private))
+        if name is not None and name != found.name:
+            actions.append(RenameRepository(found.id, name))
+        if description is not None and description != (found.description or ""):
+            actions.append(DescribeRepository(found.id, None if text is None else text.commitment))
+        if default_branch is not None and default_branch != found.default_branch:
+            actions.append(SetDefaultBranch(found.id, BRANCHES + default_branch))
+        if (name, description, private, default_branch) == (None, None, None, None):
+            raise Usage("nothing is to be changed", "guts repo edit --help")
+        if actions:
+            network = sight.network
+            texts = (text,) if text is not None and any(isinstance(one, DescribeRepository) for one in actions) else ()
+            network.act(network.key(account), actions, texts)
+        owner = found.full_name.partition("/")[0]
+        now = sight.client.repository(f"{owner}/{name or found.name}")
+        branches = sum(1 for _ in sight.client.branches(now.full_name))
+    data = _data(now, branches)
+    words = f"{len(actions)} change(s)\n" if actions else "it is so already\n"
+    return Said({**data, "changes": len(actions)}, words + _words(data), f"guts repo view {now.full_name}")
