@@ -9,11 +9,14 @@ dirty pages after reporting it once): it travels up and ends the process.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
+
+from attrs import frozen
 
 Observer = Callable[[str, str], None]
 
@@ -22,16 +25,48 @@ def _nobody(_operation: str, _subject: str) -> None:
     """Watch nothing."""
 
 
-class DiskFile:
-    """A file open for writing at its end."""
+def _no_room_to_make() -> bool:
+    """Nothing is held back that could be given up."""
+    return False
 
-    def __init__(self, disk: Disk, path: Path, raw: BinaryIO) -> None:
-        self._disk, self.path, self._raw = disk, path, raw
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+_MIB = 1 << 20
+
+
+@frozen
+class DiskSpace:
+    """Bytes of a file system: free for this process, and in all."""
+
+    free: int
+    total: int
+
+
+class DiskFile:
+    """
+    A file open for writing at its end.
+
+    Where a write of a ``promised`` file finds the disk full, room is made for it: a write that failed
+    so took nothing, and may be tried again, unlike a sync.
+    """
+
+    def __init__(self, disk: Disk, path: Path, raw: IO[bytes], *, promised: bool = False) -> None:
+        self._disk, self.path, self._raw, self._promised = disk, path, raw, promised
 
     def write(self, data: bytes) -> None:
         """Append; not durable before ``sync``."""
         self._disk.observe("write", str(self.path))
-        self._raw.write(data)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._take(rest) :]
+
+    def _take(self, data: memoryview) -> int:
+        try:
+            return self._raw.write(data)
+        except OSError as error:
+            if not self._promised or error.errno not in NO_ROOM or not self._disk.make_room():
+                raise
+        return self._raw.write(data)
 
     def sync(self) -> None:
         """Make every byte written so far survive a power cut."""
@@ -59,16 +94,35 @@ class Disk:
 
     def __init__(self, observe: Observer = _nobody) -> None:
         self.observe = observe
+        self.make_room: Callable[[], bool] = _no_room_to_make  # whether anything was given up
+
+    def space(self, path: Path) -> DiskSpace:
+        """How much room there is on the file system of a path."""
+        found = os.statvfs(path)
+        return DiskSpace(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
+
+    def allocate(self, path: Path, size: int) -> None:
+        """A file of this size whose space on the disk is its own; what it holds is nothing."""
+        with path.open("wb") as raw:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(raw.fileno(), 0, size)
+            else:
+                for at in range(0, size, _MIB):
+                    raw.write(bytes(min(_MIB, size - at)))
+            raw.flush()
+            os.fsync(raw.fileno())
+        self.observe("allocate", str(path))
 
     def create(self, path: Path) -> DiskFile:
         """A new file; FileExistsError if it exists."""
         return DiskFile(self, path, path.open("xb"))
 
     def append(self, path: Path) -> DiskFile:
-        """An existing or new file, positioned at its end."""
-        raw = path.open("r+b" if path.exists() else "x+b")
+        """An existing or new file of what was promised, positioned at its end."""
+        # Unbuffered: a write that finds the disk full shall say so itself, and how much it took.
+        raw = path.open("r+b" if path.exists() else "x+b", buffering=0)
         raw.seek(0, os.SEEK_END)
-        return DiskFile(self, path, raw)
+        return DiskFile(self, path, raw, promised=True)
 
     def write_file(self, path: Path, data: bytes, mode: int = 0o600) -> None:
         """A whole small file, atomically and durably: written beside, synced, renamed, directory synced."""

@@ -199,7 +199,7 @@ def _replace(path: Path, disk: Disk, nonce: bytes, records: Iterable[bytes]) -> 
         # Synced up to its own place: a frame exists under this name only after all of it was durable.
         data += _frame(nonce, len(data), len(data), record)
     disk.unlink(_beside(path))
-    file = disk.create(_beside(path))
+    file = disk.append(_beside(path))
     try:
         file.write(bytes(data))
         file.sync()

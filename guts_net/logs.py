@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TypeAlias
 
@@ -34,6 +36,9 @@ SECRET_FIELDS = frozenset({
 })  # fmt: skip
 # One line of a hostile peer's or client's making stays readable.
 STRING_CHARS_MAX = 8_192
+# A busy week at the usual level, some 300 bytes a request; older lines are dropped with their files.
+FILE_BYTES_MAX = 64 << 20
+FILES_KEPT = 5
 _TOKEN = re.compile(r"guts_pat_[0-9A-Za-z]*")
 _BOUND: ContextVar[dict[str, Scalar]] = ContextVar("guts_log_fields", default={})  # noqa: B039  # never mutated, only replaced
 
@@ -77,9 +82,20 @@ def bound(**fields: Scalar) -> Iterator[None]:
 
 
 @contextmanager
-def open_logs(target: Path | None, level: int = logging.INFO, **fields: Scalar) -> Iterator[None]:
-    """Write Guts' log lines to a file (appending, readable by its owner only) or, for None, to stderr."""
-    handler = _file_handler(target) if target else logging.StreamHandler(sys.stderr)
+def open_logs(
+    target: Path | None,
+    level: int = logging.INFO,
+    *,
+    file_bytes: int = FILE_BYTES_MAX,
+    files_kept: int = FILES_KEPT,
+    **fields: Scalar,
+) -> Iterator[None]:
+    """
+    Write Guts' log lines to a file (appending, readable by its owner only) or, for None, to stderr.
+
+    A file that would grow beyond ``file_bytes`` becomes ``name.1``, the one before it ``name.2``, and so on.
+    """
+    handler = _file_handler(target, file_bytes, files_kept) if target else logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(fields))
     logger = logging.getLogger(ROOT)
     before = logger.level, logger.propagate
@@ -94,9 +110,16 @@ def open_logs(target: Path | None, level: int = logging.INFO, **fields: Scalar) 
         handler.close()
 
 
-def _file_handler(path: Path) -> logging.FileHandler:
-    path.touch(mode=0o600, exist_ok=True)
-    return logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+def _file_handler(path: Path, most: int, kept: int) -> logging.Handler:
+    return _OwnersFiles(path, maxBytes=most, backupCount=kept, encoding="utf-8", errors="backslashreplace")
+
+
+class _OwnersFiles(RotatingFileHandler):
+    """Files that nobody but their owner reads, each from its first byte on."""
+
+    def _open(self) -> TextIOWrapper:
+        Path(self.baseFilename).touch(mode=0o600, exist_ok=True)
+        return super()._open()
 
 
 class JsonLines(logging.Formatter):
