@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from guts_core.chain.genesis import Genesis
 from guts_core.errors import GutsError
 
-from .api import git_data, lifecycle, network, operations, reflog, repositories, tokens, transactions, user
+from .api import git_data, lifecycle, network, operations, proofs, reflog, repositories, tokens, transactions, user
 from .clients import Trusted
 from .git import answers
 from .git import routes as git_routes
@@ -86,6 +86,7 @@ def all_routes(metrics: Metrics) -> list[Route]:
         tokens.routes,
         network.routes,
         transactions.routes,
+        proofs.routes,
         operations.routes_with(metrics),
     )
     return [route for group in groups for route in group.declared]

@@ -1,0 +1,194 @@
+"""``/api/guts/v1/proof``: what this node knows, in a form that needs no trust in it (``guts_core.proof``)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import assert_never
+
+from quart import Response, request
+
+from guts_core.chain.block import Block
+from guts_core.chain.transaction import Transaction
+from guts_core.codec import from_bytes
+from guts_core.errors import Unavailable
+from guts_core.forge import queries
+from guts_core.forge.actions import (
+    Action,
+    AddKey,
+    CreateCredential,
+    CreateRepository,
+    DeleteRepository,
+    DescribeRepository,
+    Erase,
+    RefUpdate,
+    Register,
+    RemoveCollaborator,
+    RemoveKey,
+    RenameRepository,
+    RestoreRepository,
+    RevokeCredential,
+    SetCollaborator,
+    SetDefaultBranch,
+    SetRules,
+    SetVisibility,
+)
+from guts_core.forge.ids import repository_id
+from guts_core.forge.permissions import Permission, hidden, may
+from guts_core.forge.records import Repository
+from guts_core.names import RepoId, TxId
+from guts_core.node.port import AskProof, ProofAnswer
+from guts_core.proof import (
+    ActivityQuestion,
+    HeaderQuestion,
+    HeadersQuestion,
+    Question,
+    RefQuestion,
+    RefsQuestion,
+    TransactionQuestion,
+)
+from guts_core.proof.questions import about_ref, about_refs, about_transaction
+from guts_http.port import Port, open_conversation
+from guts_http.problems import BadRequest
+from guts_http.reader import Snapshot
+from guts_http.routing import HEIGHT, Access, Asked, Routes
+
+routes = Routes()
+CONTENT_TYPE = "application/cbor"
+WORDS = "ask for repo=OWNER/NAME with ref=REF or refs=all, tx=ID (and activity=N), headers=A-B, or header=H"
+_HEIGHT = re.compile(r"[0-9]{1,15}", re.ASCII)
+
+
+@routes.serves("/api/guts/v1/proof", Access.PUBLIC)
+async def get_proof(asked: Asked) -> Response:
+    """The proof file that answers one question; what the caller may not read is not there."""
+    question = _question()
+    repositories = _readable(asked, question)
+    if any(repository.private for repository in repositories):
+        await asked.site.check_private_reads()
+    is_about_one = isinstance(question, RefQuestion | RefsQuestion)
+    height, proof = await _proof(asked.site.port, AskProof(question, repositories[0].id if is_about_one else None))
+    response = Response(proof, content_type=CONTENT_TYPE)
+    personal = bool(repositories) and not asked.caller.is_anonymous
+    response.headers["Cache-Control"] = "private, no-store" if personal else "no-cache"
+    response.headers["Vary"] = "Authorization"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers[HEIGHT] = str(height)
+    return response
+
+
+async def _proof(port: Port, question: AskProof) -> tuple[int, bytes]:
+    data = bytearray()
+    async with open_conversation(port, question) as conversation:
+        while True:
+            reply = await conversation.hear()
+            if not isinstance(reply, ProofAnswer):
+                raise Unavailable("the node behind this door answered something else")
+            data += reply.data
+            if len(data) >= reply.size:
+                return reply.height, bytes(data)
+
+
+# ---- what is asked ----
+
+
+def _question() -> Question:
+    given = request.args.to_dict(flat=False)
+    if any(len(values) > 1 for values in given.values()):
+        raise BadRequest(f"one question at a time: {WORDS}")
+    asked = {name: values[0] for name, values in given.items()}
+    match sorted(asked):
+        case ["ref", "repo"]:
+            return about_ref(*_names(asked["repo"]), asked["ref"])
+        case ["refs", "repo"] if asked["refs"] == "all":
+            return about_refs(*_names(asked["repo"]))
+        case ["tx"]:
+            return about_transaction(asked["tx"])
+        case ["activity", "tx"]:
+            return ActivityQuestion(about_transaction(asked["tx"]).tx_id, _number(asked["activity"]))
+        case ["headers"]:
+            first, _, last = asked["headers"].partition("-")
+            return HeadersQuestion(_number(first), _number(last))
+        case ["header"]:
+            return HeaderQuestion(_number(asked["header"]))
+        case _:
+            raise BadRequest(WORDS)
+
+
+def _names(text: str) -> tuple[str, str]:
+    owner, slash, name = text.partition("/")
+    if not (owner and slash and name):
+        raise BadRequest("repo is OWNER/NAME")
+    return owner, name
+
+
+def _number(text: str) -> int:
+    if not _HEIGHT.fullmatch(text):
+        raise BadRequest(f"{text[:30]!a} is no whole number: {WORDS}")
+    return int(text)
+
+
+# ---- who may see it ----
+
+
+def _readable(asked: Asked, question: Question) -> list[Repository]:
+    """The repositories that an answer shows, all of which the caller may read; raises NotFound otherwise."""
+    with asked.site.reader.snapshot() as snapshot:
+        match question:
+            case RefQuestion(owner, name) | RefsQuestion(owner, name):
+                return [asked.site.repository(snapshot, asked.caller, owner, name, Permission.READ_REPOSITORY)]
+            case TransactionQuestion() | ActivityQuestion():
+                return _of_transaction(asked, snapshot, TxId(question.tx_id))
+            case HeadersQuestion() | HeaderQuestion():
+                return []
+            case _:
+                assert_never(question)
+
+
+def _of_transaction(asked: Asked, snapshot: Snapshot, tx_id: TxId) -> list[Repository]:
+    stored = snapshot.receipt(tx_id)
+    block = None if stored is None else snapshot.block(stored.height)
+    if stored is None or block is None:
+        return []  # there is nothing to be read: the node says so
+    body = from_bytes(Block, block.body).items[stored.index].signed.body
+    principal = asked.caller.principal
+    is_own = principal.account == body.author and (principal.credential is None or principal.credential.repos is None)
+    if any(isinstance(action, CreateCredential) for action in body.actions) and not is_own:
+        raise hidden()  # its note and its repositories are its owner's business
+    found = [queries.repository(snapshot, repo) for repo in _mentioned(body)]
+    repositories = [repository for repository in found if repository is not None]
+    if len(repositories) < len(found) and not is_own:
+        raise hidden()
+    if not all(may(principal, Permission.READ_REPOSITORY, repository, snapshot) for repository in repositories):
+        raise hidden()
+    return repositories
+
+
+def _mentioned(body: Transaction) -> list[RepoId]:
+    return [repo for action in body.actions for repo in _mentioned_by(action, body)]
+
+
+def _mentioned_by(action: Action, body: Transaction) -> Iterable[RepoId]:
+    match action:
+        case CreateRepository():
+            return (repository_id(body.chain_id, body.author, action.salt),)
+        case RefUpdate():
+            return (action.manifest.repo,)
+        case CreateCredential():
+            return action.repos or ()
+        case (
+            DescribeRepository()
+            | SetDefaultBranch()
+            | SetVisibility()
+            | RenameRepository()
+            | DeleteRepository()
+            | RestoreRepository()
+            | SetCollaborator()
+            | RemoveCollaborator()
+            | Erase()
+        ):
+            return (action.repo,)
+        case Register() | RevokeCredential() | AddKey() | RemoveKey() | SetRules():
+            return ()
+        case _:
+            assert_never(action)
