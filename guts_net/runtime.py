@@ -46,6 +46,7 @@ from .port_server import PortServer
 from .proving import Prover
 from .pump import Pump, open_inbox
 from .push import PushGateway
+from .removal import Remover
 from .repair import Repairer
 from .store import ChainDatabase
 from .submission import Submissions
@@ -174,6 +175,7 @@ class _Machine:
             self.database, self._settled, self.packs, self.submissions, self.pushes, prover, self.status, log
         )
         self.repairer = Repairer(self.database, self.packs, self.network, log)
+        self.remover = Remover(self.database, self.packs, self._promised, log)
         # No more of these than blocks that wait for the disk.
         self._reports_in, self._reports_out = trio.open_memory_channel[Committed](math.inf)
         self._last_final_us = self.clock.monotonic_us()
@@ -193,6 +195,7 @@ class _Machine:
             self.waiters.settle(row.tx_id)
         if commit.packs:
             self.repairer.wake()
+        self.remover.note(commit)
         self._advanced.set()
         self._advanced = trio.Event()
         self._reports_in.send_nowait(Committed(commit.height))
@@ -230,6 +233,7 @@ class _Machine:
             nursery.start_soon(self.committer.run)
             nursery.start_soon(self._report)
             nursery.start_soon(self.repairer.run)
+            nursery.start_soon(self.remover.run)
             nursery.start_soon(self.pump.run, self.records)
             self.records = ()
             task_status.started(listeners[0].socket.getsockname()[1])
@@ -239,12 +243,18 @@ class _Machine:
         await self.packs.git.check_version()
         applied = self.node.ledger.head.time
         promised = {a.digest for a in live_attestations(self.records, applied) if a.digest is not None}
+        await self.remover.remove(applied, promised)
         listed = await trio.to_thread.run_sync(lambda: list(self.database.listed_packs(applied)))
         removed = await self.packs.sweep(promised | {pack.digest for pack in listed})
         for pack in listed:
             await self._relink(pack)
         if removed:
             self.log.info("swept", packs=len(removed))
+
+    def _promised(self) -> frozenset[bytes]:
+        """The packs that this node vouched for, as long as a block may still call one in."""
+        attested = self.node.pushes.attested.values()
+        return frozenset(one.digest for one in attested if one.digest is not None)
 
     async def _relink(self, pack: AdmittedPack) -> None:
         """A link that a power cut took away comes back; a pack that is gone becomes a missing row."""

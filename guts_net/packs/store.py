@@ -19,7 +19,7 @@ from pathlib import Path
 
 import trio
 
-from guts_core.errors import Corrupt, Malformed
+from guts_core.errors import Corrupt, Malformed, Unavailable
 from guts_core.forge.actions import Blob
 from guts_core.git.chunks import CHUNK_BYTES, Digested, chunk_count
 from guts_core.names import Oid, RefName, RepoId
@@ -33,6 +33,8 @@ from .ingest import CheckedPack, Incoming, digest_file
 from .layout import Layout
 from .projection import Projections
 
+# From the moment a held pack is judged until the promise about it stands: less than a transaction lives.
+IN_USE_SECONDS = 3600.0
 _PACK_FILE = re.compile(r"([0-9a-f]{64})\.(?:pack|idx)")
 
 
@@ -44,6 +46,8 @@ class PackStore:
         self.git = git or GitChildren()
         self._disk = disk
         self._making_repo = threading.Lock()
+        self._dropping = threading.Lock()  # nobody links a pack while it goes
+        self._used: dict[bytes, float] = {}  # when a held pack was last judged or kept, by trio's clock
         self._projections = Projections(self.layout, disk, self._make_repo)
         for place in (self.layout.packs, self.layout.quarantine, self.layout.repos):
             disk.make_directory(place)
@@ -63,6 +67,7 @@ class PackStore:
 
     async def keep(self, checked: CheckedPack) -> None:
         """Store a checked pack durably under its digest; keeping one twice is no error."""
+        self._used[checked.blob.digest] = trio.current_time()
         await trio.to_thread.run_sync(self._keep, checked)
 
     async def adopt(self, blob: Blob, pieces: AsyncIterable[bytes]) -> None:
@@ -127,6 +132,8 @@ class PackStore:
             return await compute(self.git, lambda: nullcontext(git_dir), pack.idx, current_refs, listed)
         digest = pack.blob.digest if isinstance(pack, CheckedPack) else pack
         idx = None if digest is None else self.layout.idx(digest)
+        if digest is not None:
+            self._used[digest] = trio.current_time()
         return await compute(self.git, lambda: self._view(repo_id, digest), idx, current_refs, listed)
 
     @asynccontextmanager
@@ -136,6 +143,18 @@ class PackStore:
         """Lease the directory that shows exactly these refs to git children; it stays until the block ends."""
         async with self._projections.lease(repo_id, generation, refs, head) as path:
             yield path
+
+    # What nothing needs any more.
+
+    async def drop_repository(self, repo_id: RepoId) -> None:
+        """Remove a repository's directory, with the links to its packs; none is no error."""
+        await trio.to_thread.run_sync(self._disk.remove_tree, self.layout.repo(repo_id))
+
+    async def drop_packs(self, digests: Iterable[bytes]) -> tuple[bytes, ...]:
+        """Remove those of these packs that no repository has linked and nobody judged in the last hour."""
+        now = trio.current_time()
+        self._used = {digest: at for digest, at in self._used.items() if now - at < IN_USE_SECONDS}
+        return await trio.to_thread.run_sync(self._drop_packs, tuple(digests))
 
     # Start.
 
@@ -187,10 +206,7 @@ class PackStore:
         return Blob(digest, digested.size, digested.chunk_root, count_of(idx), digest_file(idx).digest)
 
     def _link(self, repo_id: RepoId, digest: bytes) -> bool:
-        if not self.has(digest):
-            return False
-        self._link_into(self._make_repo(repo_id), digest)
-        return True
+        return self.has(digest) and self._link_into(self._make_repo(repo_id), digest)
 
     def _make_repo(self, repo_id: RepoId) -> Path:
         git_dir = self.layout.repo(repo_id)
@@ -198,11 +214,27 @@ class PackStore:
             bare.make_durable(self._disk, git_dir)
         return git_dir
 
-    def _link_into(self, git_dir: Path, digest: bytes) -> None:
-        """Pack first: git looks for the index."""
+    def _link_into(self, git_dir: Path, digest: bytes) -> bool:
+        """Pack first: git looks for the index. False if the pack is not held any more."""
         linked = self.layout.linked_pack(git_dir, digest)
-        self._disk.link(self.layout.pack(digest), linked)
-        self._disk.link(self.layout.idx(digest), linked.with_suffix(".idx"))
+        with self._dropping:
+            if not self.has(digest):
+                return False
+            self._disk.link(self.layout.pack(digest), linked)
+            self._disk.link(self.layout.idx(digest), linked.with_suffix(".idx"))
+        return True
+
+    def _drop_packs(self, digests: Iterable[bytes]) -> tuple[bytes, ...]:
+        dropped = []
+        for digest in digests:
+            with self._dropping:
+                pack = self.layout.pack(digest)
+                if digest in self._used or not self.has(digest) or pack.stat().st_nlink > 1:
+                    continue
+                self._disk.unlink(pack)
+                self._disk.unlink(self.layout.idx(digest))
+            dropped.append(digest)
+        return tuple(dropped)
 
     @asynccontextmanager
     async def _view(self, repo_id: RepoId, digest: bytes | None) -> AsyncIterator[Path]:
@@ -218,8 +250,8 @@ class PackStore:
     def _make_view(self, git_dir: Path, repo_id: RepoId, digest: bytes | None) -> None:
         objects = self.layout.repo(repo_id) / "objects"
         bare.make_scratch(self._disk, git_dir, objects=objects if objects.is_dir() else None)
-        if digest is not None:
-            self._link_into(git_dir, digest)
+        if digest is not None and not self._link_into(git_dir, digest):
+            raise Unavailable(f"pack {digest.hex()} is not held any more")
 
     def _sweep(self, keep: AbstractSet[bytes]) -> tuple[bytes, ...]:
         for entry in sorted(self.layout.quarantine.iterdir()):

@@ -1,0 +1,70 @@
+"""
+What was deleted goes from this disk when nothing can bring it back, and never before.
+
+A repository can be restored for a day of block time. What decides is the time of the newest *applied*
+block: whatever executes later is later still, so a restoration that comes after the removal is refused
+everywhere. A pack that another repository lists, or that this node vouched for, stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+
+import trio
+
+from guts_core.chain.commit import Commit
+from guts_core.forge import queries
+from guts_core.forge.params import RESTORE_MS
+from guts_core.names import RepoId
+
+from .logs import Log
+from .packs import PackStore
+from .store import ChainDatabase
+
+
+class Remover:
+    """Removes repositories that were deleted for good: all of them at start, then each when its day is over."""
+
+    def __init__(
+        self, database: ChainDatabase, packs: PackStore, promised: Callable[[], AbstractSet[bytes]], log: Log
+    ) -> None:
+        self._database, self._packs, self._promised, self._log = database, packs, promised, log
+        self._done = -1  # what was deleted at this block time or before is removed
+        self._due: int | None = None  # the block time at which there is something to remove
+        self._applied = -1
+        self._wake = trio.Event()
+        self._kept: set[bytes] = set()  # packs that stood in use when their repository went
+
+    def note(self, commit: Commit) -> None:
+        """A block is applied."""
+        self._applied = commit.time
+        for deletion in commit.deletions:
+            if deletion.time is not None and self._due is None:
+                self._due = deletion.time + RESTORE_MS
+        if self._due is not None and self._applied >= self._due:
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake = trio.Event()
+            await self.remove(self._applied, self._promised())
+
+    async def remove(self, applied: int, promised: AbstractSet[bytes]) -> None:
+        """Everything that cannot be restored in a block later than this time."""
+        for repo, time in self._database.deleted_for_good(self._done, applied):
+            await self._remove(repo, promised)
+            self._done = time
+        first = self._database.first_deleted(self._done)
+        self._due = None if first is None else first + RESTORE_MS
+
+    async def _remove(self, repo: RepoId, promised: AbstractSet[bytes]) -> None:
+        """The packs last: state still tells which they are when this was interrupted."""
+        self._kept |= {pack.digest for pack in queries.packs(self._database, repo)}
+        await trio.to_thread.run_sync(self._database.forget_repository, repo)
+        await self._packs.drop_repository(repo)
+        dropped = await self._packs.drop_packs(self._kept - promised)
+        self._kept -= {digest for digest in self._kept if not self._packs.has(digest)}
+        self._log.info("repository_removed", repo=repo.hex(), packs=len(dropped))
