@@ -61,6 +61,7 @@ class TrioClient:
     block = _calling(calls.block)
     blocks = _listing(calls.blocks)
     mempool = _calling(calls.mempool)
+    proof = _calling(calls.proof)
     transaction = _calling(calls.transaction)
     submit = _calling(calls.submit)
     wait_final = _waiting(calls.wait_final)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, assert_never
 from urllib.parse import quote, urlencode
 
 from attrs import field, frozen
@@ -20,6 +20,15 @@ from guts_core.chain.transaction import transaction_id as id_of
 from guts_core.codec import to_bytes
 from guts_core.errors import Invalid
 from guts_core.names import BlockHash, TxId
+from guts_core.proof.questions import (
+    ActivityQuestion,
+    HeaderQuestion,
+    HeadersQuestion,
+    Question,
+    RefQuestion,
+    RefsQuestion,
+    TransactionQuestion,
+)
 
 from . import results
 from .shapes import many, one
@@ -40,6 +49,7 @@ class Call(Generic[T]):
     body: bytes | None = field(default=None, repr=False)
     content_type: str = "application/json"
     is_repeatable: bool = False  # sent twice, it still happens once
+    is_binary: bool = False  # the answer is bytes, not JSON
     tx_id: TxId | None = None  # what it submits, where the client made that itself
 
     @property
@@ -134,6 +144,13 @@ def wait_final(tx_id: TxId, seconds: float = 30.0) -> Wait:
     A refusal raises as ``submit`` would have; Conflict when it expired; NotFinal when ``seconds`` are over.
     """
     return Wait(transaction(tx_id), tx_id, seconds)
+
+
+def proof(question: Question) -> Call[bytes]:
+    """The proof file that answers a question, unchecked: ``guts_core.proof.verify`` tells whether it is true."""
+    return Call(
+        "GET", f"{_OURS}/proof?{_asking(question)}", lambda value, _what: value, is_repeatable=True, is_binary=True
+    )
 
 
 # ---- accounts and repositories; ``repo`` is "owner/name" ----
@@ -261,6 +278,24 @@ def _get(path: str, read: Callable[[Any, str], T]) -> Call[T]:
 
 def _write(method: str, path: str, wanted: Mapping[str, object] | None, read: Callable[[Any, str], T]) -> Call[T]:
     return Call(method, path, read, None if wanted is None else json.dumps(wanted).encode())
+
+
+def _asking(question: Question) -> str:
+    match question:
+        case RefQuestion():
+            return _query({"repo": f"{question.owner}/{question.name}", "ref": question.ref})
+        case RefsQuestion():
+            return _query({"repo": f"{question.owner}/{question.name}", "refs": "all"})
+        case TransactionQuestion():
+            return _query({"tx": question.tx_id.hex()})
+        case ActivityQuestion():
+            return _query({"tx": question.tx_id.hex(), "activity": question.index})
+        case HeadersQuestion():
+            return _query({"headers": f"{question.first}-{question.last}"})
+        case HeaderQuestion():
+            return _query({"header": question.height})
+        case _:
+            assert_never(question)
 
 
 def _listing(path: str, kind: type[T], **wanted: object) -> Listing[T]:

@@ -191,6 +191,8 @@ def _path_of(url: str, what: str) -> str:
 
 
 def _read(call: Call[T], answer: Answer) -> T:
+    if call.is_binary:
+        return call.read(answer.body, call.what)
     value = read_json(answer.body, call.what) if answer.body else None
     return call.read(value, call.what)
 
