@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import trio
 
@@ -21,8 +22,9 @@ LEAVES_CACHED_MAX = 1_000
 class ChunkServer:
     """Answers peers that ask for chunks by blob digest."""
 
-    def __init__(self, packs: PackStore) -> None:
-        self._packs, self._log = packs, Log("chunks")
+    def __init__(self, packs: PackStore, suspect: Callable[[bytes], None]) -> None:
+        """``suspect`` hears the digest of a pack that this disk does not give back."""
+        self._packs, self._suspect, self._log = packs, suspect, Log("chunks")
         self._leaves: OrderedDict[bytes, tuple[bytes, ...]] = OrderedDict()
         self._hashing = trio.Lock()
 
@@ -33,6 +35,7 @@ class ChunkServer:
         except (Corrupt, OSError) as error:
             # A disk that lost a pack may still vote, and others hold the pack.
             self._log.error("pack_damaged", digest=digest.hex(), reason=str(error))
+            self._suspect(digest)
             return None
 
     async def _look_up(self, digest: bytes, index: int) -> tuple[bytes, tuple[bytes, ...]] | None:

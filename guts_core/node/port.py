@@ -70,6 +70,7 @@ class Status:
     mempool: int
     peer_statuses: tuple[PeerStatus, ...]
     halted: str | None  # the sentence with which agreement stopped, if it did
+    damage: str | None = None  # what this node's disk lost and cannot mend by itself, with what to do
 
 
 class Phase(IntEnum):

@@ -18,6 +18,7 @@ from guts_core.errors import Corrupt, Malformed
 from guts_core.identity.keys import Signer, Verifier
 
 from . import catchup, intake, recovery, views
+from .certificates import check
 from .effects import Effect
 from .journal import LogFloor
 from .messages import Certificate, Fetch, Message, Proposal, Propose, Supply, Vote
@@ -129,6 +130,10 @@ class Engine:
         database falls behind should stop feeding events rather than let them pile up.
         """
         return self._step(self._state.now, lambda: self._commit(view))
+
+    def check_certificate(self, certificate: Certificate) -> None:
+        """Raise PeerFault unless a quorum of this epoch signed exactly this; touches nothing."""
+        check(self._state.committee, certificate, None)
 
     def snapshot_records(self) -> list[bytes]:
         """

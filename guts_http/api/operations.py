@@ -31,6 +31,8 @@ def routes_with(metrics: Metrics) -> Routes:
         status = await asked.site.status()
         if status.halted is not None:
             raise Unavailable(f"agreement has stopped: {status.halted}")
+        if status.damage is not None:
+            raise Unavailable(status.damage)
         return Reply({"status": "ready", "height": status.height, "peers": status.peers})
 
     @routes.serves("/metrics", Access.PUBLIC)

@@ -156,6 +156,10 @@ class PackStore:
         self._used = {digest: at for digest, at in self._used.items() if now - at < IN_USE_SECONDS}
         return await trio.to_thread.run_sync(self._drop_packs, tuple(digests))
 
+    async def set_aside(self, repo_id: RepoId, digest: bytes) -> None:
+        """A damaged pack: out of its repository and of the packs, so that nobody is given of it; the sweep removes it."""
+        await trio.to_thread.run_sync(self._set_aside, repo_id, digest)
+
     # Start.
 
     async def sweep(self, keep: AbstractSet[bytes]) -> tuple[bytes, ...]:
@@ -235,6 +239,15 @@ class PackStore:
                 self._disk.unlink(self.layout.idx(digest))
             dropped.append(digest)
         return tuple(dropped)
+
+    def _set_aside(self, repo_id: RepoId, digest: bytes) -> None:
+        """Index first: without it git does not look for the pack."""
+        linked = self.layout.linked_pack(self.layout.repo(repo_id), digest)
+        self._disk.unlink(linked.with_suffix(".idx"))
+        self._disk.unlink(linked)
+        for path in (self.layout.idx(digest), self.layout.pack(digest)):
+            if path.exists():
+                self._disk.rename(path, self.layout.quarantine / f"damaged-{path.name}")
 
     @asynccontextmanager
     async def _view(self, repo_id: RepoId, digest: bytes | None) -> AsyncIterator[Path]:
