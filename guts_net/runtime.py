@@ -48,6 +48,7 @@ from .pump import Pump, open_inbox
 from .push import PushGateway
 from .removal import Remover
 from .repair import Repairer
+from .scrub import Pace, Scrubber
 from .store import ChainDatabase
 from .submission import Submissions
 from .waiting import Waiters
@@ -70,6 +71,7 @@ class NodeSettings:
     private_read_grace_seconds: float = 600.0
     log_path: Path | None = None
     clock_offset_ms: int = 0
+    scrub: Pace = Pace()
 
 
 def read_key(directory: Path, role: str) -> KeyPair:
@@ -140,7 +142,7 @@ class _Machine:
             _peers(self.genesis, addresses, self.index),
             self.index,
             os.urandom,
-            serve=ChunkServer(self.packs).serve,
+            serve=ChunkServer(self.packs, lambda digest: self.scrubber.suspect(digest)).serve,
             now_ms=self.clock.wall_ms,
             deliver=inbox[0].clone(),
         )
@@ -175,6 +177,16 @@ class _Machine:
             self.database, self._settled, self.packs, self.submissions, self.pushes, prover, self.status, log
         )
         self.repairer = Repairer(self.database, self.packs, self.network, log)
+        self.scrubber = Scrubber(
+            directory / "chain.db",
+            self.database,
+            self.packs,
+            check_certificate=self.node.engine.check_certificate,
+            listed=self._listed,
+            wake_repair=self.repairer.wake,
+            is_alone=len(self.node.vote_keys) == 1,
+            pace=settings.scrub,
+        )
         self.remover = Remover(self.database, self.packs, self._promised, log)
         # No more of these than blocks that wait for the disk.
         self._reports_in, self._reports_out = trio.open_memory_channel[Committed](math.inf)
@@ -233,6 +245,7 @@ class _Machine:
             nursery.start_soon(self.committer.run)
             nursery.start_soon(self._report)
             nursery.start_soon(self.repairer.run)
+            nursery.start_soon(self.scrubber.run)
             nursery.start_soon(self.remover.run)
             nursery.start_soon(self.pump.run, self.records)
             self.records = ()
@@ -241,10 +254,11 @@ class _Machine:
     async def _prepare(self) -> None:
         """Remove what a crash left, never what state lists or a live attestation promises; drive links again."""
         await self.packs.git.check_version()
+        await self.scrubber.look_at_start()
         applied = self.node.ledger.head.time
         promised = {a.digest for a in live_attestations(self.records, applied) if a.digest is not None}
         await self.remover.remove(applied, promised)
-        listed = await trio.to_thread.run_sync(lambda: list(self.database.listed_packs(applied)))
+        listed = await trio.to_thread.run_sync(self._listed)
         removed = await self.packs.sweep(promised | {pack.digest for pack in listed})
         for pack in listed:
             await self._relink(pack)
@@ -255,6 +269,10 @@ class _Machine:
         """The packs that this node vouched for, as long as a block may still call one in."""
         attested = self.node.pushes.attested.values()
         return frozenset(one.digest for one in attested if one.digest is not None)
+
+    def _listed(self) -> list[AdmittedPack]:
+        """Every pack that this node is to hold."""
+        return list(self.database.listed_packs(self.node.ledger.head.time))
 
     async def _relink(self, pack: AdmittedPack) -> None:
         """A link that a power cut took away comes back; a pack that is gone becomes a missing row."""
@@ -286,6 +304,7 @@ class _Machine:
             mempool=len(ledger.mempool),
             peer_statuses=tuple(self._peer(i) for i in range(len(node.vote_keys)) if i != self.index),
             halted=ledger.stopped,
+            damage=self.scrubber.damage,
         )
 
     def _peer(self, index: int) -> PeerStatus:
