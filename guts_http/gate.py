@@ -46,6 +46,11 @@ class GatedProtocol(H11Protocol):
             h11.SERVER, max_incomplete_event_size=self.config.h11_max_incomplete_size
         )
 
+    @property
+    def owes_an_answer(self) -> bool:
+        """Whether the client has said all that it will, a whole request last, and waits for what we say."""
+        return self.stream is not None and self.connection.their_state is h11.CLOSED
+
     async def _check_protocol(self, event: h11.Request) -> None:
         """Never HTTP/2: an ``Upgrade: h2c`` is answered in HTTP/1.1, as RFC 9110 7.8 allows."""
 

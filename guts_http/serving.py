@@ -40,6 +40,7 @@ log = logging.getLogger("guts.http.server")
 AsgiApp: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 # A piece of an answer has one write timeout, so this over that time is the slowest reader we serve.
 WRITE_PIECE_BYTES = 64 * 1024
+READ_BYTES = 64 * 1024
 LISTEN_BACKLOG = 128
 # A polite end (TLS says goodbye) is not waited for longer: the client may have stopped reading.
 CLOSE_SECONDS = 1.0
@@ -177,6 +178,16 @@ class GuardedServer(TCPServer):
             # The client has gone: an idle timer would only hold its place among the connections.
             self._gone = True
             await self.idle_task.stop()
+
+    async def _read_data(self) -> None:
+        """Read until the client ends its side; after a whole request it still gets its answer, which then ends ours."""
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            while data := bytes(await self.stream.receive_some(READ_BYTES)):
+                await self.protocol.handle(RawData(data))
+            await self.protocol.handle(RawData(b""))
+            if getattr(self.protocol, "owes_an_answer", False):
+                return
+        await self.protocol.handle(Closed())
 
     async def _shake_hands(self, certificate: Certificate) -> bool:
         self.stream = trio.SSLStream(self._plain, certificate.context(), server_side=True, https_compatible=True)
