@@ -13,7 +13,7 @@ from guts_net.runtime import NodeSettings, open_node
 async def run(path: Path, index: int, port: int) -> None:
     """Until killed."""
     settings = NodeSettings(
-        path / f"node{index}", path / "genesis.json", p2p_port=port, log_path=path / f"node{index}.log"
+        path / f"node{index}", path / "genesis.json", p2p=f"127.0.0.1:{port}", log_path=path / f"node{index}.log"
     )
     async with open_node(settings):
         await trio.sleep_forever()

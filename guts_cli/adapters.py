@@ -19,8 +19,7 @@ def node_settings(directory: NodeDirectory, genesis: Path, config: Config) -> No
     return NodeSettings(
         directory=directory.path,
         genesis=genesis,
-        p2p_host=config.p2p_address.host,
-        p2p_port=config.p2p_address.port,
+        p2p=str(config.p2p_address),
         private_read_grace_seconds=config.node.private_read_grace_seconds,
         log_path=directory.log,
         clock_offset_ms=config.clock.offset_ms,

@@ -26,7 +26,7 @@ from guts_net.logs import ROOT, Log
 from guts_net.runtime import RunningNode, open_node
 
 from .adapters import node_settings, serve_settings, site_settings
-from .config import Address, Config, Given, check_doors
+from .config import Config, Given, check_doors
 from .node_directory import NodeDirectory
 from .outcomes import EXIT_OK, show_object
 from .ports import require_free
@@ -116,7 +116,7 @@ async def _serve(
     async with trio.open_nursery() as nursery:
         http = partial(serve_http, app, [str(config.http_address)], serve_settings(directory, config), stop=stop)
         binds = await nursery.start(http)
-        await on_ready(Serving(directory, config, binds[0], str(Address(config.p2p_address.host, node.p2p_port))))
+        await on_ready(Serving(directory, config, binds[0], node.p2p))
         await stop.wait()
 
 

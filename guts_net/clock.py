@@ -7,8 +7,8 @@ import time
 from guts_core.simplex.ports import Instant
 
 
-class Clock:
-    """Monotonic microseconds and wall milliseconds; ``offset_ms`` shifts the wall clock, for rehearsals."""
+class MachineClock:
+    """A ``protocols.Clock``; ``offset_ms`` shifts the wall clock, for rehearsals."""
 
     def __init__(self, offset_ms: int = 0) -> None:
         self._offset_ms = offset_ms

@@ -30,13 +30,13 @@ from guts_core.node.node import Node
 from guts_core.simplex.effects import Persist, ReportEquivocation
 from guts_core.simplex.ports import Instant
 
-from .clock import Clock
 from .journal import Journal
 from .logs import Log as NodeLog
 from .peers import events as link_events
 from .peers.limits import kind_in
 from .peers.links import PeerNetwork
 from .peers.outbox import Urgency
+from .protocols import Clock
 
 # Events that wait to be decided; links and conversations wait (back-pressure) beyond it.
 INBOX_EVENTS_MAX = 1_024

@@ -33,7 +33,7 @@ from guts_core.state.view import View
 
 from .checks import Checker
 from .chunks import ChunkServer
-from .clock import Clock
+from .clock import MachineClock
 from .commits import Committer
 from .disk import Disk
 from .journal import Journal
@@ -43,6 +43,7 @@ from .packs import PackStore
 from .peers.events import PeerAddress
 from .peers.links import PeerNetwork
 from .port_server import PortServer
+from .protocols import Clock, Transport
 from .proving import Prover
 from .pump import Pump, open_inbox
 from .push import PushGateway
@@ -51,6 +52,7 @@ from .repair import Repairer
 from .scrub import Pace, Scrubber
 from .store import ChainDatabase
 from .submission import Submissions
+from .tcp import TcpTransport
 from .waiting import Waiters
 
 T = TypeVar("T")
@@ -65,9 +67,8 @@ class NodeSettings:
 
     directory: Path
     genesis: Path
-    p2p_host: str = "127.0.0.1"
-    p2p_port: int = 0
-    peer_addresses: dict[str, str] | None = None  # node key hex -> host:port, over the genesis file's hints
+    p2p: str = "127.0.0.1:0"  # where to hear other nodes, as the transport understands it
+    peer_addresses: dict[str, str] | None = None  # node key hex -> address, over the genesis file's hints
     private_read_grace_seconds: float = 600.0
     log_path: Path | None = None
     clock_offset_ms: int = 0
@@ -97,7 +98,7 @@ class RunningNode:
         nursery: trio.Nursery,
     ) -> None:
         self.settings, self.genesis = settings, genesis
-        self.p2p_port = 0
+        self.p2p = ""  # where others reach it
         self._node, self._network, self._server, self._nursery = node, network, server, nursery
         self._database = database
 
@@ -120,14 +121,16 @@ def _stream(raw: socket.socket) -> trio.SocketStream:
 class _Machine:
     """The parts of one node, wired."""
 
-    def __init__(self, settings: NodeSettings, disk: Disk, log: Log, opened: ExitStack) -> None:
+    def __init__(
+        self, settings: NodeSettings, disk: Disk, transport: Transport, clock: Clock, log: Log, opened: ExitStack
+    ) -> None:
         directory = settings.directory
+        self.transport, self.clock = transport, clock
         self.settings, self.disk, self.log = settings, disk, log
         file = genesis_from_json(settings.genesis.read_text())
         self.genesis = file.genesis
         self.node_key, vote_key = read_key(directory, "node"), read_key(directory, "vote")
         self.index = _index(self.genesis, self.node_key, vote_key)
-        self.clock = Clock(settings.clock_offset_ms)
         self.database = ChainDatabase(directory / "chain.db", disk)
         opened.callback(self.database.close)
         self.journal, self.records = Journal.open(directory / "votes.log", disk)
@@ -145,6 +148,7 @@ class _Machine:
             serve=ChunkServer(self.packs, lambda digest: self.scrubber.suspect(digest)).serve,
             now_ms=self.clock.wall_ms,
             deliver=inbox[0].clone(),
+            transport=transport,
         )
         self.waiters = Waiters()
         self.committer = Committer(self.database, self.packs, self._committed)
@@ -236,11 +240,11 @@ class _Machine:
 
     # ---- tasks ----
 
-    async def run(self, task_status: trio.TaskStatus[int]) -> None:
+    async def run(self, task_status: trio.TaskStatus[str]) -> None:
         await self._prepare()
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            listeners = await trio.open_tcp_listeners(self.settings.p2p_port, host=self.settings.p2p_host)
+            listeners = await self.transport.listen(self.settings.p2p)
             await nursery.start(self.network.run, listeners)
             nursery.start_soon(self.committer.run)
             nursery.start_soon(self._report)
@@ -249,7 +253,7 @@ class _Machine:
             nursery.start_soon(self.remover.run)
             nursery.start_soon(self.pump.run, self.records)
             self.records = ()
-            task_status.started(listeners[0].socket.getsockname()[1])
+            task_status.started(self.transport.address_of(listeners[0]))
 
     async def _prepare(self) -> None:
         """Remove what a crash left, never what state lists or a live attestation promises; drive links again."""
@@ -326,19 +330,26 @@ def _peers(genesis: Genesis, addresses: dict[str, str], me: int | None) -> dict[
     peers = {}
     for index, entry in enumerate(genesis.validators):
         if index != me:
-            host, _, port = addresses.get(entry.node_key.hex(), "").rpartition(":")
-            peers[index] = PeerAddress(entry.node_key, entry.name, host, int(port or 0))
+            peers[index] = PeerAddress(entry.node_key, entry.name, addresses.get(entry.node_key.hex(), ""))
     return peers
 
 
 @asynccontextmanager
-async def open_node(settings: NodeSettings, disk: Disk | None = None) -> AsyncIterator[RunningNode]:
-    """A running node for as long as the block lasts. Raises Invalid, Corrupt or Conflict (the lock) with words."""
+async def open_node(
+    settings: NodeSettings, disk: Disk | None = None, transport: Transport | None = None, clock: Clock | None = None
+) -> AsyncIterator[RunningNode]:
+    """
+    A running node for as long as the block lasts. Raises Invalid, Corrupt or Conflict (the lock) with words.
+
+    Disk, transport and clock are this machine's unless others are given (``guts_net.protocols``).
+    """
     disk = disk or Disk()
     directory = settings.directory
     log = Log("node")
     with hold_lock(directory / "node.lock"), open_logs(settings.log_path, node=directory.name), ExitStack() as opened:
-        machine = _Machine(settings, disk, log, opened)
+        machine = _Machine(
+            settings, disk, transport or TcpTransport(), clock or MachineClock(settings.clock_offset_ms), log, opened
+        )
         log.info("starting", pid=os.getpid(), height=machine.node.ledger.head.height)
         async with trio.open_nursery() as nursery:
             running = RunningNode(
@@ -350,8 +361,8 @@ async def open_node(settings: NodeSettings, disk: Disk | None = None) -> AsyncIt
                 machine.database,
                 nursery,
             )
-            running.p2p_port = await nursery.start(machine.run)
-            log.info("started", p2p_port=running.p2p_port)
+            running.p2p = await nursery.start(machine.run)
+            log.info("started", p2p=running.p2p)
             try:
                 yield running
             finally:

@@ -24,7 +24,7 @@ from guts_core.node.events import Event, TransactionSubmitted
 from guts_core.node.node import Node
 from guts_core.node.port import Outcome, Phase
 
-from .clock import Clock
+from .protocols import Clock
 from .store import ChainDatabase
 from .waiting import Waiter, Waiters
 

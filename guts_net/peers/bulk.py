@@ -1,5 +1,5 @@
 """
-Chunks over one bulk link, both ways (``consensus.md`` 6, Head-of-line blocking).
+Chunks of packs, and texts, over one bulk link, both ways (``consensus.md`` 6, Head-of-line blocking).
 
 Credit: at most ``CREDIT_CHUNKS`` requests are unanswered at a time. A request that its caller gave
 up keeps its credit until the answer comes, so the other side never holds more than that many
@@ -18,7 +18,16 @@ from attrs import define, field, frozen
 
 from guts_core.codec import to_bytes
 from guts_core.errors import Malformed, PeerFault
-from guts_core.link.chunks import BULK_MESSAGES, Chunk, ChunkMissing, ChunkWanted
+from guts_core.link.chunks import (
+    BULK_MESSAGES,
+    Chunk,
+    ChunkMissing,
+    ChunkWanted,
+    TextAbsent,
+    TextSupplied,
+    TextWanted,
+)
+from guts_core.names import RepoId
 
 from .link import Link
 from .outbox import Urgency
@@ -27,6 +36,13 @@ CREDIT_CHUNKS = 4
 STALL_SECONDS = 30.0
 
 Serve: TypeAlias = Callable[[bytes, int], Awaitable[tuple[bytes, tuple[bytes, ...]] | None]]
+ServeText: TypeAlias = Callable[[RepoId, bytes], Awaitable[bytes | None]]
+_Wanted: TypeAlias = ChunkWanted | TextWanted
+_Answer: TypeAlias = Chunk | ChunkMissing | TextSupplied | TextAbsent
+_ANSWERS: dict[type[_Wanted], tuple[type[_Answer], ...]] = {
+    ChunkWanted: (Chunk, ChunkMissing),
+    TextWanted: (TextSupplied, TextAbsent),
+}
 
 
 @frozen
@@ -45,37 +61,52 @@ async def serve_nothing(_digest: bytes, _index: int) -> None:
     """The server side of a node that holds no files."""
 
 
+async def serve_no_text(_repo: RepoId, _commitment: bytes) -> None:
+    """The same for texts."""
+
+
 @define(eq=False)
 class _Request:
     """One unanswered question; ``answer`` counts once ``done`` is set."""
 
+    wanted: _Wanted
     at: float
     done: trio.Event = field(factory=trio.Event)
-    answer: ChunkAnswer | None = None
+    answer: _Answer | None = None
     lost: bool = False
 
 
 class Exchange:
     """Both sides of asking on one bulk link."""
 
-    def __init__(self, link: Link, serve: Serve, counters: Counter[str]) -> None:
-        self._link, self._serve, self._counters = link, serve, counters
+    def __init__(self, link: Link, serve: Serve, counters: Counter[str], serve_text: ServeText = serve_no_text) -> None:
+        self._link, self._serve, self._serve_text, self._counters = link, serve, serve_text, counters
         self._requests: dict[int, _Request] = {}
         self._number = 0
         self._credit = trio.Semaphore(CREDIT_CHUNKS, max_value=CREDIT_CHUNKS)
         self._answered_at = link.since
         self._ended = False
-        self._asked_in, self._asked_out = trio.open_memory_channel[ChunkWanted](CREDIT_CHUNKS)
+        self._asked_in, self._asked_out = trio.open_memory_channel[_Wanted](CREDIT_CHUNKS)
 
     async def fetch(self, digest: bytes, index: int) -> ChunkAnswer | None:
         """The peer's answer, None if it has no such chunk; raises LinkLost. The caller sets the deadline."""
+        answer = await self._answered(lambda number: ChunkWanted(number, digest, index))
+        return ChunkAnswer(answer.data, answer.path) if isinstance(answer, Chunk) else None
+
+    async def fetch_text(self, repo: RepoId, commitment: bytes) -> bytes | None:
+        """The text as the peer sent it, None if it does not hold it; otherwise as ``fetch``."""
+        answer = await self._answered(lambda number: TextWanted(number, repo, commitment))
+        return answer.data if isinstance(answer, TextSupplied) else None
+
+    async def _answered(self, ask: Callable[[int], _Wanted]) -> _Answer | None:
         await self._credit.acquire()
         if self._ended:
             self._credit.release()
             raise LinkLost
         self._number += 1
-        request = self._requests[self._number] = _Request(trio.current_time())
-        self._link.put(to_bytes(ChunkWanted(self._number, digest, index)), Urgency.CATCH_UP)
+        wanted = ask(self._number)
+        request = self._requests[self._number] = _Request(wanted, trio.current_time())
+        self._link.put(to_bytes(wanted), Urgency.CATCH_UP)
         await request.done.wait()
         if request.lost:
             raise LinkLost
@@ -83,14 +114,12 @@ class Exchange:
 
     async def hear(self, message: bytes) -> None:
         """One message from the peer; raises PeerFault for what an honest one never sends."""
-        heard: ChunkWanted | Chunk | ChunkMissing = BULK_MESSAGES.from_bytes(message)
+        heard: _Wanted | _Answer = BULK_MESSAGES.from_bytes(message)
         match heard:
-            case ChunkWanted():
+            case ChunkWanted() | TextWanted():
                 self._ask(heard)
-            case Chunk():
-                self._answer(heard.number, ChunkAnswer(heard.data, heard.path))
-            case ChunkMissing():
-                self._answer(heard.number, None)
+            case Chunk() | ChunkMissing() | TextSupplied() | TextAbsent():
+                self._answer(heard)
             case _:
                 assert_never(heard)
         await trio.lowlevel.checkpoint()
@@ -98,11 +127,19 @@ class Exchange:
     async def serve_asked(self) -> None:
         """Answer what the peer asks, one at a time, never further than a chunk ahead of its reading."""
         async for wanted in self._asked_out:
-            found = await self._serve(wanted.digest, wanted.index)
-            answer = ChunkMissing(wanted.number) if found is None else Chunk(wanted.number, *found)
-            self._counters["chunks_served" if found else "chunks_missing"] += 1
+            answer = await (self._chunk(wanted) if isinstance(wanted, ChunkWanted) else self._text(wanted))
             self._link.put(to_bytes(answer), Urgency.CATCH_UP)
             await self._link.outbox.wait_emptied()
+
+    async def _chunk(self, wanted: ChunkWanted) -> _Answer:
+        found = await self._serve(wanted.digest, wanted.index)
+        self._counters["chunks_served" if found else "chunks_missing"] += 1
+        return ChunkMissing(wanted.number) if found is None else Chunk(wanted.number, *found)
+
+    async def _text(self, wanted: TextWanted) -> _Answer:
+        found = await self._serve_text(RepoId(wanted.repo), wanted.commitment)
+        self._counters["texts_absent" if found is None else "texts_served"] += 1
+        return TextAbsent(wanted.number) if found is None else TextSupplied(wanted.number, found)
 
     async def watch(self) -> None:
         """End the link if the peer owes answers and gives none."""
@@ -111,7 +148,7 @@ class Exchange:
             oldest = min((request.at for request in self._requests.values()), default=None)
             if oldest is not None and trio.current_time() - max(oldest, self._answered_at) > STALL_SECONDS:
                 self._counters["links_reset_stalled"] += 1
-                self._link.close(f"{len(self._requests)} chunks asked for and none sent")
+                self._link.close(f"{len(self._requests)} chunks or texts asked for and none sent")
 
     def end(self) -> None:
         """The link is over: whoever waits learns it."""
@@ -122,16 +159,19 @@ class Exchange:
             self._credit.release()
         self._requests.clear()
 
-    def _ask(self, wanted: ChunkWanted) -> None:
+    def _ask(self, wanted: _Wanted) -> None:
         try:
             self._asked_in.send_nowait(wanted)
         except trio.WouldBlock:
             raise PeerFault(f"more than {CREDIT_CHUNKS} chunks asked for at once") from None
 
-    def _answer(self, number: int, answer: ChunkAnswer | None) -> None:
-        request = self._requests.pop(number, None)
+    def _answer(self, answer: _Answer) -> None:
+        request = self._requests.get(answer.number)
         if request is None:
-            raise Malformed(f"an answer to request {number}, which is not open")
+            raise Malformed(f"an answer to request {answer.number}, which is not open")
+        if not isinstance(answer, _ANSWERS[type(request.wanted)]):
+            raise Malformed(f"{type(answer).__name__} in answer to {type(request.wanted).__name__}")
+        del self._requests[answer.number]
         self._answered_at = trio.current_time()
         self._credit.release()
         request.answer = answer

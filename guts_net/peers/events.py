@@ -15,8 +15,7 @@ class PeerAddress:
 
     node_id: NodeId
     name: str
-    host: str
-    port: int
+    address: str  # as the transport understands it
 
 
 @frozen

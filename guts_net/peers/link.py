@@ -9,7 +9,6 @@ of the peer, a reset, our own ``close``) ends the link and nothing else; what it
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 
@@ -20,6 +19,7 @@ from guts_core.link.frames import Lane, Opener, Sealer, split_pieces
 from guts_core.link.handshake import HANDSHAKE_BYTES_MAX, Dialer, Listener, Session
 
 from .outbox import Outbox, OutboxFull, Urgency
+from .wire import wire_over
 
 # An honest handshake takes one round trip and a millisecond; commonware's bound.
 HANDSHAKE_SECONDS = 5.0
@@ -30,7 +30,6 @@ FIRST_PING_SECONDS = 0.1
 IDLE_SECONDS = 30.0
 # A peer that takes no byte for this long is not coming back on this connection.
 WRITE_SECONDS = 30.0
-READ_BYTES = 64 * 1024
 _PING_BYTES = 8
 # Of so many the least counts: queues and busy loops only ever add.
 _ROUND_TRIPS_KEPT = 8
@@ -38,7 +37,7 @@ _ROUND_TRIPS_KEPT = 8
 Hear = Callable[[bytes], Awaitable[None]]
 
 
-async def dial(stream: trio.SocketStream, dialer: Dialer) -> Session:
+async def dial(stream: trio.abc.Stream, dialer: Dialer) -> Session:
     """Our side of a connection we opened; raises PeerFault or trio.TooSlowError."""
     with trio.fail_after(HANDSHAKE_SECONDS):
         await stream.send_all(_framed(dialer.syn))
@@ -47,7 +46,7 @@ async def dial(stream: trio.SocketStream, dialer: Dialer) -> Session:
     return session
 
 
-async def welcome(stream: trio.SocketStream, listener: Listener) -> Session:
+async def welcome(stream: trio.abc.Stream, listener: Listener) -> Session:
     """Our side of a connection someone else opened; raises PeerFault or trio.TooSlowError."""
     with trio.fail_after(HANDSHAKE_SECONDS):
         answer = listener.answer(await _read_handshake(stream))
@@ -59,14 +58,14 @@ def _framed(message: bytes) -> bytes:
     return len(message).to_bytes(2, "big") + message
 
 
-async def _read_handshake(stream: trio.SocketStream) -> bytes:
+async def _read_handshake(stream: trio.abc.Stream) -> bytes:
     size = int.from_bytes(await _read_exactly(stream, 2), "big")
     if size > HANDSHAKE_BYTES_MAX:
         raise Malformed(f"a handshake message of {size} bytes; the most is {HANDSHAKE_BYTES_MAX}")
     return await _read_exactly(stream, size)
 
 
-async def _read_exactly(stream: trio.SocketStream, size: int) -> bytes:
+async def _read_exactly(stream: trio.abc.Stream, size: int) -> bytes:
     data = b""
     while len(data) < size:
         more = await stream.receive_some(size - len(data))
@@ -82,7 +81,7 @@ class Link:
     def __init__(
         self,
         index: int,
-        stream: trio.SocketStream,
+        stream: trio.abc.Stream,
         session: Session,
         counters: Counter[str],
         blame: Callable[[], None],
@@ -94,6 +93,7 @@ class Link:
         self.ending: str | None = None
         self.outbox = Outbox()
         self._stream, self._counters, self._blame = stream, counters, blame
+        self._wire = wire_over(stream)
         self._sealer, self._opener = Sealer(session.send_key), Opener(session.receive_key)
         self._scope = trio.CancelScope()
         self._rest = b""  # of a frame that the socket did not take at once
@@ -125,9 +125,7 @@ class Link:
         if not self._writing and not self._rest:
             frame = self._next_frame()
             try:
-                self._rest = frame[os.write(self._stream.socket.fileno(), frame) :] if frame else b""
-            except BlockingIOError:
-                self._rest = frame
+                self._rest = self._wire.write_now(frame)
             except OSError:
                 self.close("the connection broke")
         if self._rest or self.outbox.waits:
@@ -167,13 +165,8 @@ class Link:
     async def _read(self, hear: Hear) -> None:
         while True:
             self._waits_since = trio.current_time()
-            # What comes is nearly always waited for: asking the socket first would be in vain.
-            await trio.lowlevel.wait_readable(self._stream.socket)
+            data = await self._wire.read()
             self._waits_since = math.inf
-            try:
-                data = os.read(self._stream.socket.fileno(), READ_BYTES)
-            except BlockingIOError:
-                continue  # a false alarm of the kernel
             if not data:
                 return self.close("the peer ended the connection")
             self._counters["bytes_received"] += len(data)

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
 
 import trio
 
@@ -21,10 +22,12 @@ from guts_core.errors import Invalid, LimitExceeded, PeerFault
 from guts_core.identity import KeyPair
 from guts_core.link.frames import MESSAGE_BYTES_MAX
 from guts_core.link.handshake import EPHEMERAL_BYTES, SKEW_WARNING_MS, Channel, Dialer, Listener, Session
-from guts_core.names import ChainId, NodeId
+from guts_core.names import ChainId, NodeId, RepoId
 from guts_net.logs import Log
+from guts_net.protocols import Transport
+from guts_net.tcp import TcpTransport
 
-from .bulk import ChunkAnswer, Exchange, LinkLost, Serve, serve_nothing
+from .bulk import ChunkAnswer, Exchange, LinkLost, Serve, ServeText, serve_no_text, serve_nothing
 from .events import InboxEvent, PeerAddress, PeerConnected, PeerDisconnected, PeerSaid
 from .limits import REFUSALS_LOGGED, Allowance, Backoff, TokenBucket
 from .link import HANDSHAKE_SECONDS, Link, dial, welcome
@@ -46,6 +49,8 @@ CHUNK_SECONDS = 30.0
 
 log = Log("peers")
 
+T = TypeVar("T")
+
 
 def wall_ms() -> int:
     """Milliseconds since 1970 by this machine's clock."""
@@ -64,8 +69,10 @@ class PeerNetwork:
         entropy: Callable[[int], bytes],
         *,
         serve: Serve = serve_nothing,
+        serve_text: ServeText = serve_no_text,
         now_ms: Callable[[], int] = wall_ms,
         deliver: trio.MemorySendChannel[InboxEvent] | None = None,
+        transport: Transport | None = None,
     ) -> None:
         """
         ``peers`` by validator index, this node's own among them or not; ``entropy(n)`` gives n random bytes.
@@ -73,7 +80,8 @@ class PeerNetwork:
         What is heard goes into ``deliver``, a bounded channel; without one it is read from ``inbox``.
         """
         self._identity, self._chain_id, self._entropy = identity, chain_id, entropy
-        self._serve, self._now_ms = serve, now_ms
+        self._serve, self._serve_text, self._now_ms = serve, serve_text, now_ms
+        self._transport = transport or TcpTransport()
         self._peers = {index: peer for index, peer in peers.items() if index != me}
         self._index_of = {peer.node_id: index for index, peer in self._peers.items()}
         if len(self._index_of) != len(self._peers) or identity.public_key in self._index_of:
@@ -150,6 +158,15 @@ class PeerNetwork:
         self, index: int, digest: bytes, chunk_index: int, seconds: float = CHUNK_SECONDS
     ) -> ChunkAnswer | None:
         """A chunk from this peer, unchecked; None if it has none or does not answer in time."""
+        return await self._fetch(index, lambda exchange: exchange.fetch(digest, chunk_index), seconds)
+
+    async def fetch_text(
+        self, index: int, repo: RepoId, commitment: bytes, seconds: float = CHUNK_SECONDS
+    ) -> bytes | None:
+        """A text from this peer, unchecked; None if it does not hold it or does not answer in time."""
+        return await self._fetch(index, lambda exchange: exchange.fetch_text(repo, commitment), seconds)
+
+    async def _fetch(self, index: int, ask: Callable[[Exchange], Awaitable[T | None]], seconds: float) -> T | None:
         slot = self._slots[index, Channel.BULK]
         with trio.move_on_after(seconds):
             while True:
@@ -157,16 +174,16 @@ class PeerNetwork:
                 exchange = slot.exchange
                 try:
                     if exchange:
-                        return await exchange.fetch(digest, chunk_index)
+                        return await ask(exchange)
                 except LinkLost:
-                    log.debug("chunk_link_lost", peer=self._peers[index].name)
+                    log.debug("bulk_link_lost", peer=self._peers[index].name)
                 await trio.lowlevel.checkpoint()
         self.counters["chunks_timed_out"] += 1
         return None
 
     async def run(
         self,
-        listeners: Sequence[trio.SocketListener],
+        listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Dial, accept and serve until cancelled; closes the listeners. Once per network."""
@@ -205,11 +222,11 @@ class PeerNetwork:
             now_ms=self._now_ms(),
         )
         self.counters["dials"] += 1
-        stream: trio.SocketStream | None = None
+        stream: trio.abc.Stream | None = None
         session: Session | None = None
         try:
             with trio.fail_after(CONNECT_SECONDS):
-                stream = await trio.open_tcp_stream(peer.host, peer.port)
+                stream = await self._transport.connect(peer.address)
             session = await dial(stream, dialer)
             return self._established(index, stream, session)
         except (PeerFault, trio.TooSlowError, trio.BrokenResourceError, OSError) as error:
@@ -220,7 +237,7 @@ class PeerNetwork:
             if stream and not session:
                 await trio.aclose_forcefully(stream)
 
-    async def _accept(self, stream: trio.SocketStream) -> None:
+    async def _accept(self, stream: trio.abc.Stream) -> None:
         """One connection from outside, from its first byte to its end."""
         listener = Listener(
             self._identity,
@@ -258,8 +275,7 @@ class PeerNetwork:
         if self._refusals_logged and self._refusals_logged.take(trio.current_time()):
             log.info("handshake_refused", reason=reason)
 
-    def _established(self, index: int, stream: trio.SocketStream, session: Session) -> Link:
-        stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_KEEPALIVE, True)
+    def _established(self, index: int, stream: trio.abc.Stream, session: Session) -> Link:
         self._clock_offsets[index] = self._now_ms() + session.skew_ms - int(trio.current_time() * 1000)
         if abs(session.skew_ms) > SKEW_WARNING_MS:
             self.counters["clock_skews"] += 1
@@ -275,7 +291,7 @@ class PeerNetwork:
             await link.abandon()
             return
         bulk = link.session.channel is Channel.BULK
-        exchange = Exchange(link, self._serve, self.counters) if bulk else None
+        exchange = Exchange(link, self._serve, self.counters, self._serve_text) if bulk else None
         slot.take(link, exchange)
         try:
             if before:

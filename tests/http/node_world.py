@@ -153,7 +153,7 @@ def _settings(path: Path, index: int, grace: float) -> NodeSettings:
     return NodeSettings(
         directory,
         path / "genesis.json",
-        p2p_port=port,
+        p2p=f"127.0.0.1:{port}",
         log_path=path / f"node{index}.log",
         private_read_grace_seconds=grace,
     )

@@ -68,7 +68,7 @@ class World:
         """What node ``index`` is started with."""
         seat = self.seats[index]
         return NodeSettings(
-            seat.directory, self.path / "genesis.json", p2p_port=seat.port, log_path=self.path / f"node{index}.log"
+            seat.directory, self.path / "genesis.json", p2p=f"127.0.0.1:{seat.port}", log_path=self.path / f"node{index}.log"
         )
 
     @asynccontextmanager

@@ -52,14 +52,14 @@ class Town:
         """Take a free port for each node, and listen: connections wait until the node runs."""
         for index in range(self.size):
             (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-            port = listener.socket.getsockname()[1]
+            address = f"127.0.0.1:{listener.socket.getsockname()[1]}"
             self._listeners[index] = listener
-            self._addresses[index] = PeerAddress(NodeId(key(index).public_key), f"node-{index}", "127.0.0.1", port)
+            self._addresses[index] = PeerAddress(NodeId(key(index).public_key), f"node-{index}", address)
 
     async def start(self, index: int, serve: Serve = serve_nothing, chain: ChainId = CHAIN) -> Node:
         """Run a node at its place."""
         if index not in self._listeners:
-            port = self._addresses[index].port
+            port = self._port(index)
             (self._listeners[index],) = await trio.open_tcp_listeners(port, host="127.0.0.1")
         network = PeerNetwork(key(index), chain, self._addresses, index, os.urandom, serve=serve)
         node = Node(index, network)
@@ -73,9 +73,12 @@ class Town:
             await node.wait_peers(set(range(self.size)) - {node.index})
         return nodes
 
+    def _port(self, index: int) -> int:
+        return int(self._addresses[index].address.rpartition(":")[2])
+
     async def connect(self, index: int) -> trio.SocketStream:
         """A bare connection to a node."""
-        stream = await trio.open_tcp_stream("127.0.0.1", self._addresses[index].port)
+        stream = await trio.open_tcp_stream("127.0.0.1", self._port(index))
         self._streams.append(stream)
         return stream
 
