@@ -15,6 +15,7 @@ from quart_trio import QuartTrio
 from guts_http.middleware import BodyLimit, FinishCleanly
 from guts_http.serving import ServeSettings
 from tests.http.http_world import PATIENCE_SECONDS, LiveServer, Serving, read_all
+from tests.refusals.hostile_bytes import KILLS, h2_frame
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
@@ -39,38 +40,6 @@ async def answer(send: Any, body: bytes, status: int = 200) -> None:
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def h2_frame(kind: int, flags: int, stream_id: int, payload: bytes) -> bytes:
-    return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream_id.to_bytes(4, "big") + payload
-
-
-def h2_headers(*pairs: tuple[bytes, bytes], end: bool = True) -> bytes:
-    """A HEADERS frame with literal, never indexed fields."""
-    block = b"".join(b"\x00" + bytes((len(n),)) + n + bytes((len(v),)) + v for n, v in pairs)
-    return h2_frame(1, 4 | (1 if end else 0), 1, block)
-
-
-H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + h2_frame(4, 0, 0, b"")
-GET = (b":method", b"GET")
-SCHEME = (b":scheme", b"http")
-AUTHORITY = (b":authority", b"x")
-WEBSOCKET = (
-    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
-# Each of these, alone, ends a server of hypercorn 0.18 when nothing guards it (B1 a-f).
-KILLS = {
-    "a byte after a websocket upgrade": WEBSOCKET + b"\x00",
-    "h2 path that is not ASCII": H2_PREFACE + h2_headers(GET, SCHEME, AUTHORITY, (b":path", b"/\xff")),
-    "h2 method that is not ASCII": H2_PREFACE + h2_headers((b":method", b"G\xff"), SCHEME, AUTHORITY, (b":path", b"/")),
-    "h2 CONNECT without a path": H2_PREFACE + h2_headers((b":method", b"CONNECT"), AUTHORITY),
-    "h2 data after an early answer": H2_PREFACE
-    + h2_headers((b":method", b"POST"), SCHEME, AUTHORITY, (b":path", b"/"), end=False),
-    "h2c upgrade with bad settings": (
-        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: A\r\n\r\n"
-    ),
-}
 
 
 async def attack(server: LiveServer, name: str) -> bytes:
