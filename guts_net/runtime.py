@@ -145,7 +145,7 @@ class _Machine:
             _peers(self.genesis, addresses, self.index),
             self.index,
             os.urandom,
-            serve=ChunkServer(self.packs, lambda digest: self.scrubber.suspect(digest)).serve,
+            serve=ChunkServer(self.packs, self._suspect).serve,
             now_ms=self.clock.wall_ms,
             deliver=inbox[0].clone(),
             transport=transport,
@@ -273,6 +273,9 @@ class _Machine:
         """The packs that this node vouched for, as long as a block may still call one in."""
         attested = self.node.pushes.attested.values()
         return frozenset(one.digest for one in attested if one.digest is not None)
+
+    def _suspect(self, digest: bytes) -> None:
+        self.scrubber.suspect(digest)
 
     def _listed(self) -> list[AdmittedPack]:
         """Every pack that this node is to hold."""
