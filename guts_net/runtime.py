@@ -72,7 +72,7 @@ class NodeSettings:
     private_read_grace_seconds: float = 600.0
     log_path: Path | None = None
     clock_offset_ms: int = 0
-    scrub: Pace = Pace()
+    scrub: Pace | None = None  # how fast the disk is read again; None: as the module says
 
 
 def read_key(directory: Path, role: str) -> KeyPair:

@@ -157,7 +157,7 @@ class PackStore:
         return await trio.to_thread.run_sync(self._drop_packs, tuple(digests))
 
     async def set_aside(self, repo_id: RepoId, digest: bytes) -> None:
-        """A damaged pack: out of its repository and of the packs, so that nobody is given of it; the sweep removes it."""
+        """A damaged pack: out of its repository and of the packs, so that nobody is given it; the sweep removes it."""
         await trio.to_thread.run_sync(self._set_aside, repo_id, digest)
 
     # Start.
