@@ -18,7 +18,7 @@ from attrs import frozen
 
 from guts_core.chain.compose import LIFETIME_MS, by_account, create_credential, register, sign_with_account_key
 from guts_core.chain.transaction import Text
-from guts_core.errors import NotFound, Refused
+from guts_core.errors import Refused
 from guts_core.forge.actions import Action
 from guts_core.forge.ids import account_id
 from guts_core.forge.records import Scope
@@ -29,7 +29,7 @@ from guts_http.client import Account, Client, Status, Transaction, Unreachable, 
 from .completing import complete_account
 from .home import Context, Home, user_home
 from .keys import AccountKey, new_pair, operator_account, read_pair
-from .outcomes import Misconfigured, Usage, printable
+from .outcomes import Misconfigured, Missing, Usage, printable
 from .progress import working
 from .rotation import settled
 
@@ -200,7 +200,7 @@ def _registered(keys: list[AccountKey], account: Account, name: str) -> AccountK
     for key in keys:
         if key.id == account.id.hex():
             return key
-    raise NotFound(f"no key of account {name} of this network is kept here")
+    raise Missing(f"no key of account {name} of this network is kept here", "guts key show")
 
 
 def sponsor_key(network: Network, name: str | None, file: Path | None) -> AccountKey:

@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 import click
 from attrs import field, frozen
 
-from guts_core.errors import GutsError, Refused
+from guts_core.errors import GutsError, NotFound, Refused
 
 EXIT_OK: Final = 0
 EXIT_BUG: Final = 70
@@ -34,7 +34,7 @@ EXIT_CODES: Final[dict[str, int]] = {
     "not-allowed": 4,
     "conflict": 5,
     "unavailable": 6,
-    "false-proof": 7,
+    "bad-proof": 7,
     "error": EXIT_BUG,
     "corrupt": EXIT_BUG,
     "unknown-rules": 78,
@@ -47,6 +47,7 @@ NEXT_AFTER: Final[dict[str, str]] = {
     "unavailable": "guts status",
     "unreachable": "guts devnet start, guts up, or another --node URL",
     "unexpected-answer": "the same command with another --node URL",
+    "bad-proof": "the same command with another --node URL",
 }
 
 
@@ -65,6 +66,14 @@ class Usage(Refused):
     code: ClassVar[str] = "usage"
 
     def __init__(self, message: str, next_step: str | None = None) -> None:
+        super().__init__(message)
+        self.next_step = next_step
+
+
+class Missing(NotFound):
+    """What was named is not there; says what to type to see what is."""
+
+    def __init__(self, message: str, next_step: str) -> None:
         super().__init__(message)
         self.next_step = next_step
 

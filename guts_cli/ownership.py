@@ -11,10 +11,8 @@ from guts_core.errors import NotFound, Unauthenticated
 from guts_http.client import Client, Repository, open_client
 
 from .acting import Network, known_token, open_network
-from .outcomes import Usage
+from .outcomes import Missing, Usage
 from .target import Target, parse_target
-
-SHOW_TOKEN = "guts token create --scope repo --gateway all --save"  # noqa: S105 -- a command to type
 
 
 @frozen
@@ -33,7 +31,7 @@ class Sight:
             found = self.client.repository(name)
         except NotFound:
             if self.has_token:
-                raise NotFound(f"there is no repository {name}, or you may not read it") from None
+                raise Missing(f"there is no repository {name}, or you may not read it", "guts repo list") from None
             words = f"{name} is private or not there, and no token is saved here to show"
             raise Unauthenticated(words) from None
         self.network.home.remember_repository(self.network.chain_id.hex(), found.full_name)

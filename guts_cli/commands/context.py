@@ -8,9 +8,9 @@ from attrs import evolve
 from guts_cli.acting import open_network
 from guts_cli.completing import complete_account, complete_context
 from guts_cli.home import Context, Home, user_home
-from guts_cli.outcomes import Said, Usage
+from guts_cli.outcomes import Missing, Said, Usage
 from guts_cli.shape import command
-from guts_core.errors import Conflict, NotFound
+from guts_core.errors import Conflict
 
 NAME_CHARS_MAX = 60
 MAKE_ONE = "guts up"
@@ -110,11 +110,11 @@ def _named(home: Home, name: str | None) -> Context:
     if name is None:
         current = home.current()
         if current is None:
-            raise NotFound("no network is chosen here")
+            raise Missing("no network is chosen here", "guts context list")
         return current
     found = home.contexts().contexts.get(name)
     if found is None:
-        raise NotFound(f"no context is called {name[:NAME_CHARS_MAX]!r}; `guts context list` shows all")
+        raise Missing(f"no context is called {name[:NAME_CHARS_MAX]!r}", "guts context list")
     return found
 
 

@@ -64,7 +64,8 @@ def create(
         "gateways": [gateway.hex() for gateway in listed],
     }
     text = f"token of {key.name}, for {', '.join(scopes)}, {len(listed)} gateway(s), shown only now:\n\n  {token}"
-    return Said(data, text, f"git push {base}/{key.name}/NAME.git  (user {key.name}, the token as password)")
+    by_hand = f"git push {base}/{key.name}/NAME.git  (user {key.name}, the token as password)"
+    return Said(data, text, f"guts push {key.name}/NAME" if save else by_hand)
 
 
 def _lifetime_ms(text: str) -> int:

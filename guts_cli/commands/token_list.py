@@ -8,9 +8,9 @@ import click
 
 from guts_cli.acting import Network, network_options, open_network, saved_token
 from guts_cli.keys import AccountKey
-from guts_cli.outcomes import Said, Usage
+from guts_cli.outcomes import Missing, Said, Usage
 from guts_cli.shape import command
-from guts_core.errors import Conflict, NotFound
+from guts_core.errors import Conflict
 from guts_core.forge.actions import RevokeCredential
 from guts_core.names import CredentialId
 from guts_http.client import Token, as_json, open_client
@@ -91,7 +91,7 @@ def _is_meant(token: Token, token_id: str | None, note: str | None) -> bool:
 
 def _one(found: Sequence[Token], key: AccountKey) -> CredentialId:
     if not found:
-        raise NotFound(f"{key.name} has no such token; `guts token list --all` shows all")
+        raise Missing(f"{key.name} has no such token", "guts token list --all")
     if len(found) > 1:
         raise Conflict(f"{len(found)} tokens are meant: say which by ID")
     return found[0].id

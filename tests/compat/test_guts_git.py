@@ -110,8 +110,8 @@ def test_the_token_stands_in_no_argument_url_or_configuration_and_no_other_helpe
     desk("clone", "alice/secret", **watched)
     copy = desk.at("secret")
     for place in (work, copy):
-        place.commit("more\n" + str(place.directory))
-        place("git", "pull", "-q", "--rebase", **watched)
+        place("git", "pull", "-q", **watched)
+        place.commit(f"more from {place.directory}\n")
         place("git", "push", "-q", **watched)
 
     token = str(net.info["token"])
@@ -134,6 +134,7 @@ def test_what_stands_after_the_dashes_is_gits(net: Devnet, desk: Desk) -> None:
 def test_gits_exit_code_is_ours_and_a_refused_push_says_so(net: Devnet, desk: Desk) -> None:
     """A script sees what git says; git's words stand alone where we know nothing to add."""
     first = a_work_tree(desk, "first")
+    first.commit("here\n")
     first("push", "alice/race")
     other = a_work_tree(desk, "other")
     other.commit("elsewhere\n")
