@@ -27,6 +27,7 @@ KEYS = {
     "account": paths.account(ALICE),
     "repository name": paths.repository_name(ALICE, "Site"),
     "affiliation": paths.affiliation(ALICE, REPO),
+    "account credential": paths.account_credential(ALICE, 1_800_000_000_000, CredentialId(b"\xcd" * 32)),
     "quota": paths.quota(ALICE),
     "repository": paths.repository(REPO),
     "ref": paths.ref(REPO, "refs/heads/\u00e9"),
@@ -64,6 +65,12 @@ def test_no_two_kinds_of_records_share_a_run_of_keys() -> None:
 
 def test_packs_stand_in_the_order_of_their_numbers() -> None:
     assert paths.pack(REPO, 9) < paths.pack(REPO, 10) < paths.pack(REPO, 258)
+
+
+def test_the_newest_credential_of_an_account_stands_first() -> None:
+    older, newer = (paths.account_credential(ALICE, time, CredentialId(bytes(32))) for time in (255, 256))
+
+    assert newer < older
 
 
 def test_names_are_filed_without_case() -> None:

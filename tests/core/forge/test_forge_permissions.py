@@ -25,32 +25,36 @@ from guts_core.state.view import Overlay
 from tests.core.forge.forge_world import ALICE, BOB, CAROL, DAVE, ERIN, Person, World
 
 # Written from architecture.md, not from the code: what each standing may do to a repository by account key.
-# R read, W write, A administer, L leave; capital P: also when it is private.
+# R read, W write, A administer, D delete, U undo a deletion, L leave.
 BY_ROLE = {
-    "owner": {"public": "RWAL", "private": "RWAL"},
-    "admin": {"public": "RWAL", "private": "RWAL"},
+    "owner": {"public": "RWADUL", "private": "RWADUL"},
+    "admin": {"public": "RWADL", "private": "RWADL"},
     "write": {"public": "RWL", "private": "RWL"},
     "read": {"public": "RL", "private": "RL"},
     "stranger": {"public": "R", "private": ""},
 }
 # What each scope lets through of that, in a public and in a private repository.
 BY_SCOPE = {
-    "key": {"public": "RWAL", "private": "RWAL"},
+    "key": {"public": "RWADUL", "private": "RWADUL"},
     "read": {"public": "R", "private": "R"},
     "repo": {"public": "RWAL", "private": "RWAL"},
-    "delete_repo": {"public": "R", "private": ""},
+    "delete_repo": {"public": "RDU", "private": "DU"},
 }
 LETTERS = {
     "R": Permission.READ_REPOSITORY,
     "W": Permission.WRITE_REPOSITORY,
     "A": Permission.ADMIN_REPOSITORY,
+    "D": Permission.DELETE_REPOSITORY,
+    "U": Permission.RESTORE_REPOSITORY,
     "L": Permission.LEAVE_REPOSITORY,
 }
 # About the account: which scopes do, and whether one has to be an operator.
 ABOUT_THE_ACCOUNT = {
     Permission.CREATE_REPOSITORY: {"key", "repo"},
     Permission.LIST_OWN: {"key", "read", "repo"},
+    Permission.LIST_CREDENTIALS: {"key", "read", "repo"},
     Permission.MANAGE_CREDENTIALS: {"key"},
+    Permission.MANAGE_KEYS: {"key"},
     Permission.GOVERN: {"key"},
 }
 STANDINGS: dict[str, Person] = {"owner": BOB, "admin": ALICE, "write": CAROL, "read": DAVE, "stranger": ERIN}
@@ -89,7 +93,7 @@ def scene() -> Scene:
     return Scene()
 
 
-@pytest.mark.parametrize(("letter", "standing", "visibility"), list(product("RWAL", STANDINGS, ("public", "private"))))
+@pytest.mark.parametrize(("letter", "standing", "visibility"), list(product(LETTERS, STANDINGS, ("public", "private"))))
 def test_every_standing_and_scope_in_every_repository(
     scene: Scene, letter: str, standing: str, visibility: str
 ) -> None:
@@ -105,13 +109,25 @@ def test_every_standing_and_scope_in_every_repository(
 
 @pytest.mark.parametrize(("permission", "standing"), list(product(ABOUT_THE_ACCOUNT, STANDINGS)))
 def test_every_standing_and_scope_about_the_account(scene: Scene, permission: Permission, standing: str) -> None:
-    """Account keys alone manage credentials and govern."""
+    """Account keys alone manage credentials and keys, and govern."""
     person = standing in OPERATORS or permission is not Permission.GOVERN
     for ways, principal in scene.principals(standing):
         for resource in (None, *scene.repos.values()):
             expected = person and bool(ways & ABOUT_THE_ACCOUNT[permission])
 
             assert expected == may(principal, permission, resource, scene.world.state), ways
+
+
+@pytest.mark.parametrize(("letter", "standing", "visibility"), list(product(LETTERS, STANDINGS, ("public", "private"))))
+def test_a_deleted_repository_can_be_restored_by_its_owner_and_is_missing_to_everything_else(
+    scene: Scene, letter: str, standing: str, visibility: str
+) -> None:
+    """Public or private, by whatever role: what is deleted is not read by anyone any more."""
+    gone = evolve(scene.repos[visibility], deleted=1)
+    for ways, principal in scene.principals(standing):
+        expected = (letter, standing) == ("U", "owner") and bool(ways & {"key", "delete_repo"})
+
+        assert expected == may(principal, LETTERS[letter], gone, scene.world.state), ways
 
 
 @pytest.mark.parametrize("permission", Permission)
@@ -201,6 +217,21 @@ def test_a_no_says_why_without_telling_what_is_hidden(scene: Scene) -> None:
     assert _reason(state, ANONYMOUS, write, public)[0] is Unauthenticated
     assert _reason(state, ANONYMOUS, Permission.LIST_OWN, None)[0] is Unauthenticated
     assert _reason(state, Principal(ERIN.id, None), write, private) == _reason(state, ANONYMOUS, write, None)
+
+
+def test_a_deleted_repository_is_known_to_its_owner_alone(scene: Scene) -> None:
+    """They are told why they may not restore it; to an administrator it is as if it had never been."""
+    gone, state = evolve(scene.repos["public"], deleted=1), scene.world.state
+    restore, missing = Permission.RESTORE_REPOSITORY, _reason(state, ANONYMOUS, Permission.READ_REPOSITORY, None)
+    pushing = scene.credentials["owner", (Scope.REPO,)]
+
+    assert _reason(state, Principal(BOB.id, pushing), restore, gone) == (
+        NotAllowed,
+        "this credential may not restore this repository: its scope is repo",
+    )
+    for principal in (Principal(ALICE.id, None), Principal(CAROL.id, None), ANONYMOUS):
+        assert missing == _reason(state, principal, restore, gone)
+        assert missing == _reason(state, principal, Permission.READ_REPOSITORY, gone)
 
 
 def test_a_yes_is_silent(scene: Scene) -> None:
