@@ -107,6 +107,14 @@ CONTEXT = Group(
         "remove": _entry("context", "remove", "Forget a network; keys and tokens stay."),
     },
 )
+NETWORK = Group(
+    "network",
+    help="The networks whose proofs you believe: genesis files pinned in GUTS_HOME.",
+    entries={
+        "trust": _entry("network", "trust", "Pin the genesis file of a network."),
+        "list": _entry("network", "list_", "List the networks that are pinned."),
+    },
+)
 HERE = "guts_cli.main"
 ROOT = Group(
     "guts",
@@ -132,6 +140,8 @@ ROOT = Group(
         "context": Entry(HERE, "CONTEXT", "Choose among networks: list, show, use, add, remove.", USE),
         "completion": _entry("completion", "completion", "Print a shell's completion script.", USE),
         "credential": _entry("credential", "credential", "Answer git as its credential helper.", None),
+        "verify": _entry("verify", "verify_", "Check a ref, all refs or a transaction by proof.", "Check"),
+        "network": Entry(HERE, "NETWORK", "The networks whose proofs you believe: trust, list.", "Check"),
         "sim": _entry("sim", "sim", "Run a whole network from one seed, with faults, in memory.", "Check"),
     },
 )

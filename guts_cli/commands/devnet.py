@@ -14,6 +14,7 @@ from guts_cli import devnet, network, view
 from guts_cli.first_token import ensure_token
 from guts_cli.network import DEVNET_PARAMS, VALIDATORS_MAX, Network, with_timings
 from guts_cli.outcomes import EXIT_OK, Said, show_object
+from guts_cli.pinned import pin_local
 from guts_cli.processes import record_self
 from guts_cli.shape import command, wants_json
 from guts_core.names import account_name
@@ -66,6 +67,7 @@ def start(
         click.echo(f"starting the network in {directory} ...", err=True)
     started = devnet.start(directory, wish)
     ensure_token(started)
+    pin_local(started)
     said = Said(devnet.network_row(started), _welcome(started), f"guts devnet stop --dir {directory}")
     if detach:
         return said

@@ -16,6 +16,7 @@ from guts_cli.first_token import ensure_token
 from guts_cli.home import user_home
 from guts_cli.network import DEVNET_PARAMS, Network, Plan, Seat
 from guts_cli.outcomes import EXIT_OK, Usage, show_object
+from guts_cli.pinned import pin_local
 from guts_cli.ports import LOOPBACK, P2P_PORT_FIRST, choosing_ports, free_ports, http_ports
 from guts_cli.processes import record_self
 from guts_cli.serve import Serving, run_node
@@ -54,6 +55,7 @@ def up(directory: Path | None, http_port: int | None, account: str | None) -> in
     async def ready(serving: Serving) -> None:
         # In a thread: it talks to this very process over HTTP, as every client does.
         await trio.to_thread.run_sync(ensure_token, network)
+        pin_local(network)
         record_self(node.pid_file)
         _tell(network, serving, as_json)
 

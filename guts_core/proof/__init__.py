@@ -7,6 +7,7 @@ from .faults import Incomplete as Incomplete
 from .faults import NotAProof as NotAProof
 from .faults import OtherNetwork as OtherNetwork
 from .faults import OtherQuestion as OtherQuestion
+from .faults import TooOld as TooOld
 from .faults import UnknownVersion as UnknownVersion
 from .questions import ActivityQuestion as ActivityQuestion
 from .questions import HeaderQuestion as HeaderQuestion
@@ -16,6 +17,7 @@ from .questions import RefQuestion as RefQuestion
 from .questions import RefsQuestion as RefsQuestion
 from .questions import TransactionQuestion as TransactionQuestion
 from .verified import Final as Final
+from .verified import Proven as Proven
 from .verified import ProvenHeaders as ProvenHeaders
 from .verified import ProvenRef as ProvenRef
 from .verified import ProvenRefs as ProvenRefs

@@ -52,6 +52,12 @@ class BadPath(BadProof):
     code = "bad-path"
 
 
+class TooOld(BadProof):
+    """A true proof of longer ago than is asked for."""
+
+    code = "too-old"
+
+
 class Incomplete(BadProof):
     """What is said to be all refs is not all, or more."""
 

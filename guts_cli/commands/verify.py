@@ -1,0 +1,175 @@
+"""``guts verify``."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+import click
+from attrs import frozen
+from click.core import ParameterSource
+
+from guts_cli.completing import complete_repository
+from guts_cli.home import Context, Home, user_home
+from guts_cli.outcomes import EXIT_CODES, EXIT_OK, Misconfigured, Said, Usage, show
+from guts_cli.pinned import pinned, read_genesis
+from guts_cli.proven import as_object, as_text
+from guts_cli.shape import command, wants_json
+from guts_cli.target import parse_target
+from guts_core.chain.genesis import Genesis
+from guts_core.errors import NotFound, remade
+from guts_core.names import ChainId
+from guts_core.proof import ProvenRef, Question, Verified, network_of, verify
+from guts_core.proof.faults import TooOld
+from guts_core.proof.format import PROOF_BYTES_MAX
+from guts_core.proof.questions import about_ref, about_refs, about_transaction
+from guts_core.state.proof import BadProof
+
+_AGE = re.compile(r"([1-9][0-9]{0,5})([smhd])", re.ASCII)
+_UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+EXIT_ABSENT = EXIT_CODES[NotFound.code]
+
+
+@command(name="verify")
+@click.argument("target", metavar="[OWNER/NAME[@REF] | FILE]", required=False, shell_complete=complete_repository)
+@click.option("--tx", help="Verify this transaction: who signed it, and what became of it.")
+@click.option("--node", envvar="GUTS_NODE", help="URL of a node to ask.  [default: one of the context's]")
+@click.option(
+    "--genesis",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The network's genesis file.  [default: the networks that `guts network trust` pinned]",
+)
+@click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Keep the proof in this file.")
+@click.option("--max-age", help="Refuse what was shown longer ago: 90s, 10m, 12h, 7d.")
+def verify_(
+    *,
+    target: str | None,
+    tx: str | None,
+    node: str | None,
+    genesis: Path | None,
+    save: Path | None,
+    max_age: str | None,
+) -> int:
+    """Check a repository, a ref or a transaction by a proof that needs no trust in any node.
+
+    OWNER/NAME@REF is one ref, OWNER/NAME the complete set of them; FILE is a saved proof, for which no
+    node is asked. A proof says what was true at its height: --max-age refuses one that is too old.
+    """
+    most_ms = None if max_age is None else _milliseconds(max_age)
+    asked = _asked(target, tx, node)
+    if isinstance(asked, Path):
+        data, home = _read(asked), user_home()
+        verified = _verify(data, _genesis(genesis, home, network_of(data)), None)
+    else:
+        fetched = _fetch(asked, node, user_home())
+        expected = fetched.expected or (None if genesis else network_of(fetched.data))
+        verified = _verify(fetched.data, _genesis(genesis, user_home(), expected), asked)
+        data = fetched.data
+    now_ms = time.time_ns() // 1_000_000
+    if most_ms is not None and now_ms - verified.time > most_ms:
+        raise TooOld(f"the proof is of {(now_ms - verified.time) // 1000} s ago; at most {max_age} is accepted")
+    if save is not None:
+        save.write_bytes(data)
+    return _tell(verified, now_ms, save)
+
+
+def _tell(verified: Verified, now_ms: int, saved: Path | None) -> int:
+    is_absent = isinstance(verified.answer, ProvenRef) and verified.answer.oid is None
+    object_ = {**as_object(verified), "saved": None if saved is None else str(saved)}
+    following = f"guts verify {saved}" if saved else None
+    show(Said(object_, as_text(verified, now_ms), following), wants_json())
+    return EXIT_ABSENT if is_absent else EXIT_OK
+
+
+# ---- what to verify, and where it comes from ----
+
+
+def _asked(target: str | None, tx: str | None, node: str | None) -> Question | Path:
+    if (target is None) == (tx is None):
+        raise Usage("verify what? one of OWNER/NAME@REF, OWNER/NAME, --tx ID, or the file of a saved proof")
+    if tx is not None:
+        return about_transaction(tx)
+    assert target is not None
+    source = click.get_current_context().get_parameter_source("node")
+    if (node is None or source is not ParameterSource.COMMANDLINE) and Path(target).is_file():
+        return Path(target)
+    name, at, ref = target.partition("@")
+    if "/" not in name:
+        raise Usage(f"there is no file {target[:200]!r}, and it names no repository: write OWNER/NAME@REF")
+    found = parse_target(name)
+    if found.base is not None:
+        raise Usage("name the node with --node URL, and the repository as OWNER/NAME")
+    return about_ref(found.owner, found.name, ref) if at else about_refs(found.owner, found.name)
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(PROOF_BYTES_MAX + 1)
+
+
+@frozen
+class Fetched:
+    """What a node gave for a proof, and the network that this user knows the node to belong to."""
+
+    data: bytes
+    expected: ChainId | None
+
+
+def _fetch(question: Question, node: str | None, home: Home) -> Fetched:
+    """From the named node, or the first of the context's that answers."""
+    from guts_http.client import Unreachable, open_client  # noqa: PLC0415 -- a saved proof is verified without sockets
+
+    context = _context_of(home, node)
+    urls = (node.rstrip("/"),) if node else context.nodes if context else ()
+    if not urls:
+        raise Misconfigured("no network is known here", "the same command with --node URL")
+    expected = ChainId(bytes.fromhex(context.chain_id)) if context else None
+    problems = []
+    for url in urls:
+        try:
+            with open_client(url, _token(home, context)) as client:
+                return Fetched(client.proof(question), expected)
+        except Unreachable as error:
+            problems.append(str(error))
+        except NotFound as error:
+            raise NotFound(f"{url} says: {error} (its word, not a proof)") from error
+    raise Unreachable("; ".join(problems))
+
+
+def _context_of(home: Home, node: str | None) -> Context | None:
+    """The network that a node is known to belong to."""
+    if node is None:
+        return home.current()
+    known = home.contexts().contexts.values()
+    return next((context for context in known if node.rstrip("/") in context.nodes), None)
+
+
+def _token(home: Home, context: Context | None) -> str | None:
+    """For what is private. A saved token goes to nodes of its own network only."""
+    given = os.environ.get("GUTS_TOKEN")
+    if given or context is None or context.account is None:
+        return given or None
+    return home.token(context.chain_id, context.account)
+
+
+def _genesis(given: Path | None, home: Home, chain_id: ChainId | None) -> Genesis:
+    if given is not None:
+        return read_genesis(given).genesis
+    assert chain_id is not None
+    return pinned(home, chain_id)
+
+
+def _verify(data: bytes, genesis: Genesis, question: Question | None) -> Verified:
+    try:
+        return verify(data, genesis, question)
+    except BadProof as error:
+        raise remade(type(error), f"the proof is false: {error}") from error
+
+
+def _milliseconds(text: str) -> int:
+    found = _AGE.fullmatch(text)
+    if not found:
+        raise Usage(f"--max-age {text[:30]!r} is not a number of seconds, minutes, hours or days such as 10m")
+    return int(found[1]) * _UNITS_MS[found[2]]
