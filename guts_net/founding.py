@@ -1,14 +1,15 @@
-"""A network of one node in a directory, for programs that embed a node: its keys, its genesis, one account."""
+"""A network in a directory, for programs that embed nodes: their keys, the genesis, one account."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import frozen
 
-from guts_core.chain.genesis import Draft, Entry, InitialAccount, seal, sign_entry
+from guts_core.chain.genesis import Draft, Entry, EntryFile, InitialAccount, seal, sign_entry
 from guts_core.chain.genesis_json import GenesisFile, to_json
 from guts_core.errors import Conflict, Invalid
 from guts_core.forge.params import Params
@@ -23,7 +24,7 @@ PRIVATE_MODE, PUBLIC_MODE = 0o600, 0o644
 ACCOUNT_KEY_FILE = "account.key"
 # Its id follows from its key alone, so the key file needs nothing beside the seed.
 _SALT = bytes(SEED_BYTES)
-_NAME = "alone"
+_NAME = "embedded"
 
 
 @frozen
@@ -44,34 +45,50 @@ def is_founded(directory: Path) -> bool:
 
 
 def found_alone(directory: Path, account: str = "me", disk: Disk | None = None) -> Founder:
-    """
-    Make a network of one node, with one account beside its operator's; Conflict where keys are already.
+    """A network of one node, all of it in this directory."""
+    return _found(directory, (directory,), account, disk or Disk())
 
-    The genesis is written last: a directory without one is no network, and what lies there is not reused.
+
+def found_network(directory: Path, validators: int, account: str = "me", disk: Disk | None = None) -> Founder:
+    """A network whose nodes have the directories ``node0``, ``node1``, ...; the genesis lies beside them."""
+    return _found(directory, [directory / f"node{index}" for index in range(validators)], account, disk or Disk())
+
+
+def _found(directory: Path, nodes: Sequence[Path], account: str, disk: Disk) -> Founder:
     """
-    disk = disk or Disk()
-    name = account_name(account)
-    if (directory / "keys").exists():
-        raise Conflict(f"{directory} holds keys already; they are never replaced")
-    disk.make_directory(directory / "keys")
-    pairs = {role: KeyPair(os.urandom(SEED_BYTES)) for role in KEY_FILES}
+    Keys for every node, one account beside their operators', and the genesis, which is written last.
+
+    A directory without genesis is no network, and keys that lie there are not reused: Conflict.
+    """
     founder = Founder(KeyPair(os.urandom(SEED_BYTES)))
-    files = {KEY_FILES[role]: pair for role, pair in pairs.items()} | {ACCOUNT_KEY_FILE: founder.key}
-    for file_name, pair in files.items():
-        disk.write_file(directory / "keys" / file_name, f"{pair.seed.hex()}\n".encode(), PRIVATE_MODE)
-    operator = _account("operator", pairs["operator"], is_operator=True)
-    entry = sign_entry(
-        Entry(_NAME, pairs["vote"].public_key, NodeId(pairs["node"].public_key), operator, None),
-        pairs["vote"],
-        pairs["node"],
-        pairs["operator"],
-    )
-    me = _account(name, founder.key, is_operator=False)
+    me = _account(account_name(account), founder.key, is_operator=False)
+    for place in (directory, *nodes):
+        if (place / "keys").exists():
+            raise Conflict(f"{place} holds keys already; they are never replaced")
+    entries = tuple(_seat(node, index, disk) for index, node in enumerate(nodes))
+    disk.make_directory(directory / "keys")
+    _keep(disk, directory, ACCOUNT_KEY_FILE, founder.key)
     draft = Draft(_NAME, time.time_ns() // 1_000_000, FaultModel.BYZANTINE, Params(), (me,))
-    genesis = seal(draft, (entry,), Ed25519Verifier())
-    text = to_json(GenesisFile(genesis=genesis, addresses={}, entries=(entry,)))
+    genesis = seal(draft, entries, Ed25519Verifier())
+    text = to_json(GenesisFile(genesis=genesis, addresses={}, entries=entries))
     disk.write_file(directory / "genesis.json", text.encode(), PUBLIC_MODE)
     return founder
+
+
+def _seat(directory: Path, index: int, disk: Disk) -> EntryFile:
+    """A node's three keys, and its signed entry."""
+    disk.make_directory(directory / "keys")
+    pairs = {role: KeyPair(os.urandom(SEED_BYTES)) for role in KEY_FILES}
+    for role, pair in pairs.items():
+        _keep(disk, directory, KEY_FILES[role], pair)
+    vote, node, operator = pairs["vote"], pairs["node"], pairs["operator"]
+    account = _account(f"operator-{index}", operator, is_operator=True)
+    entry = Entry(f"node-{index}", vote.public_key, NodeId(node.public_key), account, None)
+    return sign_entry(entry, vote, node, operator)
+
+
+def _keep(disk: Disk, directory: Path, name: str, pair: KeyPair) -> None:
+    disk.write_file(directory / "keys" / name, f"{pair.seed.hex()}\n".encode(), PRIVATE_MODE)
 
 
 def founder_of(directory: Path) -> Founder:
