@@ -15,7 +15,19 @@ from werkzeug.exceptions import HTTPException
 from guts_core.chain.genesis import Genesis
 from guts_core.errors import GutsError
 
-from .api import git_data, lifecycle, network, operations, proofs, reflog, repositories, tokens, transactions, user
+from .api import (
+    commits,
+    git_data,
+    lifecycle,
+    network,
+    operations,
+    proofs,
+    reflog,
+    repositories,
+    tokens,
+    transactions,
+    user,
+)
 from .clients import Trusted
 from .git import answers
 from .git import routes as git_routes
@@ -81,6 +93,7 @@ def all_routes(metrics: Metrics) -> list[Route]:
         user.routes,
         repositories.routes,
         git_data.routes,
+        commits.routes,
         lifecycle.routes,
         reflog.routes,
         tokens.routes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -60,7 +60,13 @@ def optional_number(name: str, most: int) -> int | None:
 
 
 def links(
-    asked: Asked, path: str, page: Page, *, more: bool, total: int | None = None, **query: str | None
+    asked: Asked,
+    path: str,
+    page: Page,
+    *,
+    more: bool,
+    total: int | None = None,
+    query: Mapping[str, str | None] | None = None,
 ) -> dict[str, str]:
     """
     The Link header by which clients find the other pages, and ask for them with the same ``query``.
@@ -68,7 +74,7 @@ def links(
     ``total`` is how many there are in all, where that is known without counting for long: by the number
     of its last page clients tell the length of a list.
     """
-    kept = {name: value for name, value in query.items() if value is not None}
+    kept = {name: value for name, value in (query or {}).items() if value is not None}
 
     def link(number: int, relation: str) -> str:
         url = f"{asked.base_url}{path}?{urlencode({**kept, 'per_page': page.size, 'page': number})}"

@@ -29,7 +29,7 @@ def show_ref_log(asked: Asked, snapshot: Snapshot) -> Reply:
     if not found and page.number == 1:
         raise NotFound(f"{ref[:255]!a} never moved in this repository")
     shown = [_line(snapshot, move) for move in found[: page.size]]
-    return Reply(shown, headers=links(asked, request.path, page, more=len(found) > page.size, ref=ref))
+    return Reply(shown, headers=links(asked, request.path, page, more=len(found) > page.size, query={"ref": ref}))
 
 
 def _asked_ref(asked: Asked) -> str:
