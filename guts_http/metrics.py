@@ -30,6 +30,7 @@ class Metrics:
                 ("view", "Current view of agreement"),
                 ("peers", "Connected validators other than this one"),
                 ("missing_packs", "Admitted packs this node does not hold yet"),
+                ("missing_texts", "Texts this node is to hold and does not hold yet"),
                 ("mempool", "Transactions that wait for a block"),
             )
         }

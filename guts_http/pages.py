@@ -36,6 +36,7 @@ _PAGE = """<!doctype html>
 <tr><th>Final since</th><td>{{ final }}</td></tr>
 <tr><th>Connected validators</th><td>{{ peers }} of {{ validators - 1 }} others</td></tr>
 {% if missing_packs %}<tr><th>Packs still to fetch</th><td>{{ missing_packs }}</td></tr>{% endif %}
+{% if missing_texts %}<tr><th>Texts still to fetch</th><td>{{ missing_texts }}</td></tr>{% endif %}
 <tr><th>State root</th><td><code>{{ state_root }}</code></td></tr>
 <tr><th>Chain</th><td><code>{{ chain_id }}</code></td></tr>
 <tr><th>Version</th><td>{{ version }}</td></tr>

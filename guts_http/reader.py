@@ -152,6 +152,10 @@ class Snapshot:
         """An account's repositories that were deleted after a block time and still are, newest first."""
         return [RepoId(row[0]) for row in self._connection.execute(schema.DELETED_SINCE, (owner, after))]
 
+    def missing_texts(self) -> int:
+        """How many texts this node is to hold and does not hold yet."""
+        return int(self._one(schema.COUNT_MISSING_TEXTS, ()) or 0)
+
     def missing_packs(self) -> int:
         """How many admitted packs this node does not hold yet."""
         return int(self._one(schema.COUNT_MISSING, ()) or 0)

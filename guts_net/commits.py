@@ -1,20 +1,24 @@
 """
-Finalized blocks to disk, in order: link the packs they admit, then one durable SQLite transaction.
+Finalized blocks to disk, in order: link the packs they admit, keep their texts, then one durable SQLite
+transaction, then take away the texts that it erases.
 
-A pack that is not held is no reason to stop: it becomes a ``missing`` row of the same transaction
-and is fetched later (``architecture.md`` 5, step 6).
+A pack or text that is not held is no reason to stop: it becomes a row of the same transaction and is
+fetched later (``architecture.md`` 3, and 5, step 6).
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import trio
 
 from guts_core.chain.commit import Commit
 
 from .packs import PackStore
+from .space import Space
 from .store import ChainDatabase
+from .texts import TextStore
 
 # Blocks that are final and not yet on disk; agreement goes on meanwhile, but not without bound.
 COMMITS_WAITING_MAX = 256
@@ -23,8 +27,16 @@ COMMITS_WAITING_MAX = 256
 class Committer:
     """Performs CommitBlock effects one after another and reports each."""
 
-    def __init__(self, database: ChainDatabase, packs: PackStore, done: Callable[[Commit], Awaitable[None]]) -> None:
-        self._database, self._packs, self._done = database, packs, done
+    def __init__(
+        self,
+        database: ChainDatabase,
+        packs: PackStore,
+        texts: TextStore,
+        space: Space,
+        done: Callable[[Commit], Awaitable[None]],
+    ) -> None:
+        self._database, self._packs, self._texts = database, packs, texts
+        self._space, self._done = space, done
         self._send, self._receive = trio.open_memory_channel[Commit](COMMITS_WAITING_MAX)
 
     async def put(self, commit: Commit) -> None:
@@ -37,9 +49,22 @@ class Committer:
     async def run(self) -> None:
         """Until cancelled. A commit under way is finished first: its thread cannot be abandoned."""
         async for commit in self._receive:
-            missing = set()
-            for pack in commit.packs:
-                if not await self._packs.link(pack.repo, pack.digest):
-                    missing.add(pack.digest)
-            await trio.to_thread.run_sync(self._database.commit, commit, frozenset(missing))
+            # What a full disk stopped is done again as a whole: links that stand are no error (F13).
+            await self._space.persist(partial(self._write, commit))
             await self._done(commit)
+
+    async def _write(self, commit: Commit) -> None:
+        missing = set()
+        for pack in commit.packs:
+            if not await self._packs.link(pack.repo, pack.digest):
+                missing.add(pack.digest)
+        if not (commit.texts or commit.erased):
+            await trio.to_thread.run_sync(self._database.commit, commit, frozenset(missing))
+            return
+        async with self._texts.changing:
+            await trio.to_thread.run_sync(self._write_with_texts, commit, frozenset(missing))
+
+    def _write_with_texts(self, commit: Commit, missing: frozenset[bytes]) -> None:
+        lacking = self._texts.keep(commit.texts)
+        self._database.commit(commit, missing, lacking)
+        self._texts.forget(commit.erased)

@@ -5,7 +5,8 @@ disk lost a file, becomes whole by itself.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
 
 import trio
 
@@ -19,6 +20,8 @@ from .packs import PackStore
 from .peers.links import PeerNetwork
 from .store import ChainDatabase, MissingPack
 
+Row = TypeVar("Row")
+
 # State names the whole by its digest; what its chunks hash to is not kept.
 _UNKNOWN_ROOT = bytes(32)
 # Peers that hold the pack may be restarting too; asking costs little, a pack that nobody has costs less and less.
@@ -26,13 +29,12 @@ RETRY_SECONDS = 0.5
 RETRY_SECONDS_MAX = 5.0
 
 
-class Repairer:
-    """Works off the ``missing`` rows whenever a peer that may hold the packs is connected."""
+class Rounds(Generic[Row]):
+    """Goes through rows again and again, with longer and longer pauses while none can be repaired."""
 
-    def __init__(self, database: ChainDatabase, packs: PackStore, network: PeerNetwork, log: Log) -> None:
-        self._database, self._packs, self._network, self._log = database, packs, network, log
+    def __init__(self, rows: Callable[[], Sequence[Row]], repair: Callable[[Row], Awaitable[bool]]) -> None:
+        self._rows, self._repair = rows, repair
         self._wake = trio.Event()
-        self._said: dict[bytes, str] = {}  # why a pack is still missing, as the log has it
 
     def wake(self) -> None:
         """Rows may have come."""
@@ -42,7 +44,7 @@ class Repairer:
         """Until cancelled."""
         pause = RETRY_SECONDS
         while True:
-            rows = self._database.list_missing()
+            rows = self._rows()
             repaired = [await self._repair(row) for row in rows]
             if any(repaired):
                 pause = RETRY_SECONDS
@@ -53,6 +55,23 @@ class Repairer:
                     await self._wake.wait()
                 pause = RETRY_SECONDS if self._wake.is_set() else min(2 * pause, RETRY_SECONDS_MAX)
             self._wake = trio.Event()
+
+
+class Repairer:
+    """Works off the ``missing`` rows whenever a peer that may hold the packs is connected."""
+
+    def __init__(self, database: ChainDatabase, packs: PackStore, network: PeerNetwork, log: Log) -> None:
+        self._database, self._packs, self._network, self._log = database, packs, network, log
+        self._rounds = Rounds(database.list_missing, self._repair)
+        self._said: dict[bytes, str] = {}  # why a pack is still missing, as the log has it
+
+    def wake(self) -> None:
+        """Rows may have come."""
+        self._rounds.wake()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await self._rounds.run()
 
     async def _repair(self, row: MissingPack) -> bool:
         if not self._packs.has(row.digest) and not await self._fetch(row):

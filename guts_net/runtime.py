@@ -11,12 +11,10 @@ import math
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from typing import TypeVar
 
 import trio
-from attrs import frozen
 
 from guts_core.chain.commit import AdmittedPack, Commit
 from guts_core.chain.genesis import Genesis
@@ -40,6 +38,7 @@ from .journal import Journal
 from .lock import hold_lock
 from .logs import Log, open_logs
 from .packs import PackStore
+from .packs.git_child import GitChildren
 from .peers.events import PeerAddress
 from .peers.links import PeerNetwork
 from .port_server import PortServer
@@ -49,39 +48,18 @@ from .pump import Pump, open_inbox
 from .push import PushGateway
 from .removal import Remover
 from .repair import Repairer
-from .scrub import Pace, Scrubber
+from .scrub import Scrubber
+from .settings import NodeSettings, read_key
+from .space import Space
 from .store import ChainDatabase
 from .submission import Submissions
 from .tcp import TcpTransport
+from .texts import TextRepairer, TextStore
 from .waiting import Waiters
 
 T = TypeVar("T")
 # A commit takes milliseconds; a reader that waited this long gets the generation before.
 SETTLE_SECONDS = 2.0
-KEY_FILES = {"node": "node.key", "vote": "vote.key", "operator": "operator.key"}
-
-
-@frozen
-class NodeSettings:
-    """What a node is told by its operator."""
-
-    directory: Path
-    genesis: Path
-    p2p: str = "127.0.0.1:0"  # where to hear other nodes, as the transport understands it
-    peer_addresses: dict[str, str] | None = None  # node key hex -> address, over the genesis file's hints
-    private_read_grace_seconds: float = 600.0
-    log_path: Path | None = None
-    clock_offset_ms: int = 0
-    scrub: Pace | None = None  # how fast the disk is read again; None: as the module says
-
-
-def read_key(directory: Path, role: str) -> KeyPair:
-    """One of the node's keys: 64 hex digits of a seed in a file only its owner reads."""
-    path = directory / "keys" / KEY_FILES[role]
-    try:
-        return KeyPair(bytes.fromhex(path.read_text().strip()))
-    except (OSError, ValueError) as error:
-        raise Invalid(f"cannot read the {role} key {path}: {error}") from error
 
 
 class RunningNode:
@@ -131,12 +109,25 @@ class _Machine:
         self.genesis = file.genesis
         self.node_key, vote_key = read_key(directory, "node"), read_key(directory, "vote")
         self.index = _index(self.genesis, self.node_key, vote_key)
+        self.space = Space(disk, directory, settings.disk_reserve_bytes, log)
+        opened.callback(self.space.close)
         self.database = ChainDatabase(directory / "chain.db", disk)
         opened.callback(self.database.close)
         self.journal, self.records = Journal.open(directory / "votes.log", disk)
         opened.callback(self.journal.close)
-        self.packs = PackStore(directory, disk)
-        self.node = Node(NodeConfig(self.genesis, self.index, vote_key, Ed25519Verifier()), self.database)
+        self.packs = PackStore(directory, disk, GitChildren(settings.git_children))
+        self.node = Node(
+            NodeConfig(
+                self.genesis,
+                self.index,
+                vote_key,
+                Ed25519Verifier(),
+                settings.mempool_bytes,
+                settings.mempool_transactions,
+            ),
+            self.database,
+        )
+        self.texts = TextStore(directory, disk, self.database)
         addresses = dict(file.addresses) | (settings.peer_addresses or {})
         inbox = open_inbox()
         self.network = PeerNetwork(
@@ -146,13 +137,15 @@ class _Machine:
             self.index,
             os.urandom,
             serve=ChunkServer(self.packs, self._suspect).serve,
+            serve_text=self.texts.serve,
             now_ms=self.clock.wall_ms,
             deliver=inbox[0].clone(),
+            limits=settings.peers,
             transport=transport,
         )
         self.waiters = Waiters()
-        self.committer = Committer(self.database, self.packs, self._committed)
-        self.checker = Checker(self.packs, self.network, log, self._checked)
+        self.committer = Committer(self.database, self.packs, self.texts, self.space, self._committed)
+        self.checker = Checker(self.packs, self.network, self.space, log, self._checked)
         self.pump = Pump(
             self.node,
             self.journal,
@@ -173,6 +166,7 @@ class _Machine:
             self.waiters,
             self.pump.put,
             self.network.network_time_ms,
+            self.space,
         )
         self.pushes = PushGateway(self.node, self.packs, self.submissions, log)
         self._advanced = trio.Event()
@@ -181,6 +175,7 @@ class _Machine:
             self.database, self._settled, self.packs, self.submissions, self.pushes, prover, self.status, log
         )
         self.repairer = Repairer(self.database, self.packs, self.network, log)
+        self.text_repairer = TextRepairer(self.database, self.texts, self.network, log)
         self.scrubber = Scrubber(
             directory / "chain.db",
             self.database,
@@ -211,6 +206,8 @@ class _Machine:
             self.waiters.settle(row.tx_id)
         if commit.packs:
             self.repairer.wake()
+        if commit.texts:
+            self.text_repairer.wake()
         self.remover.note(commit)
         self._advanced.set()
         self._advanced = trio.Event()
@@ -246,9 +243,11 @@ class _Machine:
             self._nursery = nursery
             listeners = await self.transport.listen(self.settings.p2p)
             await nursery.start(self.network.run, listeners)
+            nursery.start_soon(self.space.run)
             nursery.start_soon(self.committer.run)
             nursery.start_soon(self._report)
             nursery.start_soon(self.repairer.run)
+            nursery.start_soon(self.text_repairer.run)
             nursery.start_soon(self.scrubber.run)
             nursery.start_soon(self.remover.run)
             nursery.start_soon(self.pump.run, self.records)
@@ -266,8 +265,9 @@ class _Machine:
         removed = await self.packs.sweep(promised | {pack.digest for pack in listed})
         for pack in listed:
             await self._relink(pack)
-        if removed:
-            self.log.info("swept", packs=len(removed))
+        texts = await trio.to_thread.run_sync(self.texts.sweep)
+        if removed or texts:
+            self.log.info("swept", packs=len(removed), texts=texts)
 
     def _promised(self) -> frozenset[bytes]:
         """The packs that this node vouched for, as long as a block may still call one in."""
@@ -305,12 +305,15 @@ class _Machine:
             quorum=node.quorum,
             peers=len(self.network.connected),
             missing_packs=len(self.database.list_missing()),
+            missing_texts=len(self.database.list_missing_texts()),
             time=ledger.next_time(self.clock.wall_ms()),
             final_age_ms=age_us // 1000,
             private_reads=len(node.vote_keys) == 1 or grace,
             mempool=len(ledger.mempool),
             peer_statuses=tuple(self._peer(i) for i in range(len(node.vote_keys)) if i != self.index),
             halted=ledger.stopped,
+            disk_free=self.space.free,
+            disk_reserve=self.space.reserve,
             damage=self.scrubber.damage,
         )
 
@@ -337,6 +340,11 @@ def _peers(genesis: Genesis, addresses: dict[str, str], me: int | None) -> dict[
     return peers
 
 
+def _logs(settings: NodeSettings) -> AbstractContextManager[None]:
+    size, kept = settings.log_file_bytes, settings.log_files_kept
+    return open_logs(settings.log_path, file_bytes=size, files_kept=kept, node=settings.directory.name)
+
+
 @asynccontextmanager
 async def open_node(
     settings: NodeSettings, disk: Disk | None = None, transport: Transport | None = None, clock: Clock | None = None
@@ -349,7 +357,7 @@ async def open_node(
     disk = disk or Disk()
     directory = settings.directory
     log = Log("node")
-    with hold_lock(directory / "node.lock"), open_logs(settings.log_path, node=directory.name), ExitStack() as opened:
+    with hold_lock(directory / "node.lock"), _logs(settings), ExitStack() as opened:
         machine = _Machine(
             settings, disk, transport or TcpTransport(), clock or MachineClock(settings.clock_offset_ms), log, opened
         )

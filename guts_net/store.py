@@ -207,10 +207,10 @@ class ChainDatabase:
         with self._writing, _Transaction(self._writer):
             self._writer.executemany(_PUT_MISSING_TEXT, [(name.repo, name.commitment) for name in names])
 
-    def remove_missing_text(self, name: TextName) -> None:
-        """The text is here now, or erased; no row is no error."""
+    def remove_missing_texts(self, names: Iterable[TextName]) -> None:
+        """The texts are here now; no row is no error."""
         with self._writing, _Transaction(self._writer):
-            self._writer.execute(_DELETE_MISSING_TEXT, (name.repo, name.commitment))
+            self._writer.executemany(_DELETE_MISSING_TEXT, [(name.repo, name.commitment) for name in names])
 
     def commit(
         self,

@@ -1,4 +1,4 @@
-"""Messages of the bulk connection: ask for one chunk of a pack, and the answer (``architecture.md`` 5)."""
+"""Messages of the bulk connection: chunks of packs, and texts, asked for by name (``architecture.md`` 3 and 5)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Annotated
 from attrs import frozen
 
 from guts_core.codec import Family, Limit, kinds, record
-from guts_core.codec.fields import AHash
+from guts_core.codec.fields import AHash, ARepoId
 
 # Chunks of a blob are this size, the last one shorter; one chunk travels as one frame.
 CHUNK_BYTES = 1 << 20
 # A tree over 2^40 chunks is an exabyte.
 PATH_MAX = 40
+# The largest text with its salt and heads.
+TEXT_RECORD_BYTES_MAX = 256 * 1024 + 64
 
 
 @record(kinds.CHUNK_WANTED)
@@ -43,4 +45,31 @@ class ChunkMissing:
     number: int
 
 
-BULK_MESSAGES = Family((ChunkWanted, Chunk, ChunkMissing))
+@record(kinds.TEXT_WANTED)
+@frozen
+class TextWanted:
+    """Send the text that was committed to in this repository; the answer carries the same number."""
+
+    number: int
+    repo: ARepoId
+    commitment: AHash
+
+
+@record(kinds.TEXT_SUPPLIED)
+@frozen
+class TextSupplied:
+    """The canonical text; whoever asked checks that it is the one."""
+
+    number: int
+    data: Annotated[bytes, Limit(most=TEXT_RECORD_BYTES_MAX)]
+
+
+@record(kinds.TEXT_ABSENT)
+@frozen
+class TextAbsent:
+    """We do not hold that text: not yet, not any more, or never; state says which."""
+
+    number: int
+
+
+BULK_MESSAGES = Family((ChunkWanted, Chunk, ChunkMissing, TextWanted, TextSupplied, TextAbsent))

@@ -64,12 +64,15 @@ class Status:
     quorum: int
     peers: int  # connected validators other than this one
     missing_packs: int
+    missing_texts: int
     time: int  # header time this node would propose now, ms
     final_age_ms: int  # monotonic time since a newer finalized header was last learned
     private_reads: bool  # whether the private_read_grace still stands (always at n=1)
     mempool: int
     peer_statuses: tuple[PeerStatus, ...]
     halted: str | None  # the sentence with which agreement stopped, if it did
+    disk_free: int  # bytes
+    disk_reserve: int  # with less free, writes of clients are refused
     damage: str | None = None  # what this node's disk lost and cannot mend by itself, with what to do
 
 

@@ -38,6 +38,7 @@ async def status_values(asked: Asked) -> dict[str, Any]:
             "block_hash": snapshot.block_hash.hex(),
             "final": exact_time_text(snapshot.time),
             "missing_packs": snapshot.missing_packs(),
+            "missing_texts": snapshot.missing_texts(),
         }
     return {
         **committed,

@@ -61,6 +61,7 @@ class Status:
     peers: int
     mempool: int
     missing_packs: int
+    missing_texts: int
     fault_model: FaultModel
     version: str
     rules: int

@@ -196,7 +196,7 @@ def test_listed_packs_are_those_of_the_state(database: ChainDatabase) -> None:
     }
     database.commit(commit_of(1, records=records))
 
-    assert list(database.listed_packs()) == [HELD]
+    assert list(database.listed_packs(0)) == [HELD]
 
 
 def test_another_builds_database_is_refused_and_left_alone(tmp_path: Path) -> None:
