@@ -7,7 +7,8 @@ from pathlib import Path
 
 import trio
 
-from guts_net.runtime import NodeSettings, open_node
+from guts_net.runtime import open_node
+from guts_net.settings import NodeSettings
 
 
 async def run(path: Path, index: int, port: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from guts_http.serving import ServeSettings
 from guts_http.site import Settings
-from guts_net.runtime import NodeSettings
+from guts_net.settings import NodeSettings
 
 from .config import Config
 from .node_directory import NodeDirectory

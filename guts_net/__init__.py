@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .running import NodeInThread as NodeInThread
     from .running import running_node as running_node
-    from .runtime import NodeSettings as NodeSettings
     from .runtime import RunningNode as RunningNode
     from .runtime import open_node as open_node
+    from .settings import NodeSettings as NodeSettings
 
 _HOMES = {
     "NodeInThread": "running",
     "running_node": "running",
-    "NodeSettings": "runtime",
+    "NodeSettings": "settings",
     "RunningNode": "runtime",
     "open_node": "runtime",
 }

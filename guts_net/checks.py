@@ -24,6 +24,7 @@ from guts_core.node.events import PackChecked
 from .logs import Log
 from .packs import Incoming, PackStore
 from .peers.links import PeerNetwork
+from .space import Space
 
 # Checks run git children that take a core each; more at once only slow each other down.
 CHECKS_AT_ONCE = 4
@@ -45,9 +46,14 @@ class Checker:
     """Performs CheckPack effects, a few at a time."""
 
     def __init__(
-        self, packs: PackStore, network: PeerNetwork, log: Log, report: Callable[[PackChecked], Awaitable[None]]
+        self,
+        packs: PackStore,
+        network: PeerNetwork,
+        space: Space,
+        log: Log,
+        report: Callable[[PackChecked], Awaitable[None]],
     ) -> None:
-        self._packs, self._network, self._log, self._report = packs, network, log, report
+        self._packs, self._network, self._space, self._log, self._report = packs, network, space, log, report
         self._judging = trio.CapacityLimiter(CHECKS_AT_ONCE)
         self._pulling: defaultdict[int, trio.CapacityLimiter] = defaultdict(
             lambda: trio.CapacityLimiter(PULLS_PER_SOURCE)
@@ -81,6 +87,7 @@ class Checker:
             await self._compare(manifest, effect, None if blob is None else blob.digest)
 
     async def _take(self, manifest: Manifest, blob: Blob, effect: CheckPack) -> None:
+        self._space.check()
         self._log.info("pack_wanted", digest=blob.digest.hex(), bytes=blob.size, peer=effect.source)
         async with self._packs.incoming() as incoming:
             if effect.pack is not None:

@@ -16,8 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from attrs import frozen
-
 Observer = Callable[[str, str], None]
 
 
@@ -32,14 +30,6 @@ def _no_room_to_make() -> bool:
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _MIB = 1 << 20
-
-
-@frozen
-class DiskSpace:
-    """Bytes of a file system: free for this process, and in all."""
-
-    free: int
-    total: int
 
 
 class DiskFile:
@@ -96,10 +86,15 @@ class Disk:
         self.observe = observe
         self.make_room: Callable[[], bool] = _no_room_to_make  # whether anything was given up
 
-    def space(self, path: Path) -> DiskSpace:
-        """How much room there is on the file system of a path."""
+    def free_bytes(self, path: Path) -> int:
+        """What this process may still write to the file system of a path."""
         found = os.statvfs(path)
-        return DiskSpace(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
+        return found.f_bavail * found.f_frsize
+
+    def total_bytes(self, path: Path) -> int:
+        """What the file system of a path holds at most."""
+        found = os.statvfs(path)
+        return found.f_blocks * found.f_frsize
 
     def allocate(self, path: Path, size: int) -> None:
         """A file of this size whose space on the disk is its own; what it holds is nothing."""

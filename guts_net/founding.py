@@ -18,7 +18,7 @@ from guts_core.names import AccountId, NodeId, account_name
 from guts_core.simplex.quorum import FaultModel
 
 from .disk import Disk
-from .runtime import KEY_FILES
+from .settings import KEY_FILES
 
 PRIVATE_MODE, PUBLIC_MODE = 0o600, 0o644
 ACCOUNT_KEY_FILE = "account.key"

@@ -7,7 +7,7 @@ What a node needs of the machine it runs on, as three small protocols (the desig
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -66,6 +66,21 @@ class Disk(Protocol):
 
     def observe(self, operation: str, subject: str) -> None:
         """Hear of an operation that was done here or beside (a commit of the database, a message that leaves)."""
+
+    make_room: Callable[[], bool]
+    """
+    Called when a write of an ``append`` file finds no space: whether something was given up, after which the
+    write is tried once more. The node sets it.
+    """
+
+    def free_bytes(self, path: Path) -> int:
+        """What may still be written to the file system of a path."""
+
+    def total_bytes(self, path: Path) -> int:
+        """What the file system of a path holds at most."""
+
+    def allocate(self, path: Path, size: int) -> None:
+        """A file of this size whose space is its own, over what stands there; what it holds is nothing."""
 
     def create(self, path: Path) -> DiskFile:
         """A new file; FileExistsError if it exists."""

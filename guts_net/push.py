@@ -83,6 +83,7 @@ class PushGateway:
 
     async def serve(self, conversation: Conversation, request: OpenPush) -> None:
         """Answer one OpenPush; the pack follows in the conversation."""
+        self._submissions.space.check()
         push = self._begin(request)
         self._refuse_early(push)
         self._log.info("push_opened", repo=push.repo.hex(), refs=len(request.commands))
@@ -90,6 +91,7 @@ class PushGateway:
             received = 0
             while isinstance(piece := await conversation.hear(PUSH_PIECES), PackData):
                 received += len(piece.data)
+                self._submissions.space.check()
                 await incoming.write(piece.data)
             if not push.undecided:
                 await conversation.say(push.report())

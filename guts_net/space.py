@@ -49,7 +49,7 @@ class Space:
     def __init__(self, disk: Disk, directory: Path, reserve_bytes: int | None, log: Log) -> None:
         """``reserve_bytes`` None is 5 % of the disk or 1 GiB, whichever is less; 0 is no reserve."""
         self._disk, self._directory, self._log = disk, directory, log
-        total = disk.space(directory).total
+        total = disk.total_bytes(directory)
         self.reserve = min(RESERVE_BYTES_MOST, total // RESERVE_SHARE) if reserve_bytes is None else reserve_bytes
         self._ballast = directory / BALLAST_FILE
         self._ballast_bytes = min(BALLAST_BYTES_MOST, self.reserve // BALLAST_SHARE)
@@ -60,7 +60,7 @@ class Space:
     @property
     def free(self) -> int:
         """Bytes that this process may still write, the ballast not counted."""
-        return self._disk.space(self._directory).free
+        return self._disk.free_bytes(self._directory)
 
     @property
     def is_low(self) -> bool:

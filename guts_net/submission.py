@@ -22,9 +22,11 @@ from guts_core.identity import KeyPair
 from guts_core.names import NodeId, TxId
 from guts_core.node.events import Event, TransactionSubmitted
 from guts_core.node.node import Node
-from guts_core.node.port import Outcome, Phase
+from guts_core.node.port import Outcome, Phase, WaitingList
+from guts_core.node.waiting import waiting_list
 
 from .protocols import Clock
+from .space import Space
 from .store import ChainDatabase
 from .waiting import Waiter, Waiters
 
@@ -60,10 +62,11 @@ class Submissions:
         waiters: Waiters,
         put: Callable[[Event], Awaitable[None]],
         network_time: Callable[[], int],
+        space: Space,
     ) -> None:
         self._node, self._gateway, self._database = node, gateway_key, database
         self._clock, self._waiters, self._put = clock, waiters, put
-        self._network_time = network_time
+        self._network_time, self.space = network_time, space
 
     def acting(self, seed: bytes) -> Acting:
         """Who a handed token stands for; Unauthenticated or NotAllowed with words."""
@@ -106,6 +109,7 @@ class Submissions:
         known = self.outcome(tx_id)
         if known.phase in (Phase.FINAL, Phase.EXPIRED):
             return known
+        self.space.check()
         if self._waiters.is_full:
             raise Unavailable("too many clients wait for this node; try again in a moment")
         async with self._waiters.waiting(tx_id) as waiter:
@@ -143,6 +147,11 @@ class Submissions:
         # Final and not on disk yet is still pending: an answer has to survive a power cut.
         waits = standing.where is not Where.UNKNOWN or self._node.knows(tx_id)
         return Outcome(Phase.PENDING if waits else Phase.UNKNOWN, tx_id, None, None, None, None, missing)
+
+    def waiting(self) -> WaitingList:
+        """What waits here for a block, as far as anybody may know."""
+        ledger = self._node.ledger
+        return waiting_list(ledger.mempool, ledger.view(), self._clock.monotonic_us())
 
     def missing_validators(self) -> int:
         """How many of a quorum are not connected right now."""

@@ -15,6 +15,7 @@ from attrs import frozen
 from guts_core.chain.commit import ChainStore
 from guts_core.chain.genesis import Genesis, chain_id
 from guts_core.chain.ledger import Ledger
+from guts_core.chain.mempool import MEMPOOL_BYTES_MAX, MEMPOOL_TRANSACTIONS_MAX, Mempool
 from guts_core.chain.standing import Where
 from guts_core.chain.transaction import Item, transaction_id
 from guts_core.codec import from_bytes, to_bytes
@@ -75,6 +76,8 @@ class NodeConfig:
     index: int | None
     vote_signer: Signer
     verifier: Verifier
+    mempool_bytes: int = MEMPOOL_BYTES_MAX
+    mempool_transactions: int = MEMPOOL_TRANSACTIONS_MAX
 
 
 class Node:
@@ -86,7 +89,8 @@ class Node:
         self.chain_id = chain_id(genesis)
         self.vote_keys = tuple(entry.vote_key for entry in genesis.validators)
         self.quorum = quorum(len(self.vote_keys), genesis.fault_model)
-        self.ledger = Ledger(genesis, store, config.verifier)
+        mempool = Mempool(config.mempool_bytes, config.mempool_transactions)
+        self.ledger = Ledger(genesis, store, config.verifier, mempool)
         params = genesis.params
         self._retry_us = params.retry_ms * 1000
         self.engine = Engine(

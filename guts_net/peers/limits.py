@@ -35,6 +35,24 @@ RATES = {
     kinds.SUBMIT: TRANSACTIONS,
     kinds.WITNESSED: TRANSACTIONS,
 }
+
+
+@frozen
+class PeerLimits:
+    """What an operator may set of the p2p door."""
+
+    # More than all peers of the largest network dialling at once; beyond it the oldest gives way, so
+    # that connections which say nothing cannot keep honest ones out.
+    handshakes: int = 512
+    # What a full mempool of small transactions makes in seconds; the oldest are dropped.
+    queue_bytes: int = 8 << 20
+    # Long enough to make guessing useless, short enough that a repaired node is back in one coffee.
+    ban_seconds: float = 600.0
+
+
+DEFAULT_LIMITS = PeerLimits()
+
+
 # Refusals of hostile connections are logged this often; the counters count all of them.
 REFUSALS_LOGGED = Rate(per_second=1, burst=20)
 

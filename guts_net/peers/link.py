@@ -18,7 +18,7 @@ from guts_core.errors import Malformed, PeerFault
 from guts_core.link.frames import Lane, Opener, Sealer, split_pieces
 from guts_core.link.handshake import HANDSHAKE_BYTES_MAX, Dialer, Listener, Session
 
-from .outbox import Outbox, OutboxFull, Urgency
+from .outbox import TRANSACTION_BYTES, Outbox, OutboxFull, Urgency
 from .wire import wire_over
 
 # An honest handshake takes one round trip and a millisecond; commonware's bound.
@@ -85,13 +85,14 @@ class Link:
         session: Session,
         counters: Counter[str],
         blame: Callable[[], None],
+        queue_bytes: int = TRANSACTION_BYTES,
     ) -> None:
         """``blame`` is called when the peer says, in a frame that opened, what no honest node says."""
         self.index, self.session = index, session
         self.since = trio.current_time()
         self.finished = trio.Event()  # set by whoever runs it, after everyone was told
         self.ending: str | None = None
-        self.outbox = Outbox()
+        self.outbox = Outbox(queue_bytes)
         self._stream, self._counters, self._blame = stream, counters, blame
         self._wire = wire_over(stream)
         self._sealer, self._opener = Sealer(session.send_key), Opener(session.receive_key)

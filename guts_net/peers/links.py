@@ -29,22 +29,17 @@ from guts_net.tcp import TcpTransport
 
 from .bulk import ChunkAnswer, Exchange, LinkLost, Serve, ServeText, serve_no_text, serve_nothing
 from .events import InboxEvent, PeerAddress, PeerConnected, PeerDisconnected, PeerSaid
-from .limits import REFUSALS_LOGGED, Allowance, Backoff, TokenBucket
+from .limits import DEFAULT_LIMITS, REFUSALS_LOGGED, Allowance, Backoff, PeerLimits, TokenBucket
 from .link import HANDSHAKE_SECONDS, Link, dial, welcome
 from .outbox import Urgency
 
 # 64 messages of 2 MiB are the most that waits for a consumer; a turn of agreement takes them all.
 INBOX_MESSAGES = 64
-# More than all peers of the largest network dialling at once; beyond it the oldest gives way, so
-# that connections which say nothing cannot keep honest ones out.
-HANDSHAKES_MAX = 512
 # The smaller key's dial wins, so the other side gives it this much time before it dials too.
 LARGER_KEY_WAITS_SECONDS = 0.2
 CONNECT_SECONDS = 5.0
 # A link that lived this long was a real one: the next dial starts without back-off.
 LIVED_SECONDS = 1.0
-# Long enough to make guessing useless, short enough that a repaired node is back in one coffee.
-BAN_SECONDS = 600.0
 CHUNK_SECONDS = 30.0
 
 log = Log("peers")
@@ -73,6 +68,7 @@ class PeerNetwork:
         now_ms: Callable[[], int] = wall_ms,
         deliver: trio.MemorySendChannel[InboxEvent] | None = None,
         transport: Transport | None = None,
+        limits: PeerLimits = DEFAULT_LIMITS,
     ) -> None:
         """
         ``peers`` by validator index, this node's own among them or not; ``entropy(n)`` gives n random bytes.
@@ -81,6 +77,7 @@ class PeerNetwork:
         """
         self._identity, self._chain_id, self._entropy = identity, chain_id, entropy
         self._serve, self._serve_text, self._now_ms = serve, serve_text, now_ms
+        self._limits = limits
         self._transport = transport or TcpTransport()
         self._peers = {index: peer for index, peer in peers.items() if index != me}
         self._index_of = {peer.node_id: index for index, peer in self._peers.items()}
@@ -146,7 +143,7 @@ class PeerNetwork:
             self._unflushed.popitem()[0].flush()
 
     async def disconnect(self, index: int, ban: bool = False) -> None:
-        """Close this peer's connections; a banned one is refused by identity for ``BAN_SECONDS``."""
+        """Close this peer's connections; a banned one is refused by identity for ``ban_seconds``."""
         if ban:
             self._ban(index)
         for channel in Channel:
@@ -260,7 +257,7 @@ class PeerNetwork:
             await self._attend(self._established(self._index_of[session.peer], stream, session))
 
     def _make_room(self) -> None:
-        while len(self._handshakes) >= HANDSHAKES_MAX:
+        while len(self._handshakes) >= self._limits.handshakes:
             oldest = next(iter(self._handshakes))
             self._handshakes.pop(oldest)
             oldest.cancel()
@@ -280,7 +277,7 @@ class PeerNetwork:
         if abs(session.skew_ms) > SKEW_WARNING_MS:
             self.counters["clock_skews"] += 1
             log.warning("clock_skew", peer=self._peers[index].name, skew_ms=session.skew_ms)
-        return Link(index, stream, session, self.counters, lambda: self._ban(index))
+        return Link(index, stream, session, self.counters, lambda: self._ban(index), self._limits.queue_bytes)
 
     async def _attend(self, link: Link) -> None:
         """Run a link to its end, if it is the one to keep."""
@@ -344,8 +341,8 @@ class PeerNetwork:
 
     def _ban(self, index: int) -> None:
         self.counters["bans"] += 1
-        self._banned_until[index] = trio.current_time() + BAN_SECONDS
-        log.warning("peer_banned", peer=self._peers[index].name, index=index, seconds=BAN_SECONDS)
+        self._banned_until[index] = trio.current_time() + self._limits.ban_seconds
+        log.warning("peer_banned", peer=self._peers[index].name, index=index, seconds=self._limits.ban_seconds)
 
 
 class _Slot:

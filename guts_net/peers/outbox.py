@@ -44,18 +44,20 @@ class Bound:
 
 # 3 kinds of votes for a thousand views; two proposals of the largest size and a crowd of small
 # ones; a few answers of catch-up; what a full mempool of small transactions makes in seconds.
+TRANSACTION_BYTES = 8 << 20
 BOUNDS = {
     Urgency.VOTE: Bound(4096, 8 << 20),
     Urgency.PROPOSAL: Bound(256, 8 << 20),
     Urgency.CATCH_UP: Bound(256, 16 << 20),
-    Urgency.TRANSACTION: Bound(4096, 8 << 20),
+    Urgency.TRANSACTION: Bound(4096, TRANSACTION_BYTES),
 }
 
 
 class Outbox:
     """Bounded queues for one connection; one task takes from them."""
 
-    def __init__(self) -> None:
+    def __init__(self, transaction_bytes: int = TRANSACTION_BYTES) -> None:
+        self._bounds = {**BOUNDS, Urgency.TRANSACTION: Bound(BOUNDS[Urgency.TRANSACTION].messages, transaction_bytes)}
         self._queues: dict[Urgency, deque[bytes]] = {urgency: deque() for urgency in Urgency}
         self._bytes = dict.fromkeys(Urgency, 0)
         self._pieces: dict[Lane, bytes] = {}
@@ -65,7 +67,7 @@ class Outbox:
 
     def put(self, data: bytes, urgency: Urgency, *, wake: bool = True) -> int:
         """Queue a message; how many older ones had to go. Raises OutboxFull for votes."""
-        queue, bound = self._queues[urgency], BOUNDS[urgency]
+        queue, bound = self._queues[urgency], self._bounds[urgency]
         dropped = 0
         while len(queue) >= bound.messages or (queue and self._bytes[urgency] + len(data) > bound.bytes):
             if urgency is Urgency.VOTE:

@@ -29,7 +29,8 @@ from guts_http.app import create_app
 from guts_http.middleware import Access
 from guts_http.port import Port
 from guts_http.site import Settings
-from guts_net.runtime import KEY_FILES, NodeSettings, open_node
+from guts_net.runtime import open_node
+from guts_net.settings import KEY_FILES, NodeSettings
 from tests.http.http_world import open_server
 
 HOUR_MS = 3_600_000

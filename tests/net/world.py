@@ -36,7 +36,8 @@ from guts_core.node.port import (
 from guts_core.simplex.quorum import FaultModel
 from guts_net.conversation import Conversation
 from guts_net.disk import Disk
-from guts_net.runtime import KEY_FILES, NodeSettings, RunningNode, open_node
+from guts_net.runtime import RunningNode, open_node
+from guts_net.settings import KEY_FILES, NodeSettings
 
 HOUR_MS = 3_600_000
 # Enough for a loaded machine; a test that needs more has found something.
@@ -68,7 +69,10 @@ class World:
         """What node ``index`` is started with."""
         seat = self.seats[index]
         return NodeSettings(
-            seat.directory, self.path / "genesis.json", p2p=f"127.0.0.1:{seat.port}", log_path=self.path / f"node{index}.log"
+            seat.directory,
+            self.path / "genesis.json",
+            p2p=f"127.0.0.1:{seat.port}",
+            log_path=self.path / f"node{index}.log",
         )
 
     @asynccontextmanager

@@ -15,6 +15,7 @@ from guts_core.link.handshake import Channel, Dialer, Listener, Session
 from guts_core.names import ChainId, NodeId
 from guts_net.peers import PeerAddress, PeerConnected, PeerDisconnected, PeerNetwork, PeerSaid, Urgency
 from guts_net.peers.bulk import Serve, serve_nothing
+from guts_net.peers.limits import DEFAULT_LIMITS
 from guts_net.peers.link import dial, welcome
 
 CHAIN = ChainId(b"c" * 32)
@@ -40,6 +41,7 @@ class Town:
         self._addresses: dict[int, PeerAddress] = {}
         self._streams: list[trio.SocketStream] = []
         self.size = size
+        self.limits = DEFAULT_LIMITS
 
     def close(self) -> None:
         """Leave nothing open."""
@@ -61,7 +63,7 @@ class Town:
         if index not in self._listeners:
             port = self._port(index)
             (self._listeners[index],) = await trio.open_tcp_listeners(port, host="127.0.0.1")
-        network = PeerNetwork(key(index), chain, self._addresses, index, os.urandom, serve=serve)
+        network = PeerNetwork(key(index), chain, self._addresses, index, os.urandom, serve=serve, limits=self.limits)
         node = Node(index, network)
         await self._nursery.start(node.run, self._listeners.pop(index))
         return node

@@ -18,6 +18,7 @@ from guts_core.names import NodeId
 from guts_net.peers import PeerAddress, PeerNetwork, Urgency
 from guts_net.peers import link as link_module
 from guts_net.peers import links as links_module
+from guts_net.peers.limits import PeerLimits
 from tests.net.peers.peers_world import (
     CHAIN,
     OTHER_CHAIN,
@@ -190,9 +191,9 @@ async def test_a_forged_signature_is_refused() -> None:
 
 async def test_slow_handshakes_do_not_keep_anyone_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections that say nothing, or one byte, hold no place: the oldest gives way (F29)."""
-    monkeypatch.setattr(links_module, "HANDSHAKES_MAX", 8)
     monkeypatch.setattr(link_module, "HANDSHAKE_SECONDS", 3600.0)
     async with a_town(2) as town:
+        town.limits = PeerLimits(handshakes=8)
         zero = await town.start(0)
         idle = [await town.connect(0) for _ in range(30)]
         for stream in idle[::2]:
@@ -269,10 +270,10 @@ async def test_what_no_honest_node_says_bans_it() -> None:
         await round_trip(zero, two, b"others stay")
 
 
-async def test_a_banned_peer_stays_out_until_the_ban_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_banned_peer_stays_out_until_the_ban_ends() -> None:
     """A bad signature on a direct link is the peer's own; agreement asks for this."""
-    monkeypatch.setattr(links_module, "BAN_SECONDS", 0.3)
     async with a_town(3) as town:
+        town.limits = PeerLimits(ban_seconds=0.3)
         zero, one, two = await town.start_all()
         started = trio.current_time()
         await zero.network.disconnect(1, ban=True)

@@ -1,0 +1,48 @@
+"""What a node is told by its operator, and where its keys are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import frozen
+
+from guts_core.chain.mempool import MEMPOOL_BYTES_MAX, MEMPOOL_TRANSACTIONS_MAX
+from guts_core.errors import Invalid
+from guts_core.identity import KeyPair
+
+from .logs import FILE_BYTES_MAX, FILES_KEPT
+from .packs.git_child import CHILDREN_MAX
+from .peers.limits import DEFAULT_LIMITS, PeerLimits
+from .scrub import Pace
+
+KEY_FILES = {"node": "node.key", "vote": "vote.key", "operator": "operator.key"}
+
+
+@frozen
+class NodeSettings:
+    """What a node is told by its operator."""
+
+    directory: Path
+    genesis: Path
+    p2p: str = "127.0.0.1:0"  # where to hear other nodes, as the transport understands it
+    peer_addresses: dict[str, str] | None = None  # node key hex -> address, over the genesis file's hints
+    private_read_grace_seconds: float = 600.0
+    log_path: Path | None = None
+    clock_offset_ms: int = 0
+    log_file_bytes: int = FILE_BYTES_MAX
+    log_files_kept: int = FILES_KEPT
+    disk_reserve_bytes: int | None = None  # None: 5 % of the disk or 1 GiB, whichever is less
+    mempool_bytes: int = MEMPOOL_BYTES_MAX
+    mempool_transactions: int = MEMPOOL_TRANSACTIONS_MAX
+    git_children: int = CHILDREN_MAX
+    peers: PeerLimits = DEFAULT_LIMITS
+    scrub: Pace | None = None  # how fast the disk is read again; None: as the module says
+
+
+def read_key(directory: Path, role: str) -> KeyPair:
+    """One of the node's keys: 64 hex digits of a seed in a file only its owner reads."""
+    path = directory / "keys" / KEY_FILES[role]
+    try:
+        return KeyPair(bytes.fromhex(path.read_text().strip()))
+    except (OSError, ValueError) as error:
+        raise Invalid(f"cannot read the {role} key {path}: {error}") from error
