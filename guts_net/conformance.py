@@ -141,13 +141,12 @@ async def _check_back_pressure(transport: Transport, listener: trio.abc.Listener
         await one.send_all(bytes(_FLOOD_BYTES))
         sent.set()
 
-    async with one, other:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(flood)
-            await trio.testing.wait_all_tasks_blocked(0.05)
-            is_bounded = not sent.is_set()
-            for _ in range(_FLOOD_BYTES >> 16 if is_bounded else 0):
-                await _read(other, 1 << 16)
+    async with one, other, trio.open_nursery() as nursery:
+        nursery.start_soon(flood)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        is_bounded = not sent.is_set()
+        for _ in range(_FLOOD_BYTES >> 16 if is_bounded else 0):
+            await _read(other, 1 << 16)
     _demand(is_bounded, f"sending {_FLOOD_BYTES >> 20} MiB waits for someone who reads")
 
 

@@ -86,6 +86,11 @@ class RunningNode:
         self._nursery.start_soon(self._server.converse, _stream(ours))
         return _stream(theirs)
 
+    @property
+    def connected(self) -> frozenset[int]:
+        """Validators, by seat, whose connection stands."""
+        return self._network.connected
+
     def read(self, reader: Callable[[View], T]) -> T:
         """What a function finds in the committed state, all of one height. It may not await, and should be quick."""
         with self._database.snapshot():

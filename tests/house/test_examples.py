@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from guts_net.conformance import check_transport
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LINES_MAX = 60
@@ -49,6 +52,18 @@ def test_a_node_is_embedded(tmp_path: Path) -> None:
 
     assert "created" not in again
     assert again.endswith("cloned\n")
+
+
+def test_a_transport_of_ones_own_carries_a_network() -> None:
+    """Four nodes without a single TCP connection."""
+    assert run("custom_transport.py").endswith("connected to 3 others over Unix sockets\n")
+
+
+async def test_the_transport_of_the_example_conforms(tmp_path: Path) -> None:
+    """What the example shows off keeps its word."""
+    module = runpy.run_path(str(EXAMPLES / "custom_transport.py"))
+
+    await check_transport(module["UnixTransport"](), str(tmp_path / "here"), str(tmp_path / "nobody"))
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
