@@ -17,7 +17,7 @@ GIT_OK := $(shell git --version 2>/dev/null | { IFS=' .' read -r _ _ major minor
 WANTED = $(shell { cat requirements.lock pyproject.toml; $(PYTHON) -V; } | sha256sum | cut -c 1-64)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench format lock setup needs
+.PHONY: help run test check bench fuzz format lock setup needs
 
 help:  ## show this list
 	@echo "Guts: a git forge replicated by BFT agreement"
@@ -37,6 +37,21 @@ check: setup  ## lint, format, types and import contracts
 
 bench: setup  ## measure, print a table, write JSON; exits 1 when a bar is missed
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+# The fuzzer in an environment of its own, over the packages of the other: it is no dependency of anybody.
+FUZZ_BIN := .fuzz/venv/bin
+FUZZERS := $(filter-out __init__,$(basename $(notdir $(wildcard tests/fuzz/targets/*.py))))
+fuzz: setup  ## run one fuzz target for a while: make fuzz T=codec M=5 (without T: their names)
+	@if [ -z "$(filter $(T),$(FUZZERS))" ]; then echo "make fuzz T=name M=minutes, name one of:"; printf '  %s\n' $(FUZZERS); exit 2; fi
+	@if [ ! -x $(FUZZ_BIN)/python ]; then \
+		$(BIN)/python -m venv .fuzz/venv \
+		&& $(BIN)/python -c 'import site; print(site.getsitepackages()[0])' \
+			>"$$($(FUZZ_BIN)/python -c 'import site; print(site.getsitepackages()[0])')/guts.pth" \
+		&& $(FUZZ_BIN)/python -m pip install --quiet "atheris==$$($(BIN)/python -c \
+			'import sys; print("3.0.0" if sys.version_info < (3, 12) else "3.1.0")')" \
+		|| { rm -rf .fuzz/venv; exit 1; }; \
+	fi
+	@$(FUZZ_BIN)/python -m tests.fuzz.run $(T) $(or $(M),2)
 
 format: setup  ## rewrite the code as the formatter wants it
 	@$(BIN)/ruff format .
