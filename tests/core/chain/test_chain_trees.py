@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guts_core.chain import history as ranges
 from guts_core.chain import merkle
 from guts_core.chain.block import leaf
 from guts_core.chain.history import EMPTY, History, history_of
@@ -108,6 +109,32 @@ def test_the_history_is_a_mountain_range_with_its_count(hashes: list[bytes]) -> 
     assert history.root == hashed(b"guts/history", len(hashes).to_bytes(8, "big") + b"".join(history.peaks))
     assert History.from_bytes(history.to_bytes()) == history
     assert len(history.peaks) == len(hashes).bit_count()
+
+
+@given(HASHES.filter(bool), st.data())
+def test_every_header_has_a_way_to_the_root_of_the_history_and_no_other_has(
+    hashes: list[bytes], data: st.DataObject
+) -> None:
+    """Another header, place, count or way fails; so does one that is longer or shorter."""
+
+    def node(level: int, index: int) -> bytes:
+        (peak,) = mountains(hashes[index << level : (index + 1) << level])
+        return peak
+
+    count = len(hashes)
+    at = data.draw(st.integers(0, count - 1))
+    header, root = BlockHash(hashes[at]), history_of(BlockHash(found) for found in hashes).root
+    way = ranges.path(node, count, at)
+
+    assert ranges.verify(root, count, at, header, way)
+    assert len(way) <= 2 * count.bit_length()
+    assert not ranges.verify(root, count, at, BlockHash(bytes(31) + b"\x07"), way)
+    assert not ranges.verify(root, count + 1, at, header, way)
+    assert not ranges.verify(root, count, count, header, way)
+    assert not ranges.verify(root, count, -1, header, way)
+    assert not ranges.verify(root, count, at, header, (*way, bytes(32)))
+    assert not way or not ranges.verify(root, count, at, header, way[:-1])
+    assert all(not ranges.verify(root, count, other, header, way) for other in range(count) if hashes[other] != header)
 
 
 def test_the_history_binds_its_count() -> None:
