@@ -6,6 +6,7 @@ from pathlib import Path
 
 from guts_http.serving import ServeSettings
 from guts_http.site import Settings
+from guts_net.peers.limits import PeerLimits
 from guts_net.settings import NodeSettings
 
 from .config import Config
@@ -16,6 +17,8 @@ MIB = 1 << 20
 
 def node_settings(directory: NodeDirectory, genesis: Path, config: Config) -> NodeSettings:
     """What the node is told."""
+    limits = config.limits
+    reserve = limits.disk_reserve_mib
     return NodeSettings(
         directory=directory.path,
         genesis=genesis,
@@ -23,6 +26,13 @@ def node_settings(directory: NodeDirectory, genesis: Path, config: Config) -> No
         private_read_grace_seconds=config.node.private_read_grace_seconds,
         log_path=directory.log,
         clock_offset_ms=config.clock.offset_ms,
+        log_file_bytes=limits.log_mib * MIB,
+        log_files_kept=limits.log_files,
+        disk_reserve_bytes=None if isinstance(reserve, str) else reserve * MIB,
+        mempool_bytes=limits.mempool_mib * MIB,
+        mempool_transactions=limits.mempool_transactions,
+        git_children=limits.git_children,
+        peers=PeerLimits(limits.peer_handshakes, limits.peer_queue_mib * MIB, float(limits.peer_ban_seconds)),
     )
 
 

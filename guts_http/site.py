@@ -107,6 +107,15 @@ class Site:
                 " private repositories are shown again when it has"
             )
 
+    async def check_writes(self) -> None:
+        """Raise Unavailable while the node keeps its last disk space for agreement (F13)."""
+        status = await self.recent_status()
+        if status.disk_free < status.disk_reserve:
+            raise Unavailable(
+                "this node is low on disk space and takes no writes until there is more; reads go on, and other nodes"
+                " may take it"
+            )
+
     def repository(self, snapshot: Snapshot, caller: Caller, owner: str, name: str, need: Permission) -> Repository:
         """The repository by names, if the caller may do this to it; raises what ``demand`` raises."""
         found = repository_by_name(snapshot, owner, name)

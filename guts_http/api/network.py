@@ -1,18 +1,15 @@
-"""``/api/guts/v1``: the network as this node sees it: status, blocks, validators, accounts."""
+"""``/api/guts/v1``: the network as this node sees it: status, mempool, validators, accounts."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from guts_core.chain.block import Block
-from guts_core.chain.commit import StoredBlock
 from guts_core.chain.header import RULES
-from guts_core.codec import from_bytes
 from guts_core.errors import NotFound
 from guts_core.forge import queries
-from guts_core.simplex.messages import Certificate
+from guts_core.node.port import AskMempool, Waiting, WaitingList
 from guts_core.version import VERSION
-from guts_http.problems import BadRequest
+from guts_http.port import ask
 from guts_http.reader import Snapshot
 from guts_http.routing import Access, Asked, Reply, Routes
 
@@ -57,6 +54,8 @@ async def status_values(asked: Asked) -> dict[str, Any]:
         "mempool": status.mempool,
         "private_reads": status.private_reads,
         "halted": status.halted,
+        "disk_free": status.disk_free,
+        "disk_reserve": status.disk_reserve,
         "connections": [
             {"index": one.index, "name": one.name, "connected": one.connected, "round_trip_us": one.round_trip_us}
             for one in status.peer_statuses
@@ -64,62 +63,23 @@ async def status_values(asked: Asked) -> dict[str, Any]:
     }
 
 
-@routes.reads("/api/guts/v1/blocks/<height>", Access.PUBLIC)
-def get_block(_asked: Asked, snapshot: Snapshot, height: str) -> Reply:
-    """A committed block's header, and the certificate nearest above that proves it."""
-    if not (height.isascii() and height.isdigit() and len(height) <= 15):
-        raise BadRequest("a height is a whole number")
-    stored = snapshot.block(int(height))
-    if stored is None:
-        words = "genesis is a file, not a block" if int(height) == 0 else f"the newest block here is {snapshot.height}"
-        raise NotFound(f"there is no block {int(height)}: {words}")
-    certified = snapshot.certified_from(stored.height)
-    return Reply(_block(stored, certified))
+@routes.serves("/api/guts/v1/mempool", Access.PUBLIC)
+async def get_mempool(asked: Asked) -> Reply:
+    """What waits at this node for a block; of what concerns a private repository only the ids."""
+    found = await ask(asked.site.port, AskMempool())
+    assert isinstance(found, WaitingList)
+    with asked.site.reader.snapshot() as snapshot:
+        oldest = [_waiting(snapshot, one) for one in found.oldest]
+    return Reply({"count": found.count, "bytes": found.size, "transactions": oldest})
 
 
-def _block(stored: StoredBlock, certified: StoredBlock | None) -> dict[str, Any]:
-    block = from_bytes(Block, stored.body)
-    header = block.header
+def _waiting(snapshot: Snapshot, one: Waiting) -> dict[str, Any]:
+    author = None if one.author is None else queries.account(snapshot, one.author)
     return {
-        "hash": stored.block_hash.hex(),
-        "height": header.height,
-        "state_root": header.state_root.hex(),
-        "time": exact_time_text(header.time),
-        "transactions": len(block.items),
-        "header": {
-            "rules": header.rules,
-            "chain_id": header.chain_id.hex(),
-            "epoch": header.epoch,
-            "height": header.height,
-            "view": header.view,
-            "parent_view": header.parent_view,
-            "parent_hash": header.parent_hash.hex(),
-            "time": header.time,
-            "tx_root": header.tx_root.hex(),
-            "state_root": header.state_root.hex(),
-            "receipts_root": header.receipts_root.hex(),
-            "history_root": header.history_root.hex(),
-            "next_validators": header.next_validators.hex(),
-        },
-        "certificate": _certificate(certified),
-    }
-
-
-def _certificate(certified: StoredBlock | None) -> dict[str, Any] | None:
-    """The certificate of this block, or of the nearest later one: finality covers all ancestors."""
-    if certified is None or certified.certificate is None:
-        return None
-    certificate = from_bytes(Certificate, certified.certificate)
-    signers = [i for i in range(8 * len(certificate.signers)) if certificate.signers[i // 8] >> (i % 8) & 1]
-    return {
-        "height": certified.height,
-        "block_hash": certified.block_hash.hex(),
-        "view": certificate.view,
-        "epoch": certificate.epoch,
-        "kind": certificate.kind.name.lower(),
-        "signers": signers,
-        "signatures": [signature.hex() for signature in certificate.signatures],
-        "bytes": certified.certificate.hex(),
+        "id": one.tx_id.hex(),
+        "author": None if author is None else author.name,
+        "size": one.size,
+        "age_ms": one.age_ms,
     }
 
 

@@ -69,6 +69,8 @@ class Status:
     validator_index: int | None
     private_reads: bool
     halted: str | None
+    disk_free: int
+    disk_reserve: int
     connections: tuple[Connection, ...]
 
     @property

@@ -43,7 +43,9 @@ class GitDoor:
         target = await self._target(scope, request)
         if request.service is Service.UPLOAD_PACK:
             await self._upload(target, request, scope, receive, send)
-        elif request.is_advertisement:
+            return
+        await self._site.check_writes()
+        if request.is_advertisement:
             await receive_pack.advertise(self._site, _id(target), send)
         else:
             async with turn(self._pushes, self._site.settings.queue_seconds, "pushes"):
