@@ -13,9 +13,11 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from guts_core.chain.genesis import Genesis
+from guts_core.chain.texts import DIRECTORY
 from guts_core.errors import GutsError
 
 from .api import (
+    blocks,
     commits,
     git_data,
     lifecycle,
@@ -24,6 +26,7 @@ from .api import (
     proofs,
     reflog,
     repositories,
+    texts,
     tokens,
     transactions,
     user,
@@ -96,8 +99,10 @@ def all_routes(metrics: Metrics) -> list[Route]:
         commits.routes,
         lifecycle.routes,
         reflog.routes,
+        texts.routes,
         tokens.routes,
         network.routes,
+        blocks.routes,
         transactions.routes,
         proofs.routes,
         operations.routes_with(metrics),
@@ -112,7 +117,7 @@ def create_api(site: Site, metrics: Metrics) -> QuartTrio:
     app.config["MAX_CONTENT_LENGTH"] = None
     app.config["BODY_TIMEOUT"] = None
     routes = all_routes(metrics)
-    install(app, site, Texts(), routes)
+    install(app, site, Texts(site.reader.directory / DIRECTORY), routes)
     check_all_declared(app, routes)
     _answer_errors(app, site)
 

@@ -36,6 +36,7 @@ class Reader:
 
     def __init__(self, database: Path, genesis: Genesis) -> None:
         self._database = database
+        self.directory = database.parent  # what a node keeps beside its database: texts
         self.genesis = genesis
         self.chain_id: ChainId = chain_id(genesis)
         self._foundation: Foundation = found_state(genesis)
@@ -131,6 +132,11 @@ class Snapshot:
     def block(self, height: int) -> StoredBlock | None:
         """A committed block; genesis has none."""
         row = self._connection.execute(schema.GET_BLOCK, (height,)).fetchone()
+        return None if row is None else _stored_block(row)
+
+    def block_of_hash(self, block_hash: bytes) -> StoredBlock | None:
+        """The same by the hash of its header."""
+        row = self._connection.execute(schema.GET_BLOCK_BY_HASH, (block_hash,)).fetchone()
         return None if row is None else _stored_block(row)
 
     def certified_from(self, height: int) -> StoredBlock | None:

@@ -1,66 +1,64 @@
 """
-Texts that ride beside transactions, found again by their commitment.
+Texts that ride beside the chain, as this node holds them: one file each, read when it is shown.
 
-State holds only the hash of a description. The block that set it carries the text, and its height
-follows from the times in the record: header times grow with the height.
+State holds a commitment and says whether its text is to be shown; the file has the words. They are read
+from the disk each time, so that an erased text stays nowhere, not in a cache either.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import os
+from pathlib import Path
 
-from guts_core.chain.block import Block
-from guts_core.codec import from_bytes
+from guts_core.chain.commit import TextName
+from guts_core.chain.texts import file_of, read_text
+from guts_core.chain.transaction import Text
+from guts_core.errors import Unavailable
 from guts_core.forge import queries
 from guts_core.forge.records import Repository, TextState
+from guts_core.names import RepoId
 
 from .reader import Snapshot
 
-# A description is a few hundred bytes; pages show the same ones again and again.
-REMEMBERED_MAX = 4096
+_SALT_BYTES = 32
+
+
+class TextAbsent(Unavailable):
+    """Every node is to hold this text, and this one is still fetching it."""
+
+    code = "text-absent"
+
+
+def commit_to(words: str | None) -> Text | None:
+    """
+    A new text to commit to, with a salt of its own; None where there are no words.
+
+    Its ``commitment`` goes into the action; the text itself goes along: ``site.act(caller, (action,), (text,))``.
+    When that is answered, the text is on this node's disk and shown (``shapes.repository``).
+    """
+    return Text(os.urandom(_SALT_BYTES), words) if words else None
 
 
 class Texts:
-    """Looks descriptions up, and remembers what it found."""
+    """The texts below one directory."""
 
-    def __init__(self) -> None:
-        self._remembered: OrderedDict[bytes, str] = OrderedDict()
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def read(self, repo: RepoId, commitment: bytes) -> str | None:
+        """The words, None when they are not here or damaged. The state is asked before."""
+        try:
+            data = (self._directory / file_of(TextName(repo, commitment))).read_bytes()
+        except OSError:
+            return None
+        found = read_text(data, commitment)
+        return None if found is None else found.text
 
     def description(self, snapshot: Snapshot, repository: Repository) -> str | None:
-        """The repository's description, or None when there is none or this node does not find it."""
-        wanted = repository.description
-        record = None if wanted is None else queries.text(snapshot, repository.id, wanted)
-        if wanted is None or record is None or record.state is not TextState.PRESENT:
+        """The repository's description; None when there is none, it was erased, or it is not here yet."""
+        if repository.description is None:
             return None
-        if wanted not in self._remembered:
-            for time in (repository.updated, repository.created):
-                self._remember_block(snapshot, time)
-        return self._remembered.get(wanted)
-
-    def remember(self, commitment: bytes, text: str) -> None:
-        """Keep a text that is known already."""
-        self._remembered[commitment] = text
-        self._remembered.move_to_end(commitment)
-        if len(self._remembered) > REMEMBERED_MAX:
-            self._remembered.popitem(last=False)
-
-    def _remember_block(self, snapshot: Snapshot, time: int) -> None:
-        block = block_at_time(snapshot, time)
-        for item in block.items if block is not None else ():
-            for text in item.texts:
-                self.remember(text.commitment, text.text)
-
-
-def block_at_time(snapshot: Snapshot, time: int) -> Block | None:
-    """The block with exactly this header time."""
-    least, most = 1, snapshot.height
-    while least <= most:
-        middle = (least + most) // 2
-        stored = snapshot.block(middle)
-        if stored is None:
+        record = queries.text(snapshot, repository.id, repository.description)
+        if record is None or record.state is not TextState.PRESENT:
             return None
-        block = from_bytes(Block, stored.body)
-        if block.header.time == time:
-            return block
-        least, most = (middle + 1, most) if block.header.time < time else (least, middle - 1)
-    return None
+        return self.read(repository.id, repository.description)

@@ -17,7 +17,7 @@ from pathlib import Path
 import trio
 
 from guts_core.chain.commit import ListedText, TextName
-from guts_core.chain.texts import file_of, name_in, read_text
+from guts_core.chain.texts import DIRECTORY, file_of, name_in, read_text
 from guts_core.errors import GutsError
 from guts_core.forge import queries
 from guts_core.forge.records import TextState
@@ -29,7 +29,6 @@ from .peers.links import PeerNetwork
 from .repair import Rounds
 from .store import ChainDatabase
 
-DIRECTORY = "texts"
 # Fetched from peers at once, and noted in one commit: a link answers four at a time.
 BATCH_TEXTS = 16
 # Read again and compared, between two looks at whether the node ends: a few milliseconds.

@@ -24,6 +24,8 @@ from .block import Block
 from .commit import ListedText, TextName
 from .transaction import Text
 
+# Below a node's directory.
+DIRECTORY = "texts"
 _DIGITS = 64
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from attrs import frozen
@@ -31,6 +30,7 @@ from guts_http.problems import FieldError, InvalidFields
 from guts_http.reader import Snapshot
 from guts_http.routing import HEIGHT, Asked, Reply, Routes, body
 from guts_http.strict import structured
+from guts_http.texts import commit_to
 
 from . import shapes
 from .paging import asked_page, links
@@ -61,14 +61,12 @@ async def change_repository(asked: Asked) -> Reply:
         wrong = _wrong(changes, asked, snapshot)
     if wrong:
         raise InvalidFields(*wrong)
-    text = Text(os.urandom(32), changes.description) if changes.description not in (_UNSAID, None, "") else None
+    text = None if changes.description is _UNSAID else commit_to(changes.description)
     actions = _actions(changes, asked.repo, text)
     headers = {}
     if actions:
         outcome = await _act(asked, actions, () if text is None else (text,))
         headers = {HEIGHT: str(outcome.height)}
-    if text is not None:
-        asked.texts.remember(text.commitment, text.text)
     return _shown(asked, asked.repo.id, 200, headers)
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from quart import request
 
-from guts_core.chain.transaction import TRANSACTION_BYTES_MAX
+from guts_core.chain.transaction import TRANSACTION_BYTES_MAX, Item, SignedTransaction, Text
+from guts_core.codec import Family, to_bytes
 from guts_core.errors import NotFound
 from guts_core.names import TxId
 from guts_core.node.port import AskTransaction, Outcome, Phase, SubmitTransaction
@@ -17,17 +18,18 @@ from guts_http.site import settled
 routes = Routes()
 CONTENT_TYPES = ("application/cbor", "application/octet-stream")
 _PATH = "/api/guts/v1/transactions"
+_SUBMITTED = Family((SignedTransaction, Item))
 
 
 @routes.writes("POST", _PATH, Access.PUBLIC)
 async def submit(asked: Asked) -> Reply:
-    """Submit the canonical bytes of a SignedTransaction; its signatures are the authority."""
+    """Submit the canonical bytes of a SignedTransaction, or of an Item with its texts; signatures are the authority."""
     if request.mimetype not in CONTENT_TYPES:
-        raise BadRequest(f"the body is a signed transaction's canonical bytes, as {CONTENT_TYPES[0]}")
-    signed = await body()
+        raise BadRequest(f"the body is a signed transaction's canonical bytes, or an item's, as {CONTENT_TYPES[0]}")
+    signed, texts = _submitted(await body())
     if len(signed) > TRANSACTION_BYTES_MAX:
         raise BadRequest(f"a transaction has at most {TRANSACTION_BYTES_MAX} bytes")
-    outcome = settled(await asked.site.outcome(SubmitTransaction(signed, (), _wait_ms(asked))))
+    outcome = settled(await asked.site.outcome(SubmitTransaction(signed, texts, _wait_ms(asked))))
     location = f"{asked.base_url}{_PATH}/{outcome.tx_id.hex()}"
     return Reply(_shown(outcome), 201, {"Location": location, HEIGHT: str(outcome.height)})
 
@@ -45,6 +47,16 @@ async def get_transaction(asked: Asked, tx_id: str) -> Reply:
     if outcome.phase is Phase.UNKNOWN:
         raise NotFound("this node has never heard of this transaction")
     return Reply(_shown(outcome))
+
+
+def _submitted(data: bytes) -> tuple[bytes, tuple[Text, ...]]:
+    """A signed transaction's bytes, and the texts that came with it; raises Malformed."""
+    said: SignedTransaction | Item = _SUBMITTED.from_bytes(data)
+    if isinstance(said, SignedTransaction):
+        return data, ()
+    if said.witness is not None:
+        raise BadRequest("a witness is made by the validators: submit the transaction and its texts alone")
+    return to_bytes(said.signed), said.texts
 
 
 def _shown(outcome: Outcome) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from guts_http.problems import FieldError, InvalidFields
 from guts_http.reader import Snapshot
 from guts_http.routing import HEIGHT, Access, Asked, Reply, Routes, body
 from guts_http.strict import structured
+from guts_http.texts import commit_to
 
 from . import shapes
 from .paging import asked_page, links
@@ -73,7 +74,7 @@ async def create_repository(asked: Asked) -> Reply:
     _check(wanted)
     account = asked.caller.account
     assert account is not None
-    text = Text(os.urandom(32), wanted.description) if wanted.description else None
+    text = commit_to(wanted.description)
     action = CreateRepository(
         name=wanted.name,
         salt=os.urandom(32),
@@ -84,8 +85,6 @@ async def create_repository(asked: Asked) -> Reply:
         description=None if text is None else text.commitment,
     )
     outcome = await _create(asked, action, () if text is None else (text,))
-    if text is not None:
-        asked.texts.remember(text.commitment, text.text)
     with asked.site.reader.snapshot() as snapshot:
         found = queries.repository(snapshot, repository_id(asked.site.reader.chain_id, account.id, action.salt))
         assert found is not None, "what is final is committed before it is answered"
