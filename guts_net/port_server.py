@@ -17,6 +17,7 @@ from guts_core.names import RefName, TxId
 from guts_core.node.port import (
     REQUESTS,
     Act,
+    AskMempool,
     AskProof,
     AskStatus,
     AskTransaction,
@@ -105,6 +106,8 @@ class PortServer:
                 await self._submit(conversation, request)
             case AskTransaction():
                 await conversation.say(self._submissions.outcome(TxId(request.tx_id)))
+            case AskMempool():
+                await conversation.say(self._submissions.waiting())
             case OpenPush():
                 await self._pushes.serve(conversation, request)
             case AskProof():

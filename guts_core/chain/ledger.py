@@ -254,7 +254,7 @@ class Ledger:
         if item.witness is not None or not candidate.needs_witness:
             check_witness(candidate, self.network)
         pay(candidate, place.payer, Overlay(view), self.network, time)
-        self.mempool.add(candidate, place.payer)
+        self.mempool.add(candidate, place.payer, now.monotonic)
         self._ended.pop(candidate.tx_id, None)
         return candidate.tx_id
 

@@ -27,6 +27,7 @@ PAYER_SHARE = 20
 class _Entry:
     candidate: Candidate
     payer: AccountId
+    since: int
 
 
 @define
@@ -80,8 +81,12 @@ class Mempool:
         """Everything that could be proposed, in order."""
         return list(self._ready.values())
 
-    def add(self, candidate: Candidate, payer: AccountId) -> None:
-        """Let a candidate wait; raises LimitExceeded (try again later) when there is no room."""
+    def add(self, candidate: Candidate, payer: AccountId, now: int) -> None:
+        """
+        Let a candidate wait from now on (monotonic microseconds).
+
+        Raises LimitExceeded (try again later) when there is no room.
+        """
         if candidate.tx_id in self._entries:
             return
         load = self._loads.get(payer, _Load())
@@ -90,7 +95,7 @@ class Mempool:
         if self._over(load, candidate.size, PAYER_SHARE):
             raise LimitExceeded("this account has too many waiting transactions: try again in a few seconds")
         self._loads[payer] = load
-        self._entries[candidate.tx_id] = _Entry(candidate, payer)
+        self._entries[candidate.tx_id] = _Entry(candidate, payer, now)
         self._count(payer, candidate.size, 1)
         heappush(self._ends, (candidate.body.expires, candidate.tx_id))
         if not candidate.needs_witness or candidate.item.witness is not None:
@@ -131,6 +136,10 @@ class Mempool:
                 self.discard(tx_id)
                 gone.append(tx_id)
         return gone
+
+    def oldest(self) -> Iterator[tuple[Candidate, int]]:
+        """What waits, in the order in which it came, and since when."""
+        return ((entry.candidate, entry.since) for entry in self._entries.values())
 
     def __iter__(self) -> Iterator[Candidate]:
         return (entry.candidate for entry in self._entries.values())

@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from guts_core.chain.transaction import Text
 from guts_core.codec import Family, Limit, kinds, record
-from guts_core.codec.fields import AnOid, ARepoId, ATxId
+from guts_core.codec.fields import AnAccountId, AnOid, ARepoId, ATxId
 from guts_core.forge.actions import Action
 from guts_core.proof.questions import Question
 
@@ -28,6 +28,8 @@ PACK_DATA_BYTES_MAX = 256 * 1024
 PUSH_COMMANDS_MAX = 10_000
 # The proof of all refs of a large repository takes several frames.
 PROOF_PIECE_BYTES = 1 << 20
+# A hundred bytes each: far below a frame, and more than anybody reads.
+WAITING_MAX = 1_000
 SEED = Limit.exactly(32)
 
 
@@ -127,6 +129,33 @@ class AskTransaction:
     """What became of it? -> Outcome"""
 
     tx_id: ATxId
+
+
+@record(kinds.ASK_MEMPOOL)
+@frozen
+class AskMempool:
+    """What waits at this node for a block? -> WaitingList"""
+
+
+@record(kinds.WAITING)
+@frozen
+class Waiting:
+    """One transaction that waits. Of one that concerns a private repository nothing but its id is told."""
+
+    tx_id: ATxId
+    author: AnAccountId | None
+    size: int | None
+    age_ms: int | None
+
+
+@record(kinds.MEMPOOL)
+@frozen
+class WaitingList:
+    """What waits here: all of it in number and bytes, and the oldest one by one."""
+
+    count: int
+    size: int
+    oldest: Annotated[tuple[Waiting, ...], Limit(most=WAITING_MAX)]
 
 
 @record(kinds.PUSH_COMMAND)
@@ -253,8 +282,8 @@ class PortError:
     message: str
 
 
-Request: TypeAlias = AskStatus | Act | SubmitTransaction | AskTransaction | AskProof | OpenPush | OpenFetch
-Reply: TypeAlias = Status | Outcome | Progress | PushReport | Projection | ProofAnswer | PortError
-REQUESTS = Family((AskStatus, Act, SubmitTransaction, AskTransaction, AskProof, OpenPush, OpenFetch))
+Request: TypeAlias = AskStatus | Act | SubmitTransaction | AskTransaction | AskMempool | AskProof | OpenPush | OpenFetch
+Reply: TypeAlias = Status | Outcome | WaitingList | Progress | PushReport | Projection | ProofAnswer | PortError
+REQUESTS = Family((AskStatus, Act, SubmitTransaction, AskTransaction, AskMempool, AskProof, OpenPush, OpenFetch))
 PUSH_PIECES = Family((PackData, PackEnd))
-REPLIES = Family((Status, Outcome, Progress, PushReport, Projection, ProofAnswer, PortError))
+REPLIES = Family((Status, Outcome, WaitingList, Progress, PushReport, Projection, ProofAnswer, PortError))

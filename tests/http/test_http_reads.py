@@ -7,13 +7,21 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from guts_core.forge.actions import SetCollaborator
+from attrs import evolve
+
+from guts_core.chain.transaction import transaction_id
+from guts_core.codec import to_bytes
+from guts_core.forge.actions import CreateRepository, SetCollaborator
 from guts_core.forge.queries import repository_by_name
-from guts_core.forge.records import Role, Scope
+from guts_core.forge.records import ObjectFormat, Role, Scope
 from guts_http.reader import Reader
 from tests.http.node_world import Node, a_history, bearing, git, open_world
 
 REPO = "/api/v3/repos/alice/hello"
+
+
+def a_repository(name: str) -> CreateRepository:
+    return CreateRepository(name, bytes(32), False, "refs/heads/main", ObjectFormat.SHA1, "all", None)
 
 
 async def pushed(node: Node, work: Path, token: str, *refspecs: str, to: str = "alice/hello") -> None:
@@ -357,3 +365,81 @@ async def test_wrong_input_is_refused_with_words(tmp_path: Path) -> None:
     assert [(path, reply.status_code) for path, reply in answers] == list(BAD)
     assert [path for path, reply in answers if str(tmp_path) in reply.text] == []
     assert [path for path, reply in answers if reply.status_code >= 400 and not reply.json()["message"]] == []
+
+
+async def test_blocks_are_listed_newest_first(tmp_path: Path) -> None:
+    """Each with what stands in it; pages are named by heights, so new blocks move nothing."""
+    async with open_world(tmp_path) as node:
+        token = await node.token("alice")
+        await node.create(token, "hello")
+        again = node.signed("alice", a_repository("hello"))
+        assert (await node.submit(again)).status_code == 409
+        top = (await node.http.get("/api/guts/v1/status")).json()["height"]
+        newest = await node.http.get("/api/guts/v1/blocks?limit=2")
+        following = await node.http.get(newest.links["next"]["url"])
+        last = await node.http.get(newest.links["last"]["url"])
+        alone = (await node.http.get(f"/api/guts/v1/blocks/{top}")).json()
+        by_hash = await node.http.get(f"/api/guts/v1/blocks/hash/{alone['hash']}")
+        unknown = await node.http.get(f"/api/guts/v1/blocks/hash/{'0' * 64}")
+        before_all = await node.http.get("/api/guts/v1/blocks?before=1")
+
+    assert [block["height"] for block in newest.json()] == [top, top - 1]
+    assert [block["height"] for block in following.json()] == list(range(top - 2, max(0, top - 4), -1))
+    assert last.json()[-1]["height"] == 1
+    assert "next" not in last.links
+    assert newest.json()[0] == alone == by_hash.json()
+    assert alone["transactions"] == [{"id": transaction_id(again.body).hex(), "author": "alice", "error": "name-taken"}]
+    assert newest.json()[1]["transactions"][0]["error"] is None
+    assert unknown.status_code == 404
+    assert before_all.json() == []
+
+
+async def test_wrong_questions_about_blocks(tmp_path: Path) -> None:
+    """400 for what cannot be asked, 404 for what is not there."""
+    wrong = {
+        "blocks?limit=0": 400,
+        "blocks?limit=x": 400,
+        "blocks?before=0": 400,
+        "blocks?before=-1": 400,
+        f"blocks?before={'9' * 400}": 400,
+        "blocks?before=999999999999999": 200,
+        "blocks?limit=999999999": 200,
+        "blocks/hash/xyz": 400,
+        f"blocks/hash/{'A' * 64}": 400,
+        f"blocks/hash/{'a' * 63}": 400,
+        f"blocks/hash/{'a' * 64}": 404,
+        f"blocks/{'9' * 16}": 400,
+        "blocks/-1": 400,
+        "blocks/0": 404,
+    }
+    async with open_world(tmp_path) as node:
+        found = {path: (await node.http.get(f"/api/guts/v1/{path}")).status_code for path in wrong}
+
+    assert found == wrong
+
+
+async def test_what_waits_is_listed_without_private_details(tmp_path: Path) -> None:
+    """Without a quorum nothing becomes final, and everybody may see that something waits."""
+    async with open_world(tmp_path, validators=2) as node:
+        hidden, shown = (
+            node.signed("alice", evolve(a_repository(name), private=private))
+            for name, private in (("secret", True), ("open", False))
+        )
+        empty = (await node.http.get("/api/guts/v1/mempool")).json()
+        node.others[0].set()
+        for signed in (hidden, shown):
+            answer = await node.http.post(
+                "/api/guts/v1/transactions?wait=0",
+                content=to_bytes(signed),
+                headers={"content-type": "application/cbor"},
+            )
+            assert answer.status_code == 504, answer.text
+        waits = (await node.http.get("/api/guts/v1/mempool")).json()
+
+    assert empty == {"count": 0, "bytes": 0, "transactions": []}
+    assert waits["count"] == 2
+    first, second = waits["transactions"]
+    assert first == {"id": transaction_id(hidden.body).hex(), "author": None, "size": None, "age_ms": None}
+    assert (second["id"], second["author"]) == (transaction_id(shown.body).hex(), "alice")
+    assert 0 < second["size"] <= waits["bytes"]
+    assert 0 <= second["age_ms"] < 60_000

@@ -39,7 +39,7 @@ def test_what_came_first_is_proposed_first() -> None:
     waiting = candidates(network, 5)
 
     for at, candidate in enumerate((*waiting, waiting[0])):
-        pool.add(candidate, ALICE if at % 2 else BOB)
+        pool.add(candidate, ALICE if at % 2 else BOB, 0)
     pool.discard(waiting[1].tx_id)
     pool.discard(waiting[1].tx_id)
 
@@ -57,12 +57,12 @@ def test_one_account_may_hold_a_twentieth() -> None:
 
     for pool in (by_number, by_bytes):
         for candidate in waiting[:4]:
-            pool.add(candidate, ALICE)
+            pool.add(candidate, ALICE, 0)
         with pytest.raises(LimitExceeded, match="this account"):
-            pool.add(waiting[4], ALICE)
-        pool.add(waiting[4], BOB)
+            pool.add(waiting[4], ALICE, 0)
+        pool.add(waiting[4], BOB, 0)
         pool.discard(waiting[0].tx_id)
-        pool.add(waiting[5], ALICE)
+        pool.add(waiting[5], ALICE, 0)
         assert len(pool) == 5
 
 
@@ -72,10 +72,10 @@ def test_a_full_mempool_says_so() -> None:
     waiting = candidates(network, PAYER_SHARE + 1)
     pool = Mempool(transactions_max=PAYER_SHARE)
     for at, candidate in enumerate(waiting[:-1]):
-        pool.add(candidate, AccountId(bytes((at,)) * 32))
+        pool.add(candidate, AccountId(bytes((at,)) * 32), 0)
 
     with pytest.raises(LimitExceeded, match="this node"):
-        pool.add(waiting[-1], ALICE)
+        pool.add(waiting[-1], ALICE, 0)
 
     assert len(pool) == PAYER_SHARE
 
@@ -85,14 +85,14 @@ def test_a_refused_transaction_leaves_no_account_behind() -> None:
     network = Network()
     one, other = candidates(network, 2)
     pool = Mempool(transactions_max=PAYER_SHARE)
-    pool.add(one, ALICE)
+    pool.add(one, ALICE, 0)
 
     with pytest.raises(LimitExceeded):
-        pool.add(other, ALICE)
+        pool.add(other, ALICE, 0)
     pool.discard(one.tx_id)
 
     assert pool.bytes == 0
-    pool.add(other, ALICE)
+    pool.add(other, ALICE, 0)
 
 
 def test_the_expired_leave_and_the_rest_stays() -> None:
@@ -101,7 +101,7 @@ def test_the_expired_leave_and_the_rest_stays() -> None:
     early, late = candidates(network, 2, TIME + 5), candidates(network, 3, TIME + 6)[2:]
     pool = Mempool()
     for candidate in (*late, *early):
-        pool.add(candidate, ALICE)
+        pool.add(candidate, ALICE, 0)
     pool.discard(early[0].tx_id)
 
     assert pool.drop_expired(TIME + 5) == []
@@ -120,9 +120,9 @@ def test_a_push_waits_apart_until_its_witness_is_set() -> None:
     push = candidate_of(network.item(signed), network.ledgers[0].network)
     plain = candidates(network, 1)[0]
     pool = Mempool()
-    pool.add(push, ALICE)
+    pool.add(push, ALICE, 0)
     assert not pool.has_ready
-    pool.add(plain, ALICE)
+    pool.add(plain, ALICE, 0)
 
     with_witness = push.with_witness(network.witness(push.tx_id))
     pool.set_ready(with_witness)
