@@ -3,60 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from attrs import frozen
 
 from guts_core.identity import token_of
+from tests.cli.desk import Desk
 
-from .devnet import PATIENCE_SECONDS, Devnet
+from .devnet import Devnet
 from .people import newcomer
 
 pytestmark = pytest.mark.e2e
 STRANGERS_TOKEN = token_of(bytes(32))
-
-
-@frozen
-class Desk:
-    """Somebody at a terminal of their own, in one directory."""
-
-    directory: Path
-    home: Path
-
-    def __call__(self, *words: str, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command here; guts's, unless the first word is git."""
-        argv = list(words) if words[0] == "git" else [sys.executable, "-m", "guts_cli", *words]
-        done = subprocess.run(
-            argv, cwd=self.directory, env=self._environment() | environment, capture_output=True, text=True,
-            check=False, timeout=PATIENCE_SECONDS * 2,
-        )  # fmt: skip
-        assert done.returncode == code, f"{' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
-
-    def at(self, name: str) -> Desk:
-        """A directory below."""
-        (self.directory / name).mkdir(exist_ok=True)
-        return Desk(self.directory / name, self.home)
-
-    def commit(self, text: str) -> str:
-        """Another commit; its oid."""
-        (self.directory / "file").write_text(text)
-        self("git", "add", "file")
-        self("git", "commit", "-qm", text.strip())
-        return self("git", "rev-parse", "HEAD").stdout.strip()
-
-    def _environment(self) -> dict[str, str]:
-        tree = str(Path(__file__).parents[2])
-        names = {f"GIT_{role}_NAME": "A" for role in ("AUTHOR", "COMMITTER")}
-        mails = {f"GIT_{role}_EMAIL": "a@example.test" for role in ("AUTHOR", "COMMITTER")}
-        fixed = {"GUTS_HOME": str(self.home), "HOME": str(self.home), "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return {"PATH": path, "PYTHONPATH": tree} | names | mails | fixed
 
 
 @pytest.fixture
@@ -65,23 +25,16 @@ def desk(net: Devnet, tmp_path: Path) -> Desk:
     return Desk(tmp_path, net.home)
 
 
-def a_work_tree(desk: Desk, name: str = "work") -> Desk:
-    work = desk.at(name)
-    work("git", "init", "-q", "-b", "main")
-    work.commit("one\n")
-    return work
-
-
 def test_a_repository_is_pushed_cloned_and_pulled_by_its_name(net: Devnet, desk: Desk) -> None:
     """Three commands, no URL, no password; in the clone plain git finds the token as well."""
-    work = a_work_tree(desk)
-    pushed = work("push", "alice/three", "--json")
-    cloned = desk("clone", "alice/three", "copy")
+    work = desk.work_tree()
+    pushed = work.run("push", "alice/three", "--json")
+    cloned = desk.run("clone", "alice/three", "copy")
     copy = desk.at("copy")
     second = copy.commit("two\n")
-    copy("git", "push", "-q")
+    copy.run("git", "push", "-q")
     net.wait_all_at(0)
-    work("pull", "alice/three")
+    work.run("pull", "alice/three")
 
     assert json.loads(pushed.stdout) == {
         "repository": "alice/three",
@@ -90,8 +43,8 @@ def test_a_repository_is_pushed_cloned_and_pulled_by_its_name(net: Devnet, desk:
     }
     assert "[new branch]" in pushed.stderr
     assert cloned.stdout.endswith("next: cd copy\n")
-    assert second == work("git", "rev-parse", "HEAD").stdout.strip()
-    assert copy("git", "config", "remote.origin.url").stdout.strip() == f"{net.url(0)}/alice/three.git"
+    assert second == work.run("git", "rev-parse", "HEAD").stdout.strip()
+    assert copy.run("git", "config", "remote.origin.url").stdout.strip() == f"{net.url(0)}/alice/three.git"
 
 
 def test_the_token_stands_in_no_argument_url_or_configuration_and_no_other_helper_gets_it(
@@ -104,15 +57,16 @@ def test_the_token_stands_in_no_argument_url_or_configuration_and_no_other_helpe
     spy.chmod(0o700)
     config, trace = tmp_path / "gitconfig", tmp_path / "trace"
     config.write_text(f"[credential]\n\thelper = {spy}\n")
-    watched = {"GIT_CONFIG_GLOBAL": str(config), "GIT_TRACE": str(trace), "GIT_TRACE2_EVENT": str(trace)}
-    work = a_work_tree(desk)
-    work("push", "-u", "alice/secret", **watched)
-    desk("clone", "alice/secret", **watched)
+    traces = {"GIT_TRACE": str(trace), "GIT_TRACE2_EVENT": str(trace)}
+    watched: dict[str, Any] = {"GIT_CONFIG_GLOBAL": str(config), **traces}
+    work = desk.work_tree()
+    work.run("push", "-u", "alice/secret", **watched)
+    desk.run("clone", "alice/secret", **watched)
     copy = desk.at("secret")
     for place in (work, copy):
-        place("git", "pull", "-q", **watched)
+        place.run("git", "pull", "-q", **watched)
         place.commit(f"more from {place.directory}\n")
-        place("git", "push", "-q", **watched)
+        place.run("git", "push", "-q", **watched)
 
     token = str(net.info["token"])
     assert not told.exists()
@@ -123,24 +77,24 @@ def test_the_token_stands_in_no_argument_url_or_configuration_and_no_other_helpe
 
 def test_what_stands_after_the_dashes_is_gits(net: Devnet, desk: Desk) -> None:
     """Whoever knows git loses nothing."""
-    work = a_work_tree(desk)
+    work = desk.work_tree()
     work.commit("two\n")
-    work("push", "alice/deep", "HEAD:refs/heads/trunk", "--", "--quiet")
-    desk("clone", "alice/deep", "--", "--depth", "1", "--branch", "trunk")
+    work.run("push", "alice/deep", "HEAD:refs/heads/trunk", "--", "--quiet")
+    desk.run("clone", "alice/deep", "--", "--depth", "1", "--branch", "trunk")
 
-    assert len(desk.at("deep")("git", "log", "--oneline").stdout.splitlines()) == 1
+    assert len(desk.at("deep").run("git", "log", "--oneline").stdout.splitlines()) == 1
 
 
 def test_gits_exit_code_is_ours_and_a_refused_push_says_so(net: Devnet, desk: Desk) -> None:
     """A script sees what git says; git's words stand alone where we know nothing to add."""
-    first = a_work_tree(desk, "first")
+    first = desk.work_tree("first")
     first.commit("here\n")
-    first("push", "alice/race")
-    other = a_work_tree(desk, "other")
+    first.run("push", "alice/race")
+    other = desk.work_tree("other")
     other.commit("elsewhere\n")
 
-    refused = other("push", "alice/race", code=1)
-    in_json = other("push", "alice/race", "--json", code=1)
+    refused = other.run("push", "alice/race", code=1)
+    in_json = other.run("push", "alice/race", "--json", code=1)
 
     assert "[rejected]" in refused.stderr
     assert refused.stdout == ""
@@ -156,7 +110,7 @@ def test_a_token_that_is_not_accepted_is_said_with_the_command_that_makes_one(
     net: Devnet, desk: Desk, token: str
 ) -> None:
     """Git alone says "Authentication failed"."""
-    failed = a_work_tree(desk)("push", "alice/nothing", code=128, GUTS_TOKEN=token)
+    failed = desk.work_tree().run("push", "alice/nothing", code=128, GUTS_TOKEN=token)
 
     assert failed.stderr.endswith("next: guts token create --scope repo --gateway all --save\n")
     assert "token" in failed.stderr.splitlines()[-2]
@@ -166,13 +120,13 @@ def test_a_token_that_is_not_accepted_is_said_with_the_command_that_makes_one(
 def test_without_a_token_the_command_that_makes_one_is_said(net: Devnet, desk: Desk, tmp_path: Path) -> None:
     """A missing token and a private repository look the same to git; here both have words."""
     stranger = Desk(tmp_path, tmp_path / "nowhere")
-    work = a_work_tree(desk)
-    work("push", "alice/hidden", "--", "-o", "private")
-    work("push", "alice/open")
+    work = desk.work_tree()
+    work.run("push", "alice/hidden", "--", "-o", "private")
+    work.run("push", "alice/open")
 
-    pushed = Desk(work.directory, stranger.home)("push", "--node", net.url(0), "alice/open", code=128)
-    hidden = stranger("clone", "--json", f"{net.url(0)}/alice/hidden", code=128)
-    stranger("clone", f"{net.url(0)}/alice/open.git", "public-one")
+    pushed = Desk(work.directory, stranger.home).run("push", "--node", net.url(0), "alice/open", code=128)
+    hidden = stranger.run("clone", "--json", f"{net.url(0)}/alice/hidden", code=128)
+    stranger.run("clone", f"{net.url(0)}/alice/open.git", "public-one")
 
     assert "guts: a push needs a token, and none is saved here\nnext: guts token create" in pushed.stderr
     assert json.loads(hidden.stdout)["error"]["code"] == "unauthenticated"
@@ -183,7 +137,7 @@ def test_another_persons_repository_is_named_as_missing(net: Devnet, desk: Desk,
     """Nobody creates under a stranger's name, and nobody learns what is there."""
     bob = newcomer(net, tmp_path / "bob", "bob")
 
-    failed = a_work_tree(desk)("push", "alice/of-bob", code=128, GUTS_TOKEN=str(bob.token))
+    failed = desk.work_tree().run("push", "alice/of-bob", code=128, GUTS_TOKEN=str(bob.token))
 
     assert failed.stderr.endswith("guts: there is no such repository, or you may not read it\nnext: guts repo list\n")
 
@@ -202,7 +156,7 @@ def test_another_persons_repository_is_named_as_missing(net: Devnet, desk: Desk,
 )
 def test_a_mistyped_command_is_answered_before_git_starts(net: Devnet, desk: Desk, words: list[str], said: str) -> None:
     """With words, exit code 2, and never a traceback."""
-    failed = desk(*words, code=2, GIT_CEILING_DIRECTORIES=str(desk.directory.parent))
+    failed = desk.run(*words, code=2, GIT_CEILING_DIRECTORIES=str(desk.directory.parent))
 
     assert said in failed.stderr
     assert "secret@" not in failed.stderr
@@ -211,34 +165,34 @@ def test_a_mistyped_command_is_answered_before_git_starts(net: Devnet, desk: Des
 def test_an_empty_repository_has_nothing_to_push(net: Devnet, desk: Desk) -> None:
     """The newcomer's first stumble."""
     work = desk.at("empty")
-    work("git", "init", "-q", "-b", "main")
+    work.run("git", "init", "-q", "-b", "main")
 
-    assert "next: git add . && git commit" in work("push", "alice/empty", code=2).stderr
-    assert "no remote yet" in work("push", code=2).stderr
+    assert "next: git add . && git commit" in work.run("push", "alice/empty", code=2).stderr
+    assert "no remote yet" in work.run("push", code=2).stderr
 
 
 def test_another_node_takes_over_where_one_is_down(own_net: Callable[..., Devnet], tmp_path: Path) -> None:
     """A clone goes on working when the node it came from is gone: same remote, same tracking branches."""
     net = own_net(4)
     desk = Desk(tmp_path, net.home)
-    work = a_work_tree(desk)
-    work("push", "-u", "alice/tough")
+    work = desk.work_tree()
+    work.run("push", "-u", "alice/tough")
     net.wait_all_at(0)
     net.kill(0)
     line = f"guts: {net.url(0)} does not answer; using {net.url(1)}\n"
 
     second = work.commit("two\n")
-    pushed = work("push")
+    pushed = work.run("push")
     net.wait_height(net.status(1)["height"], 1, 2, 3)
-    cloned = desk("clone", "alice/tough", "copy")
+    cloned = desk.run("clone", "alice/tough", "copy")
     copy = desk.at("copy")
     third = copy.commit("three\n")
-    copy("push")
-    pulled = work("pull")
+    copy.run("push")
+    pulled = work.run("pull")
 
     assert [done.stderr.count(line) for done in (pushed, cloned, pulled)] == [1, 1, 1]
-    assert work("git", "rev-parse", "origin/main").stdout.strip() == third
-    assert work("git", "config", "remote.origin.url").stdout.strip().startswith(net.url(0))
-    assert copy("git", "log", "--format=%H").stdout.split()[1] == second
+    assert work.run("git", "rev-parse", "origin/main").stdout.strip() == third
+    assert work.run("git", "config", "remote.origin.url").stdout.strip().startswith(net.url(0))
+    assert copy.run("git", "log", "--format=%H").stdout.split()[1] == second
     net.kill(1, 2, 3)
-    assert "no answer from" in work("push", code=6).stderr
+    assert "no answer from" in work.run("push", code=6).stderr

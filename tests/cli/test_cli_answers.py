@@ -1,0 +1,246 @@
+"""Every command with --json against a real node: what it prints is what the reference page shows."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from attrs import Factory, define
+
+from guts_cli.ports import free_ports
+from guts_core.identity import token_of
+from tests.cli.desk import PATIENCE_SECONDS, Desk
+from tests.cli.reference import differences, example, sections
+from tests.house.test_house import every_command
+
+pytestmark = pytest.mark.e2e
+HTTP_FIRST, P2P_FIRST = 23600, 24600
+STRANGERS_TOKEN = token_of(bytes(32))
+# Told by tests of their own, because they need what this story has not.
+ELSEWHERE = {
+    "guts credential": "it speaks git's format",
+    "guts verify": "tests/compat, with its proofs",
+    "guts network trust": "tests/compat, with guts verify",
+    "guts network list": "tests/compat, with guts verify",
+}
+
+
+@define
+class Story:
+    """A network of one node, and what every command said to its people."""
+
+    desk: Desk
+    said: dict[str, Any] = Factory(dict)
+
+    def tell(self, *words: str, code: int = 0) -> Any:
+        """Run a command and keep its answer under the words that lead to it."""
+        answer = self.desk.json(*words, code=code)
+        self.said[_command(words)] = answer
+        return answer
+
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """A command that stays; its answer is kept when it is ready."""
+        argv = [sys.executable, "-m", "guts_cli", *words, "--json"]
+        child = subprocess.Popen(
+            argv, cwd=self.desk.directory, env=self.desk.environment(), stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout is not None
+        text = ""
+        for line in child.stdout:
+            text += line
+            if line == "}\n":
+                self.said[_command(words)] = json.loads(text)
+                return child
+        raise AssertionError(f"{words} ended after {text!r}")
+
+    def end(self, child: subprocess.Popen[str]) -> None:
+        """Ctrl-C."""
+        child.send_signal(signal.SIGTERM)
+        child.communicate(timeout=PATIENCE_SECONDS)
+
+
+def _command(words: tuple[str, ...]) -> str:
+    """The words that lead to the command, as the table of commands has them."""
+    known = [command for command, _ in every_command()]
+    return max((one for one in known if f"guts {' '.join(words)} ".startswith(f"{one} ")), key=len)
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """All that the commands say in the life of one small network; it goes on running for the refusals."""
+    path = tmp_path_factory.mktemp("story")
+    told = Story(Desk(path, path / "net"))
+    http = str(free_ports(1, HTTP_FIRST)[0])
+    told.tell("devnet", "start", "--validators", "1", "--dir", "net", "--http-port", http, "--detach")
+    try:
+        _people(told)
+        _repositories(told, f"http://127.0.0.1:{http}")
+        _files(told)
+        yield told
+    finally:
+        told.desk.run("devnet", "stop", "--dir", "net")
+
+
+def _people(told: Story) -> None:
+    tell = told.tell
+    tell("devnet", "stop", "--dir", "net")
+    tell("devnet", "start-node", "--dir", "net", "--index", "0", "--detach")
+    tell("devnet", "status", "--dir", "net")
+    tell("status")
+    tell("key", "rotate")
+    tell("account", "create", "bob")
+    tell("token", "create", "--account", "bob", "--scope", "repo", "--save")
+    tell("token", "create", "--scope", "repo", "--scope", "delete_repo", "--note", "temporary")
+    tell("token", "list")
+    tell("token", "revoke", "--note", "temporary")
+    spare = tell("key", "add", "new", "--out", "spare.key")
+    tell("key", "remove", spare["public_key"])
+    tell("key", "show")
+
+
+def _repositories(told: Story, url: str) -> None:
+    tell, desk = told.tell, told.desk
+    work = desk.work_tree()
+    told.said["guts push"] = work.json("push", "-u", "alice/hello")
+    tell("clone", "alice/hello")
+    told.said["guts pull"] = work.json("pull")
+    tell("repo", "create", "second")
+    tell("repo", "list")
+    tell("repo", "view", "alice/hello")
+    tell("repo", "edit", "alice/hello", "--private", "--name", "greeting")
+    tell("ref", "log", "alice/greeting@main")
+    tell("repo", "delete", "alice/second", "--yes-delete", "alice/second")
+    tell("repo", "restore", "alice/second")
+    machine = desk.elsewhere("laptop")
+    told.said["guts key new"] = machine.json("key", "new", "alice", "--node", url)
+    tell("key", "add", told.said["guts key new"]["request"])
+    told.said["guts context add"] = machine.json("context", "add", url)
+    tell("context", "list")
+    tell("context", "show")
+    tell("context", "use", "devnet", "--account", "bob")
+    tell("context", "use", "devnet", "--account", "alice")
+    told.said["guts context remove"] = machine.json("context", "remove", "devnet")
+    tell("completion", "bash")
+
+
+def _files(told: Story) -> None:
+    tell = told.tell
+    p2p = free_ports(2, P2P_FIRST)
+    entry = tell("node", "init", "--dir", "n0", "--name", "ada", "--p2p", f"127.0.0.1:{p2p[0]}")["entry"]
+    tell("node", "config", "--dir", "n0")
+    tell("genesis", "new", "our-net", "--account", "carol")
+    tell("genesis", "add", entry)
+    tell("genesis", "seal")
+    http = free_ports(2, HTTP_FIRST + 50)
+    listen = ("--http", f"127.0.0.1:{http[0]}")
+    told.end(told.begin("node", "run", "--dir", "n0", "--genesis", "genesis.json", *listen))
+    told.end(told.begin("up", "--dir", "alone", "--http-port", str(http[1])))
+    tell("sim", "--seed", "7")
+
+
+@pytest.mark.parametrize("words", [words for words, _ in every_command() if words not in ELSEWHERE])
+def test_an_answer_is_what_the_reference_shows(story: Story, words: str) -> None:
+    """A program that was written after the page works with the command."""
+    assert differences(example(words), story.said[words]) == []
+
+
+def test_every_section_is_a_commands() -> None:
+    """What is documented exists."""
+    assert {words for words, _ in every_command()} == sections().keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "code"),
+    [
+        (["repo", "view"], 2, "usage"),
+        (["repo", "view", "hello"], 2, "usage"),
+        (["repo", "edit", "alice/greeting"], 2, "usage"),
+        (["repo", "edit", "alice/greeting", "--name", "a/b"], 2, "invalid"),
+        (["repo", "delete", "alice/greeting"], 2, "usage"),
+        (["repo", "delete", "alice/greeting", "--yes-delete", "greeting"], 2, "usage"),
+        (["repo", "view", "alice/nope"], 3, "not-found"),
+        (["repo", "restore", "alice/nope"], 3, "not-found"),
+        (["ref", "log", "alice/greeting@nope"], 3, "not-found"),
+        (["context", "use", "nope"], 3, "not-found"),
+        (["context", "remove", "nope"], 3, "not-found"),
+        (["token", "revoke", "--note", "nope"], 3, "not-found"),
+        (["token", "revoke"], 2, "usage"),
+        (["token", "revoke", "ab"], 2, "usage"),
+        (["key", "remove", "ab"], 2, "usage"),
+        (["key", "remove", "ab" * 32], 3, "not-found"),
+        (["key", "add", "guts_key_00"], 2, "usage"),
+        (["key", "add", "new"], 2, "usage"),
+        (["key", "new", "alice"], 5, "conflict"),
+        (["account", "create", "bob"], 5, "conflict"),
+        (["repo", "create", "greeting"], 5, "conflict"),
+        (["repo", "create", "x", "--account", "nobody"], 3, "not-found"),
+        (["status", "--node", "http://127.0.0.1:1"], 6, "unreachable"),
+        (["clone", "alice/greeting", "--node", "http://127.0.0.1:1"], 6, "unreachable"),
+        (["completion", "csh"], 2, "usage"),
+    ],
+)
+def test_an_error_has_one_shape_and_its_familys_exit_code(
+    story: Story, words: list[str], exit_code: int, code: str
+) -> None:
+    """A script tells what happened without reading English, and a person what to type."""
+    error = story.desk.json(*words, code=exit_code)
+
+    assert set(error) == {"error"}
+    assert set(error["error"]) == {"code", "message", "next"}
+    assert _family(error["error"]["code"], code)
+    assert error["error"]["message"]
+
+
+def _family(said: str, code: str) -> bool:
+    """The code itself or, for a refusal of the state machine, any that stands for a leaf."""
+    return said == code or (code in {"conflict", "not-found", "invalid"} and re.fullmatch(r"[a-z-]+", said) is not None)
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "exit_code", "code"),
+    [
+        (["repo", "list"], {"GUTS_TOKEN": STRANGERS_TOKEN}, 4, "unauthenticated"),
+        (["repo", "view", "alice/greeting"], {"GUTS_TOKEN": "guts_pat_nonsense"}, 4, "unauthenticated"),
+        (["status"], {"GUTS_HOME": ""}, 2, "configuration"),
+        (["status"], {"GUTS_HOME": "/nonexistent/home"}, 2, "configuration"),
+    ],
+)
+def test_who_asks_and_from_where_is_checked(
+    story: Story, words: list[str], environment: dict[str, Any], exit_code: int, code: str
+) -> None:
+    """A wrong token and a wrong home are no bugs of guts."""
+    error = story.desk.json(*words, code=exit_code, **environment)["error"]
+
+    assert code == error["code"]
+    assert error["next"] is not None or error["code"] == "configuration"
+
+
+def test_what_a_role_does_not_allow_is_refused(story: Story) -> None:
+    """Bob may read a public repository, and nothing more; of a private one he learns nothing."""
+    story.desk.json("repo", "edit", "alice/second", "--public")
+
+    refused = story.desk.json("repo", "edit", "alice/second", "--private", "--account", "bob", code=4)
+    hidden = story.desk.json("repo", "view", "alice/greeting", "--account", "bob", code=3)
+
+    assert refused["error"]["code"] == "not-allowed"
+    assert hidden["error"]["next"] == "guts repo list"
+
+
+def test_answers_for_people_end_with_what_to_type_next(story: Story) -> None:
+    """Also those of commands that found nothing to do."""
+    for words in (["repo", "view", "alice/greeting"], ["repo", "edit", "alice/greeting", "--private"], ["key", "show"]):
+        assert re.search(r"\n\nnext: guts .+\n$", story.desk.run(*words).stdout)
+
+
+def test_the_privacy_of_a_repository_is_said_in_words(story: Story) -> None:
+    """Nobody shall learn only later who the operators are to a private repository."""
+    shown = story.desk.run("repo", "view", "alice/greeting").stdout
+
+    assert "private, readable by members and by the operators of this network" in shown
+    assert "your role    admin" in shown
