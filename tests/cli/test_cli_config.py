@@ -6,10 +6,21 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from attrs import fields
 
+from guts_cli.adapters import node_settings, serve_settings, site_settings
 from guts_cli.config import SETTINGS, Address, BadConfiguration, Config, Given, check_doors, config_text, load, set_flag
 from guts_cli.config.kinds import Value, toml_of
+from guts_cli.config.limits import Whose, limits_table
+from guts_cli.config.reference import PAGES
+from guts_cli.config.reference import main as reference
+from guts_cli.node_directory import NodeDirectory
 from guts_cli.outcomes import Misconfigured, failure_of
+from guts_core.chain.transaction import TRANSACTION_BYTES_MAX
+from guts_core.forge.params import Params
+from guts_http.serving import ServeSettings
+from guts_http.site import Settings
+from guts_net.settings import NodeSettings
 
 CHOSEN: dict[str, Value] = {
     "node.name": "ada",
@@ -175,3 +186,76 @@ def test_a_flag_may_hold_a_value_of_another_type() -> None:
     config = load(None, {}, given).config
 
     assert (config.http.insecure, config.http.trusted_proxies) == (True, ("::1",))
+
+
+def test_the_defaults_are_those_of_the_adapters(tmp_path: Path) -> None:
+    """A number that stands twice must be the same number; a program that embeds a node gets what the command gets."""
+    directory, genesis = NodeDirectory(tmp_path), tmp_path / "genesis.json"
+    told = node_settings(directory, genesis, Config.of({"p2p.listen": "127.0.0.1:0"}))
+
+    assert told == NodeSettings(directory=tmp_path, genesis=genesis, log_path=directory.log)
+    assert serve_settings(directory, Config()) == ServeSettings()
+    assert site_settings(Config()) == Settings()
+
+
+def test_every_limit_reaches_an_adapter(tmp_path: Path) -> None:
+    """A setting that nothing reads is a promise that nobody keeps."""
+    directory = NodeDirectory(tmp_path)
+
+    def told(config: Config) -> object:
+        genesis = tmp_path / "g"
+        return node_settings(directory, genesis, config), serve_settings(directory, config), site_settings(config)
+
+    others: dict[str, Value] = {
+        "http.public_url": "https://x",
+        "http.trusted_proxies": ("::1",),
+        "p2p.listen": "[::1]:1",
+    }
+    numbers = [key for key in SETTINGS if key.startswith(("limits.", "clock.")) or key.endswith("grace_seconds")]
+    for key in numbers:
+        default = SETTINGS[key].default
+        others[key] = default * 2 if isinstance(default, int | float) and default else 1
+        if key == "limits.pack_mib":
+            others[key] = 1
+    for key, value in others.items():
+        assert told(Config.of({key: value})) != told(Config()), key
+    # These are used where the node is started: for the log, its doors, and what is said of it.
+    assert set(SETTINGS) - set(others) == {
+        "node.name", "node.log_level", "http.listen", "http.tls_cert", "http.tls_key", "http.insecure",
+    }  # fmt: skip
+
+
+def test_certificates_are_looked_for_in_the_node_directory(tmp_path: Path) -> None:
+    """Unless their paths say where they are."""
+    config = Config.of({"http.tls_cert": "tls/chain.pem", "http.tls_key": "/elsewhere/key.pem"})
+
+    assert serve_settings(NodeDirectory(tmp_path), config).certificate == (
+        tmp_path / "tls/chain.pem",
+        Path("/elsewhere/key.pem"),
+    )
+
+
+def test_the_reference_pages_are_those_of_the_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m guts_cli.config.reference --write` makes them."""
+    tree = Path(__file__).parents[2]
+    assert reference(["x"], tree) == 0
+
+    (tmp_path / "docs/reference").mkdir(parents=True)
+    assert reference([], tmp_path) == 1
+    assert capsys.readouterr().out.count("is not what the code says") == len(PAGES)
+    assert reference(["--write"], tmp_path) == 0
+    assert reference([], tmp_path) == 0
+
+
+def test_every_limit_stands_in_the_table() -> None:
+    """Those of the node as they are set, those of the network as it agreed, those of the rules."""
+    params = Params(updates_max=7)
+    rows = {row.name: row for row in limits_table(Config.of({"limits.fetches": 3}), params)}
+
+    assert (rows["limits.fetches"].value, rows["limits.fetches"].whose) == (3, Whose.NODE)
+    assert (rows["updates_max"].value, rows["updates_max"].whose) == (7, Whose.NETWORK)
+    assert (rows["transaction"].value, rows["transaction"].whose) == (TRANSACTION_BYTES_MAX, Whose.RULES)
+    assert {key for key in SETTINGS if key.startswith("limits.")} < rows.keys()
+    timings = {"delta_ms", "retry_ms", "heartbeat_ms", "epoch_ms"}
+    bounds = {attribute.name for attribute in fields(Params) if type(attribute.default) is int} - timings
+    assert bounds == {row.name for row in rows.values() if row.whose is Whose.NETWORK}

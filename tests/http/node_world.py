@@ -29,6 +29,7 @@ from guts_http.app import create_app
 from guts_http.middleware import Access
 from guts_http.port import Port
 from guts_http.site import Settings
+from guts_net.disk import Disk
 from guts_net.runtime import open_node
 from guts_net.settings import KEY_FILES, NodeSettings
 from tests.http.http_world import open_server
@@ -119,7 +120,12 @@ def bearing(token: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def open_world(
-    path: Path, settings: Settings | None = None, *, validators: int = 1, private_read_grace_seconds: float = 600
+    path: Path,
+    settings: Settings | None = None,
+    *,
+    validators: int = 1,
+    private_read_grace_seconds: float = 600,
+    disk: Disk | None = None,
 ) -> AsyncIterator[Node]:
     """Found a network under ``path`` and run it; the first node has its doors open."""
     genesis, people = found(path, validators)
@@ -127,7 +133,7 @@ async def open_world(
     async with trio.open_nursery() as nursery:
         others = [await nursery.start(_run_node, path, index) for index in range(1, validators)]
         first = _settings(path, 0, private_read_grace_seconds)
-        async with open_node(first) as running:
+        async with open_node(first, disk) as running:
             app = create_app(running, path / "node0" / "chain.db", genesis, settings, tell=accesses.append)
             async with (
                 open_server(app, finish=False) as server,

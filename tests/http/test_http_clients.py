@@ -20,8 +20,9 @@ from guts_http.proxies import Forwarded
 from guts_http.rates import BURST_SECONDS, KEYS_MAX, LOOPBACK_COST, Rates
 from guts_http.serving import ServeSettings
 from guts_http.site import Settings
+from guts_net.disk import Disk
 from tests.http.http_world import PATIENCE_SECONDS, LiveServer, Serving, open_server, read_all
-from tests.http.node_world import Node, bearing, git, open_world
+from tests.http.node_world import Node, a_history, bearing, git, open_world
 
 ASKED_MAX = 3_000
 KEPT = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -248,3 +249,50 @@ async def test_an_address_that_asks_too_often_is_told_when_to_return(tmp_path: P
     assert answers[-1].status_code == 429
     assert answers[-1].headers["retry-after"] == "1"
     assert (fetched.status_code, fetched.headers["content-type"]) == (429, "text/plain; charset=utf-8")
+
+
+class SmallDisk(Disk):
+    """A disk whose free space is what a test says."""
+
+    free = 1 << 40
+
+    def free_bytes(self, path: Path) -> int:  # noqa: ARG002 -- as Disk has it
+        """As the test says."""
+        return self.free
+
+
+async def until_pushes_are(node: Node, token: str, status: int) -> None:
+    """The door may believe for a second what the node said before."""
+    with trio.fail_after(PATIENCE_SECONDS):
+        path = "/alice/hello.git/info/refs?service=git-receive-pack"
+        while (await node.http.get(path, headers=bearing(token))).status_code != status:
+            pass
+
+
+async def test_fault_F13_a_node_low_on_disk_refuses_writes_and_goes_on_reading(tmp_path: Path) -> None:
+    """503 with words before a byte of a pack is taken; when there is space again, so are writes."""
+    disk = SmallDisk()
+    async with open_world(tmp_path / "net", disk=disk) as node:
+        token = await node.token("alice")
+        work = await a_history(tmp_path)
+        remote = node.remote("alice/hello.git", "alice", token)
+        assert (await git(work, "push", remote, "main")).code == 0
+        disk.free = 1 << 20
+        await until_pushes_are(node, token, 503)
+        created = await node.create(token, "other")
+        pushed = await git(work, "push", remote, "main:next")
+        cloned = await git(tmp_path, "clone", "-q", remote, "copy")
+        status = (await node.http.get("/api/guts/v1/status")).json()
+        disk.free = 1 << 40
+        await until_pushes_are(node, token, 200)
+        again = await git(work, "push", remote, "main:next")
+        made = await node.create(token, "other")
+
+    assert created.status_code == 503
+    assert "low on disk space (1 MiB free, " in created.json()["message"]
+    assert created.headers["retry-after"]
+    assert "503" in pushed.err
+    assert cloned.code == 0, cloned.err
+    assert (status["disk_free"], status["disk_reserve"]) == (1 << 20, 1 << 30)
+    assert again.code == 0, again.err
+    assert made.status_code == 201

@@ -142,3 +142,17 @@ def test_a_link_that_exists_is_left_alone(tmp_path: Path) -> None:
     disk.link(tmp_path / "a", tmp_path / "b")
 
     assert (tmp_path / "a").stat().st_nlink == 2
+
+
+def test_a_log_that_grows_begins_a_new_file(tmp_path: Path) -> None:
+    """A disk is not filled by words; the newest files stay, each for its owner's eyes, no line is torn."""
+    path = tmp_path / "node.log"
+    with open_logs(path, file_bytes=2_000, files_kept=2):
+        for number in range(100):
+            Log("test").info("said", number=number)
+
+    files = [path, tmp_path / "node.log.1", tmp_path / "node.log.2"]
+    assert sorted(tmp_path.iterdir()) == files
+    assert all(file.stat().st_size <= 2_000 and file.stat().st_mode & 0o777 == 0o600 for file in files)
+    numbers = [line["number"] for file in reversed(files) for line in lines(file)]
+    assert numbers == list(range(100 - len(numbers), 100))
