@@ -89,7 +89,7 @@ class ProofNetwork(Network):
         for ref in refs:
             signed = self.by_token(person, a_push(repo, ref, None, oid(ref)))
             tx_id = self.submit(signed)
-            self.ledgers[0].set_witness(tx_id, self.witness(tx_id))
+            self.ledgers[0].set_witness(tx_id, self.witness(tx_id, self.signers))
             self.step()
             assert self.status(signed).error is None, self.status(signed)
         return signed
