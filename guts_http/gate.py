@@ -29,11 +29,16 @@ class GatedConnection(h11.Connection):
 
     def next_event(self) -> Any:
         """As h11, but RemoteProtocolError for what the gate refuses."""
-        if self.their_state is h11.IDLE:
-            refuse_bad_head(self.trailing_data[0])
-        event = super().next_event()
-        if isinstance(event, h11.EndOfMessage) and event.headers:
-            raise _bad("trailers are not read here")
+        try:
+            if self.their_state is h11.IDLE:
+                refuse_bad_head(self.trailing_data[0])
+            event = super().next_event()
+            if isinstance(event, h11.EndOfMessage) and event.headers:
+                raise _bad("trailers are not read here")
+        except h11.RemoteProtocolError:
+            # As h11 marks its own refusals: an application that answers meanwhile speaks to nobody.
+            self._process_error(self.their_role)
+            raise
         return event
 
 

@@ -64,6 +64,12 @@ class BadRequest(Refused):
     code = "bad-request"
 
 
+class TooSlow(Refused):
+    """The request's body comes in a trickle that would hold a turn of others."""
+
+    code = "too-slow"
+
+
 class TooManyAtOnce(Unavailable):
     """A bounded resource of this node is in use."""
 
@@ -96,7 +102,7 @@ class NotFinal(GutsError):
         )
 
 
-_HTTP_ONLY: dict[type[GutsError], int] = {BadRequest: 400, NotFinal: 504, TooManyRequests: 429}
+_HTTP_ONLY: dict[type[GutsError], int] = {BadRequest: 400, TooSlow: 408, NotFinal: 504, TooManyRequests: 429}
 
 
 @frozen

@@ -230,8 +230,8 @@ class GuardedServer(TCPServer):
                     with trio.fail_after(self._settings.write_seconds):
                         await self.stream.send_all(data[at : at + WRITE_PIECE_BYTES])
                 return
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                pass
+            except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+                pass  # it is gone, or being closed at this moment
             except trio.TooSlowError:
                 await trio.aclose_forcefully(self.stream)
         await self.protocol.handle(Closed())

@@ -6,12 +6,18 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+import trio
+
 from guts_core.errors import LimitExceeded
 from guts_http.middleware import Receive
-from guts_http.problems import BadRequest
+from guts_http.problems import BadRequest, TooSlow
 
 # Also the largest piece of a pack that travels on the port.
 PIECE_BYTES = 64 * 1024
+# A body holds one of a bounded number of turns: silence is ended by ``BodyLimit``, and a trickle here. Half a
+# kibibyte a second is a tenth of the slowest mobile network.
+TRICKLE_SECONDS = 30.0
+TRICKLE_BYTES_LEAST = 16 * 1024
 _GZIP_WINDOW = 31  # 16 + the largest window: gzip framing required
 
 
@@ -86,6 +92,8 @@ class Body:
         self._seen = 0
         self._complete = False
         self._ready: Iterator[bytes] = iter(())
+        self._waited = 0.0
+        self._came = 0
 
     def __aiter__(self) -> Body:
         return self
@@ -102,11 +110,22 @@ class Body:
         return piece
 
     async def _take(self) -> None:
+        began = trio.current_time()
         message: Any = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         self._complete = not message.get("more_body", False)
+        self._judge_pace(trio.current_time() - began, len(message.get("body", b"")))
         self._ready = self._decoded(message.get("body", b""))
+
+    def _judge_pace(self, waited: float, came: int) -> None:
+        """Only time spent waiting for the client counts: a node that is slow itself refuses nobody."""
+        self._waited += waited
+        self._came += came
+        if self._waited >= TRICKLE_SECONDS:
+            if self._came < TRICKLE_BYTES_LEAST and not self._complete:
+                raise TooSlow(f"the request came at less than {TRICKLE_BYTES_LEAST} bytes in {TRICKLE_SECONDS:g} s")
+            self._waited, self._came = 0.0, 0
 
     def _decoded(self, data: bytes) -> Iterator[bytes]:
         yield from self._plain.feed(data)

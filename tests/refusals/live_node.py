@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import struct
-import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import count
+from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from attrs import define, field
+from attrs import define
 
 from tests.compat.devnet import Devnet, Git, wait_until
 
 # What a hostile client waits for an answer or a close; the node's own limits below are shorter.
 PATIENCE_SECONDS = 20.0
 # Short limits, so that tests of slowness are quick. All of them are keys of the configuration.
-IDLE_SECONDS = 2
+IDLE_SECONDS = 1
 LIMITS = {
     "GUTS_LIMITS_IDLE_SECONDS": str(IDLE_SECONDS),
-    "GUTS_LIMITS_BODY_IDLE_SECONDS": "2",
+    "GUTS_LIMITS_BODY_IDLE_SECONDS": "1",
     "GUTS_LIMITS_ANSWER_SECONDS": "2",
 }
+# The loopback has many addresses, and each has limits of its own.
+ELSEWHERE, BYSTANDER = "127.0.0.2", "127.0.0.3"
+# What one client may make the process grow: a connection costs some 40 KiB, a push a few MiB of buffers.
+GROWTH_BYTES_MAX = 100 << 20
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -35,7 +40,7 @@ class LiveNode:
 
     net: Devnet
     token: str
-    _numbers: Iterator[int] = field(factory=count)
+    height: int = 0
 
     @property
     def address(self) -> tuple[str, int]:
@@ -57,12 +62,17 @@ class LiveNode:
                 sock.shutdown(socket.SHUT_WR)
             return hear(sock)
 
-    def finalizes(self) -> int:
-        """Make a transaction final; the height it stands at."""
-        name = f"still-{next(self._numbers)}"
-        answer = self.net.http(0, "/api/v3/user/repos", token=self.token, body={"name": name})
-        assert answer.status == 201, answer.body
-        return int({key.lower(): value for key, value in answer.headers.items()}["guts-height"])
+    def finalizes(self) -> None:
+        """A transaction of somebody at another address becomes final, above every height before: the node goes on."""
+        headers = {"Authorization": f"token {self.token}", "Content-Type": "application/json"}
+        connection = HTTPConnection(*self.address, timeout=PATIENCE_SECONDS, source_address=(BYSTANDER, 0))
+        with contextlib.closing(connection):
+            connection.request("POST", "/api/v3/user/repos", json.dumps({"name": f"still-{self.height}"}), headers)
+            answer = connection.getresponse()
+            assert answer.status == 201, answer.read()
+            height = int(answer.headers["guts-height"])
+        assert height > self.height
+        self.height = height
 
     def resident_bytes(self) -> int:
         """The memory of the process."""
@@ -135,13 +145,66 @@ def alice(node: LiveNode, directory: Path) -> Git:
     return Git(directory, node.net.info["account"], node.token)
 
 
+@contextmanager
+def relayed(node: LiveNode, source: str) -> Iterator[str]:
+    """The node's URL for programs that cannot choose their address: what they send comes from ``source``."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(32) as pool:
+        pool.submit(_relay, listener, node, source, pool)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def _relay(listener: socket.socket, node: LiveNode, source: str, pool: ThreadPoolExecutor) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            near, _ = listener.accept()
+            pool.submit(_join, near, node, source, pool)
+
+
+def _join(near: socket.socket, node: LiveNode, source: str, pool: ThreadPoolExecutor) -> None:
+    with near, node.dial(source) as far:
+        back = pool.submit(_pipe, far, near)
+        _pipe(near, far)
+        back.result()
+
+
+def _pipe(one: socket.socket, other: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := one.recv(65_536):
+            other.sendall(data)
+    with contextlib.suppress(OSError):
+        other.shutdown(socket.SHUT_WR)
+
+
 def eventually(true: Callable[[], bool], what: str) -> None:
     """Poll until it is so."""
     wait_until(true, what, PATIENCE_SECONDS)
 
 
-def seconds_of(work: Callable[[], object]) -> float:
-    """How long it takes."""
-    began = time.monotonic()
-    work()
-    return time.monotonic() - began
+def a_large_repository(node: LiveNode, directory: Path) -> Git:
+    """``shared``: eight mebibytes that do not compress, more than sockets buffer."""
+    git = alice(node, directory)
+    git("init", "-q")
+    (git.directory / "noise").write_bytes(os.urandom(8 << 20))
+    git.commit("file", "one\n")
+    git("push", "-q", f"{node.net.url(0)}/{git.user}/shared.git", "HEAD:main")
+    return git
+
+
+def serves_others(node: LiveNode, shared: Git, name: str) -> None:
+    """A clone and a push of somebody at another address."""
+    with relayed(node, ELSEWHERE) as url:
+        copy = shared.at(shared.directory.parent).clone(f"{url}/{shared.user}/shared.git", name, "--depth=1")
+        copy.commit("file", f"{name}\n")
+        copy("push", "-q", f"{url}/{shared.user}/{name}.git", "HEAD:main")
+
+
+def push_head(node: LiveNode, name: bytes, *lines: bytes) -> bytes:
+    """The head of a push request by alice."""
+    fixed = (
+        b"POST /%s/%s.git/git-receive-pack HTTP/1.1" % (node.net.info["account"].encode(), name),
+        b"Host: x",
+        b"Authorization: token " + node.token.encode(),
+        b"Content-Type: application/x-git-receive-pack-request",
+    )
+    return b"\r\n".join([*fixed, *lines]) + b"\r\n\r\n"
