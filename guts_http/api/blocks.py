@@ -16,6 +16,7 @@ from guts_core.chain.transaction import Item, transaction_id
 from guts_core.codec import from_bytes
 from guts_core.errors import Corrupt, NotFound
 from guts_core.forge import queries
+from guts_core.forge.mentions import is_about_public
 from guts_core.names import AccountId
 from guts_core.simplex.messages import Certificate
 from guts_http.problems import BadRequest
@@ -89,7 +90,7 @@ def _block_of(snapshot: Snapshot, block_hash: bytes) -> dict[str, Any]:
 
 def _blocks(snapshot: Snapshot, before: int | None, limit: int) -> list[dict[str, Any]]:
     shown: list[dict[str, Any]] = []
-    transactions, authors = 0, dict[AccountId, str | None]()
+    transactions, names = 0, dict[AccountId, str | None]()
     top = snapshot.height if before is None else min(before - 1, snapshot.height)
     for height in range(top, max(0, top - limit), -1):
         stored = snapshot.block(height)
@@ -99,7 +100,7 @@ def _blocks(snapshot: Snapshot, before: int | None, limit: int) -> list[dict[str
         transactions += len(block.items)
         if shown and transactions > TRANSACTIONS_MAX:
             break
-        shown.append(_shown(snapshot, stored, block, authors))
+        shown.append(_shown(snapshot, stored, block, names))
     return shown
 
 
@@ -114,16 +115,14 @@ def _links(asked: Asked, shown: list[dict[str, Any]], before: int | None, limit:
     return {"Link": ", ".join(found)} if found else {}
 
 
-def _shown(
-    snapshot: Snapshot, stored: StoredBlock, block: Block, authors: dict[AccountId, str | None]
-) -> dict[str, Any]:
+def _shown(snapshot: Snapshot, stored: StoredBlock, block: Block, names: dict[AccountId, str | None]) -> dict[str, Any]:
     header = block.header
     return {
         "hash": stored.block_hash.hex(),
         "height": header.height,
         "state_root": header.state_root.hex(),
         "time": exact_time_text(header.time),
-        "transactions": [_transaction(snapshot, item, authors) for item in block.items],
+        "transactions": [_transaction(snapshot, item, names) for item in block.items],
         "header": {
             "rules": header.rules,
             "chain_id": header.chain_id.hex(),
@@ -143,17 +142,24 @@ def _shown(
     }
 
 
-def _transaction(snapshot: Snapshot, item: Item, authors: dict[AccountId, str | None]) -> dict[str, Any]:
-    """A transaction by its id: who wanted something, and whether it came to be."""
-    tx_id = transaction_id(item.signed.body)
+def _transaction(snapshot: Snapshot, item: Item, names: dict[AccountId, str | None]) -> dict[str, Any]:
+    """A transaction by its id: who wanted something, where everybody may know, and whether it came to be."""
+    body = item.signed.body
+    tx_id = transaction_id(body)
     stored = snapshot.receipt(tx_id)
     if stored is None:
         raise Corrupt(f"transaction {tx_id.hex()} stands in a block and has no receipt")
-    author = item.signed.body.author
-    if author not in authors:
+    is_public = is_about_public(snapshot, body.actions, body.author, body.chain_id)
+    author = _name(snapshot, body.author, names) if is_public else None
+    return {"id": tx_id.hex(), "author": author, "error": from_bytes(Receipt, stored.receipt).error}
+
+
+def _name(snapshot: Snapshot, author: AccountId, names: dict[AccountId, str | None]) -> str | None:
+    """An account's name, looked up once an answer."""
+    if author not in names:
         account = queries.account(snapshot, author)
-        authors[author] = None if account is None else account.name
-    return {"id": tx_id.hex(), "author": authors[author], "error": from_bytes(Receipt, stored.receipt).error}
+        names[author] = None if account is None else account.name
+    return names[author]
 
 
 def _certificate(certified: StoredBlock | None) -> dict[str, Any] | None:

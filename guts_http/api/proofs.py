@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import assert_never
 
 from quart import Response, request
 
 from guts_core.chain.block import Block
-from guts_core.chain.transaction import Transaction
 from guts_core.codec import from_bytes
 from guts_core.errors import Unavailable
 from guts_core.forge import queries
 from guts_core.forge.actions import (
-    Action,
-    AddKey,
     CreateCredential,
-    CreateRepository,
-    DeleteRepository,
-    DescribeRepository,
-    Erase,
-    RefUpdate,
-    Register,
-    RemoveCollaborator,
-    RemoveKey,
-    RenameRepository,
-    RestoreRepository,
-    RevokeCredential,
-    SetCollaborator,
-    SetDefaultBranch,
-    SetRules,
-    SetVisibility,
 )
-from guts_core.forge.ids import repository_id
+from guts_core.forge.mentions import mentioned
 from guts_core.forge.permissions import Permission, hidden, may
 from guts_core.forge.records import Repository
-from guts_core.names import RepoId, TxId
+from guts_core.names import TxId
 from guts_core.node.port import AskProof, ProofAnswer
 from guts_core.proof import (
     ActivityQuestion,
@@ -155,40 +136,10 @@ def _of_transaction(asked: Asked, snapshot: Snapshot, tx_id: TxId) -> list[Repos
     is_own = principal.account == body.author and (principal.credential is None or principal.credential.repos is None)
     if any(isinstance(action, CreateCredential) for action in body.actions) and not is_own:
         raise hidden()  # its note and its repositories are its owner's business
-    found = [queries.repository(snapshot, repo) for repo in _mentioned(body)]
+    found = [queries.repository(snapshot, repo) for repo in mentioned(body.actions, body.author, body.chain_id)]
     repositories = [repository for repository in found if repository is not None]
     if len(repositories) < len(found) and not is_own:
         raise hidden()
     if not all(may(principal, Permission.READ_REPOSITORY, repository, snapshot) for repository in repositories):
         raise hidden()
     return repositories
-
-
-def _mentioned(body: Transaction) -> list[RepoId]:
-    return [repo for action in body.actions for repo in _mentioned_by(action, body)]
-
-
-def _mentioned_by(action: Action, body: Transaction) -> Iterable[RepoId]:
-    match action:
-        case CreateRepository():
-            return (repository_id(body.chain_id, body.author, action.salt),)
-        case RefUpdate():
-            return (action.manifest.repo,)
-        case CreateCredential():
-            return action.repos or ()
-        case (
-            DescribeRepository()
-            | SetDefaultBranch()
-            | SetVisibility()
-            | RenameRepository()
-            | DeleteRepository()
-            | RestoreRepository()
-            | SetCollaborator()
-            | RemoveCollaborator()
-            | Erase()
-        ):
-            return (action.repo,)
-        case Register() | RevokeCredential() | AddKey() | RemoveKey() | SetRules():
-            return ()
-        case _:
-            assert_never(action)

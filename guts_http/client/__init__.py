@@ -15,6 +15,8 @@ from .results import Commit as Commit
 from .results import Connection as Connection
 from .results import DeletedRepository as DeletedRepository
 from .results import GitRef as GitRef
+from .results import Key as Key
+from .results import Keys as Keys
 from .results import Mempool as Mempool
 from .results import Permissions as Permissions
 from .results import Person as Person

@@ -19,7 +19,7 @@ from guts_core.chain.transaction import Item, SignedTransaction, Text
 from guts_core.chain.transaction import transaction_id as id_of
 from guts_core.codec import to_bytes
 from guts_core.errors import Invalid
-from guts_core.names import BlockHash, TxId
+from guts_core.names import BlockHash, CredentialId, RepoId, TxId
 from guts_core.proof.questions import (
     ActivityQuestion,
     HeaderQuestion,
@@ -177,6 +177,33 @@ def create_repository(name: str, *, description: str | None = None, private: boo
     return _write("POST", f"{_GITHUB}/user/repos", wanted, lambda value, what: one(results.Repository, value, what))
 
 
+def edit_repository(
+    repo: str,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    private: bool | None = None,
+    default_branch: str | None = None,
+) -> Call[results.Repository]:
+    """Change what is given, all of it or nothing; an empty description takes it away."""
+    given = {"name": name, "description": description, "private": private, "default_branch": default_branch}
+    wanted = {key: value for key, value in given.items() if value is not None}
+    return _write("PATCH", _repo(repo), wanted, lambda value, what: one(results.Repository, value, what))
+
+
+def delete_repository(repo: str) -> Call[results.DeletedRepository]:
+    """Delete a repository; the answer tells until when it can be restored. The token needs the scope for it."""
+    path = _repo(repo).replace(_GITHUB, _OURS, 1)
+    query = _query({"confirm": repo.partition("/")[2]})
+    return _write("DELETE", f"{path}?{query}", None, lambda value, what: one(results.DeletedRepository, value, what))
+
+
+def restore_repository(deleted: RepoId) -> Call[results.Repository]:
+    """Bring a deleted repository back; Conflict when its name was taken meanwhile or a day is over."""
+    path = f"{_OURS}/deleted-repositories/{deleted.hex()}/restore"
+    return _write("POST", path, None, lambda value, what: one(results.Repository, value, what))
+
+
 def deleted_repositories() -> Listing[results.DeletedRepository]:
     """The account's own repositories that were deleted and can still be restored, the newest deletion first."""
     return Listing(f"{_OURS}/deleted-repositories?{_query({'per_page': PAGE_SIZE})}", results.DeletedRepository)
@@ -185,6 +212,16 @@ def deleted_repositories() -> Listing[results.DeletedRepository]:
 def tokens() -> Listing[results.Token]:
     """Every credential the token's account ever made, the newest first."""
     return Listing(f"{_OURS}/tokens?{_query({'per_page': PAGE_SIZE})}", results.Token)
+
+
+def end_token(token: CredentialId) -> Call[None]:
+    """End the token that asks; others are ended with an account key (``guts token revoke``)."""
+    return _write("DELETE", f"{_OURS}/tokens/{token.hex()}", None, _nothing)
+
+
+def keys() -> Call[results.Keys]:
+    """The keys that sign for the token's account."""
+    return _one(results.Keys, f"{_OURS}/keys")
 
 
 def collaborators(repo: str) -> Listing[results.Collaborator]:
@@ -236,7 +273,7 @@ def commits(
     An empty repository is a Conflict, as on GitHub.
     """
     wanted = {"sha": sha, "path": path, "author": author, "since": _time(since), "until": _time(until)}
-    return _listing(f"{_repo(repo)}/commits", results.Commit, **wanted)
+    return _listing(f"{_repo(repo)}/commits", results.Commit, wanted)
 
 
 def commit(repo: str, ref: str) -> Call[results.Commit]:
@@ -257,7 +294,7 @@ def matching_refs(repo: str, start: str = "") -> Listing[results.GitRef]:
 def ref_log(repo: str, ref: str | None = None) -> Listing[results.RefMove]:
     """How a ref moved, newest first: its full name, or a branch's; None: the default branch."""
     path = _repo(repo).replace(_GITHUB, _OURS, 1)
-    return _listing(f"{path}/reflog", results.RefMove, ref=ref)
+    return _listing(f"{path}/reflog", results.RefMove, {"ref": ref})
 
 
 # ---- pieces ----
@@ -298,8 +335,8 @@ def _asking(question: Question) -> str:
             assert_never(question)
 
 
-def _listing(path: str, kind: type[T], **wanted: object) -> Listing[T]:
-    return Listing(f"{path}?{_query({**wanted, 'per_page': PAGE_SIZE})}", kind)
+def _listing(path: str, kind: type[T], wanted: Mapping[str, object] | None = None) -> Listing[T]:
+    return Listing(f"{path}?{_query({**(wanted or {}), 'per_page': PAGE_SIZE})}", kind)
 
 
 def _nothing(_value: Any, _what: str) -> None:

@@ -276,6 +276,23 @@ class Token:
 
 
 @frozen
+class Key:
+    """A key that signs for an account; ``number`` is its place among them."""
+
+    number: int
+    key: bytes
+
+
+@frozen
+class Keys:
+    """The keys of an account, in the order in which they were added, and how many it may have."""
+
+    account: str
+    most: int
+    keys: tuple[Key, ...]
+
+
+@frozen
 class Branch:
     """A branch and its tip."""
 

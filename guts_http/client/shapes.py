@@ -75,8 +75,8 @@ def _converter() -> Converter:
     from cattrs import Converter  # noqa: PLC0415 -- see ``one``
 
     converter = Converter()
-    # By identity, since a hook for int would be one for its enums as well.
-    converter.register_structure_hook_func(lambda kind: kind in _TYPES, _exactly)
+    for kind in _TYPES:
+        converter.register_structure_hook(kind, _exactly)
     converter.register_structure_hook(bytes, lambda value, _: _bytes(value, None))
     for name, size in _LENGTHS.items():
         converter.register_structure_hook(name, _sized(size))

@@ -70,6 +70,9 @@ class Client:
     my_repositories = _listing(calls.my_repositories)
     repository = _calling(calls.repository)
     create_repository = _calling(calls.create_repository)
+    edit_repository = _calling(calls.edit_repository)
+    delete_repository = _calling(calls.delete_repository)
+    restore_repository = _calling(calls.restore_repository)
     collaborators = _listing(calls.collaborators)
     set_collaborator = _calling(calls.set_collaborator)
     remove_collaborator = _calling(calls.remove_collaborator)
@@ -83,6 +86,8 @@ class Client:
     ref_log = _listing(calls.ref_log)
     deleted_repositories = _listing(calls.deleted_repositories)
     tokens = _listing(calls.tokens)
+    end_token = _calling(calls.end_token)
+    keys = _calling(calls.keys)
 
     def is_ready(self) -> bool:
         """Whether the node says, at once, that it can serve."""
