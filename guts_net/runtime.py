@@ -262,7 +262,6 @@ class _Machine:
     async def _prepare(self) -> None:
         """Remove what a crash left, never what state lists or a live attestation promises; drive links again."""
         await self.packs.git.check_version()
-        await self.scrubber.look_at_start()
         applied = self.node.ledger.head.time
         promised = {a.digest for a in live_attestations(self.records, applied) if a.digest is not None}
         await self.remover.remove(applied, promised)
@@ -367,6 +366,7 @@ async def open_node(
             settings, disk, transport or TcpTransport(), clock or MachineClock(settings.clock_offset_ms), log, opened
         )
         log.info("starting", pid=os.getpid(), height=machine.node.ledger.head.height)
+        await machine.scrubber.look_at_start()
         async with trio.open_nursery() as nursery:
             running = RunningNode(
                 settings,

@@ -154,7 +154,8 @@ class DatabaseAudit:
             if expires >= now and reader.execute(_EXPIRES, (tx_id,)).fetchone() != (expires,):
                 raise Corrupt(f"a transaction of block {stored.height} is not in the table against replays")
         audit_block(stored, receipts)
-        if reader.execute(schema.GET_BLOCK_BY_HASH, (stored.block_hash,)).fetchone()[0] != stored.height:
+        by_hash = reader.execute(schema.GET_BLOCK_BY_HASH, (stored.block_hash,)).fetchone()
+        if by_hash is None or by_hash[0] != stored.height:
             raise Corrupt(f"block {stored.height} is not found by its hash")
         if self._below is not None and parent_of(stored) != self._below:
             raise Corrupt(f"block {stored.height} does not stand on the block below it")
