@@ -53,6 +53,8 @@ class FieldError:
 class InvalidFields(Invalid):
     """A request body with these things wrong, all of them."""
 
+    code = "invalid-fields"
+
     def __init__(self, *errors: FieldError) -> None:
         super().__init__("Validation Failed")
         self.errors = errors

@@ -117,7 +117,7 @@ class GatewayNotListed(Inadmissible, NotAllowed):
 class WrongSignatures(Inadmissible, Unauthenticated):
     """The signatures are not exactly the required ones."""
 
-    code = "bad-signature"
+    code = "wrong-signatures"
 
 
 class WitnessMissing(Inadmissible, Conflict):

@@ -3,7 +3,7 @@ Straight-line coders: for each record class one function that writes it and one 
 
 They are written out as source from the shapes of the fields and compiled once per class, which is
 some four times faster than walking tuples. They know the ordinary case only: whatever is not exactly
-as a good record is raises ``Unusual``, and the plain coders of ``records`` decide, so that there is
+as a good record is raises ``_Unusual``, and the plain coders of ``records`` decide, so that there is
 one place that says what is refused and why.
 """
 
@@ -34,7 +34,7 @@ _BYTES_HEADS, _TEXT_HEADS, _ARRAY_HEADS = (
 )
 
 
-class Unusual(ValueError):
+class _Unusual(ValueError):
     """Not the ordinary case: the plain coder decides."""
 
 
@@ -116,14 +116,14 @@ class _Source:
         for name, shape in self._shapes:
             value = self._fresh()
             parts += self._parts(f"({value} := record.{name})", value, shape)
-        self._lines = ["def run(record):", f" if record.__class__ is not {cls}: raise Unusual"]
+        self._lines = ["def run(record):", f" if record.__class__ is not {cls}: raise _Unusual"]
         self._lines.append(f" return b''.join(({', '.join(parts)},))")
         return self._compiled()
 
     def reader(self) -> Read:
         """Compile the function that reads."""
         cls, head, size = self._name(self._cls), self._name(self._head), len(self._head)
-        self._lines = ["def run(d, i):", f" if d[i:i+{size}] != {head}: raise Unusual", f" i += {size}"]
+        self._lines = ["def run(d, i):", f" if d[i:i+{size}] != {head}: raise _Unusual", f" i += {size}"]
         values = [self._read(shape, " ") for _, shape in self._shapes]
         self._lines.append(f" return {cls}({', '.join(values)}), i")
         return self._compiled()
@@ -225,7 +225,7 @@ class _Source:
         limit, size = shape.limit, f"n_{value}"
         if shape.kind is bytes and limit.least == limit.most and 24 <= limit.most < 256:
             at = limit.most + 2
-            test = f"if d[i] != {_BYTES | 24} or d[i+1] != {limit.most}: raise Unusual"
+            test = f"if d[i] != {_BYTES | 24} or d[i+1] != {limit.most}: raise _Unusual"
             return [test, f"{value} = d[i+2:i+{at}]", f"i += {at}"]
         major, decode = (_TEXT, ".decode()") if shape.kind is str else (_BYTES, "")
         return [*_length(size, major, limit), f"{value} = d[i:i+{size}]{decode}", f"i += {size}"]
@@ -249,29 +249,29 @@ def _length(size: str, major: int, limit: Limit) -> list[str]:
 
 
 def _within(value: str, limit: Limit) -> list[str]:
-    return [] if limit == NO_LIMIT else [f"if not {limit.least} <= {value} <= {limit.most}: raise Unusual"]
+    return [] if limit == NO_LIMIT else [f"if not {limit.least} <= {value} <= {limit.most}: raise _Unusual"]
 
 
 def _unusual(*_: object) -> bytes:
-    raise Unusual
+    raise _Unusual
 
 
 def _uint(value: object) -> bytes:
     if value.__class__ is not int or not 0 <= value <= UINT_MAX:
-        raise Unusual
+        raise _Unusual
     return b"\x19" + value.to_bytes(2, "big") if 256 <= value < 65_536 else encode(value)
 
 
 def _bytes_head(value: object) -> bytes:
     if value.__class__ is not bytes:
-        raise Unusual
+        raise _Unusual
     size = len(value)
     return _BYTES_HEADS[size] if size < 256 else _long_head(_BYTES, size)
 
 
 def _text(value: object) -> bytes:
     if value.__class__ is not str:
-        raise Unusual
+        raise _Unusual
     text = value.encode()
     size = len(text)
     return (_TEXT_HEADS[size] if size < 256 else _long_head(_TEXT, size)) + text
@@ -279,7 +279,7 @@ def _text(value: object) -> bytes:
 
 def _many(values: object, write: Write) -> bytes:
     if not isinstance(values, tuple):
-        raise Unusual
+        raise _Unusual
     size = len(values)
     return b"".join((_ARRAY_HEADS[size] if size < 256 else _long_head(_ARRAY, size), *map(write, values)))
 
@@ -288,17 +288,17 @@ def _long(data: bytes, at: int, major: int) -> tuple[int, int]:
     """The argument of a head that does not hold it itself, in its shortest form."""
     code = data[at] - major
     if not 24 <= code <= 27:
-        raise Unusual
+        raise _Unusual
     width = 1 << (code - 24)
     end = at + 1 + width
     argument = int.from_bytes(data[at + 1 : end], "big")
     if argument < (24 if width == 1 else 1 << (width * 4)):
-        raise Unusual
+        raise _Unusual
     return argument, end
 
 
 _HELPERS: dict[str, Any] = {
-    "Unusual": Unusual,
+    "_Unusual": _Unusual,
     "unusual": _unusual,
     "uint": _uint,
     "bytes_head": _bytes_head,

@@ -23,6 +23,8 @@ _LENGTH = re.compile(rb"[0-9a-fA-F]{4}")
 class BadPacket(Invalid):
     """The client's bytes are not the protocol."""
 
+    code = "bad-packet"
+
 
 class Mark(Enum):
     """Packets without data."""

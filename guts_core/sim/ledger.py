@@ -8,6 +8,7 @@ with another idea of a quorum is caught.
 
 from __future__ import annotations
 
+from guts_core.errors import GutsError
 from guts_core.names import BlockHash
 from guts_core.simplex.certificates import signers_of
 from guts_core.simplex.messages import Certificate, Kind, Message, Proposal, Propose, Supply, Vote
@@ -19,8 +20,10 @@ _NOTHING = BlockHash(b"")
 _EMPTY: dict[BlockHash, int] = {}
 
 
-class Broken(AssertionError):
+class Broken(GutsError):
     """An invariant does not hold; the sentence says which, where and who."""
+
+    code = "broken-promise"
 
 
 class VoteLedger:

@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 
-from guts_core.errors import LimitExceeded
+from guts_core.errors import GutsError, LimitExceeded
 from guts_http.middleware import Receive
 from guts_http.problems import BadRequest, TooSlow
 
@@ -21,8 +21,10 @@ TRICKLE_BYTES_LEAST = 16 * 1024
 _GZIP_WINDOW = 31  # 16 + the largest window: gzip framing required
 
 
-class ClientGone(Exception):
+class ClientGone(GutsError):
     """The client closed the connection in the middle of its request."""
+
+    code = "client-gone"
 
 
 class Inflater:

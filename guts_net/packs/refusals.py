@@ -13,9 +13,13 @@ from .git_child import Answer
 class BadPack(Invalid):
     """The pack is damaged, or holds what Guts does not take."""
 
+    code = "bad-pack"
+
 
 class MissingObjects(Invalid):
     """Something refers to an object that neither the pack nor the repository has."""
+
+    code = "missing-objects"
 
 
 NO_ROOM = "this node has no room on its disk for the pack now"

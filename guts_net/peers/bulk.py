@@ -17,7 +17,7 @@ import trio
 from attrs import define, field, frozen
 
 from guts_core.codec import to_bytes
-from guts_core.errors import Malformed, PeerFault
+from guts_core.errors import Malformed, PeerFault, Unavailable
 from guts_core.link.chunks import (
     BULK_MESSAGES,
     Chunk,
@@ -53,8 +53,10 @@ class ChunkAnswer:
     path: tuple[bytes, ...]
 
 
-class LinkLost(Exception):  # named for what happened
+class LinkLost(Unavailable):
     """The link ended before the answer came."""
+
+    code = "link-lost"
 
 
 async def serve_nothing(_digest: bytes, _index: int) -> None:

@@ -14,6 +14,7 @@ from enum import IntEnum
 import trio
 from attrs import frozen
 
+from guts_core.errors import LimitExceeded
 from guts_core.link.frames import PIECE_HEAD_BYTES, Lane, Piece, join_pieces
 
 # One write: enough to make the cost of a system call and a frame small, little enough that a vote
@@ -30,8 +31,10 @@ class Urgency(IntEnum):
     TRANSACTION = 3
 
 
-class OutboxFull(Exception):  # named for what happened
+class OutboxFull(LimitExceeded):
     """A peer does not take its votes."""
+
+    code = "outbox-full"
 
 
 @frozen

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from guts_core.chain.genesis import Genesis
 from guts_core.chain.transaction import Hand, Item, Via
 from guts_core.codec import Family, decode, encode, from_bytes, from_value, to_bytes, to_value
-from guts_core.codec.compiled import STUMBLES, Unusual, compile_reader, compile_writer
+from guts_core.codec.compiled import STUMBLES, _Unusual, compile_reader, compile_writer
 from guts_core.errors import Malformed
 from guts_core.link.handshake import Syn
 from guts_core.names import BlockHash, CredentialId
@@ -101,7 +101,7 @@ def test_longer_heads_are_refused_where_they_stand(record: object, data: st.Data
 )
 def test_what_is_unusual_is_left_to_the_plain_writer(odd: object) -> None:
     """A programmer's mistake gives the same bytes or the same error with and without compilation."""
-    with pytest.raises(Unusual):
+    with pytest.raises(_Unusual):
         compile_writer(type(odd))(odd)
     try:
         expected = encode(to_value(odd))

@@ -22,7 +22,9 @@ from guts_core.errors import GutsError
 TREE = Path(__file__).parents[2]
 PAGE = (TREE / "docs/reference/library.md").read_text()
 NAMES_MAX = 40
-MACHINE = ("asyncio", "quart", "socket", "sqlite3", "ssl", "subprocess", "threading", "trio")
+MACHINE = ("asyncio", "quart", "socket", "sqlite3", "ssl", "subprocess", "trio")
+# One refusal, met by two judges: the caller is told the same.
+SHARED_CODES = {"quota-exhausted", "not-final"}
 CODE = re.compile(r"[a-z]+(-[a-z0-9]+)*")
 
 
@@ -62,7 +64,7 @@ def test_type_checkers_see_the_same_names() -> None:
 
 def test_an_unknown_name_is_no_attribute() -> None:
     with pytest.raises(AttributeError, match="no public name 'nonsense'"):
-        _ = guts_core.nonsense  # type: ignore[attr-defined]  # that is the point
+        _ = guts_core.nonsense
 
 
 def every_module(package: ModuleType) -> list[ModuleType]:
@@ -106,4 +108,4 @@ def test_no_two_errors_of_a_package_share_a_code() -> None:
             if issubclass(error, GutsError) and error.__module__.startswith(package)
         ]
 
-        assert len(codes) == len(set(codes)), sorted(code for code in set(codes) if codes.count(code) > 1)
+        assert {code for code in codes if codes.count(code) > 1} <= SHARED_CODES
