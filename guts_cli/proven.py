@@ -12,8 +12,6 @@ from guts_core.forge.activities import Activity
 from guts_core.forge.records import Ref, Repository
 from guts_core.proof import (
     Final,
-    HeaderQuestion,
-    HeadersQuestion,
     Proven,
     ProvenHeaders,
     ProvenRef,
@@ -25,15 +23,24 @@ from guts_core.proof import (
     Verified,
 )
 
+_KINDS: dict[type, str] = {
+    ProvenRef: "ref",
+    ProvenRefs: "refs",
+    ProvenTransaction: "transaction",
+    ProvenHeaders: "headers",
+}
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def as_object(verified: Verified) -> dict[str, object]:
     """The object that ``--json`` prints."""
-    final = verified.final
+    final, answer = verified.final, verified.answer
+    shown: dict[str, object] = dict.fromkeys(("repository", "oid", "refs", "transaction", "headers"))
     return {
-        "question": _question(verified.question),
-        **_answer(verified.answer),
+        "kind": _KINDS[type(answer)],
+        "question": str(verified.question),
+        **shown,
+        **_answer(answer),
         "height": final.height,
         "time": _time(final.time),
         "block": final.block_hash.hex(),
@@ -103,19 +110,6 @@ def _words(activity: Activity) -> str:
 
 
 # ---- for programs ----
-
-
-def _question(question: Question) -> dict[str, object]:
-    if isinstance(question, RefQuestion | RefsQuestion):
-        named = {"repository": f"{question.owner}/{question.name}"}
-        return {"kind": "refs", **named} if isinstance(question, RefsQuestion) else _of_ref(question, named)
-    if isinstance(question, HeadersQuestion | HeaderQuestion):
-        return {"kind": "headers", **_fields(question)}
-    return {"kind": "transaction", **_fields(question)}
-
-
-def _of_ref(question: RefQuestion, named: dict[str, str]) -> dict[str, object]:
-    return {"kind": "ref", **named, "ref": question.ref}
 
 
 def _answer(answer: Proven) -> dict[str, object]:
