@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, assert_never, cast
 
 from guts_core.codec.cbor import Value, decode, encode
-from guts_core.codec.compiled import STUMBLES, Read, _Unusual, Write, compile_reader, compile_writer, family_reader
+from guts_core.codec.compiled import STUMBLES, Read, Write, _Unusual, compile_reader, compile_writer, family_reader
 from guts_core.codec.shapes import Choice, Many, Maybe, Nested, OneOf, Scalar, Shape, shapes_of
 from guts_core.errors import Malformed
 
