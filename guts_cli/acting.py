@@ -44,10 +44,13 @@ def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
     account = click.option(
         "--account",
         envvar="GUTS_ACCOUNT",
+        metavar="NAME",
         shell_complete=complete_account,
         help="Act as this account.  [default: the context's]",
     )
-    node = click.option("--node", envvar="GUTS_NODE", help="URL of a node.  [default: one of the context's]")
+    node = click.option(
+        "--node", envvar="GUTS_NODE", metavar="URL", help="Talk to this node.  [default: one of the context's]"
+    )
     return account(node(function))
 
 

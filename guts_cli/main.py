@@ -66,7 +66,7 @@ TOKEN = Group(
 )
 KEY = Group(
     "key",
-    help="Account keys: they sign, and never leave this machine.",
+    help="Account keys: they sign here, and no node ever sees them.",
     entries={
         "show": _entry("key", "show", "Show public keys and ids; never a secret."),
         "rotate": _entry("key", "rotate", "Replace your account's key with a new one."),
@@ -121,7 +121,8 @@ ROOT = Group(
     help="""A git forge that nobody can take down, censor or quietly rewrite.
 
     Begin with `guts up`: it starts a network of one node and tells you how to push to it.
-    `guts devnet start` starts four validators that agree on every push. Every command takes --json.
+    `guts devnet start` starts four validators that agree on every push. Then, in any git
+    repository: `guts push YOU/NAME`. Every command takes --json, and explains itself with --help.
     """,
     entries={
         "up": _entry("up", "up", "Start one node, with an account and a token: nothing to set up.", RUN),
@@ -130,7 +131,7 @@ ROOT = Group(
         "node": Entry(HERE, "NODE", "One node of a larger network: init, run, config.", FORM),
         "genesis": Entry(HERE, "GENESIS", "What a network begins with: new, add, seal.", FORM),
         "clone": _entry("clone", "clone", "Clone a repository: OWNER/NAME.", USE),
-        "push": _entry("push", "push", "Push the current branch; creates the repository where there is none.", USE),
+        "push": _entry("push", "push", "Push the current branch; the first push creates the repository.", USE),
         "pull": _entry("pull", "pull", "Pull into the current branch.", USE),
         "account": Entry(HERE, "ACCOUNT", "Create an account.", USE),
         "token": Entry(HERE, "TOKEN", "Tokens for git and the API: create, list, revoke.", USE),

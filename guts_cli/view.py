@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .devnet import NodeState
+from .home import user_home
 from .network import Network
 
 if TYPE_CHECKING:
@@ -77,14 +78,19 @@ def plain_table(states: list[NodeState]) -> str:
 def commands_to_try(network: Network) -> str:
     """What to type in another terminal; the token stays in its file."""
     first, last = network.file.seats[0], network.file.seats[-1]
-    owner = network.file.account
-    helper = network.credential_helper.resolve()
+    owner, guts = network.file.account, program()
+    helper = shlex.quote(str(network.credential_helper.resolve()))
+    home = "" if network.path.resolve() == user_home().path.resolve() else f"  {home_line(network)}\n"
     return f"""\
-try, in any git repository (the push creates the repository; clone it from any node):
+try, in any git repository (the first push creates the repository):
 
-  git -c credential.helper={shlex.quote(str(helper))} push {first.url}/{owner}/hello.git HEAD:main
+{home}  {guts} push {owner}/hello
+  {guts} clone {owner}/hello
+
+or with git alone, to and from any node:
+
+  git -c credential.helper={helper} push {first.url}/{owner}/hello.git HEAD:main
   git clone {last.url}/{owner}/hello.git
-
 """
 
 

@@ -20,14 +20,18 @@ from guts_cli.target import parse_target
 @network_options
 @click.option("--helper/--no-helper", default=True, help="Let plain `git push` there find the saved token, too.")
 def clone(*, repository: str, directory: str | None, node: str | None, account: str | None, helper: bool) -> Said:
-    """Clone REPOSITORY (OWNER/NAME, or its URL) with stock git; what stands after -- is git's.
+    """Clone REPOSITORY (OWNER/NAME, or its URL) with stock git.
+
+    \b
+      guts clone alice/hello
+      guts clone alice/hello -- --depth 1   what stands after -- is git's
 
     The first node of the context that answers serves it and becomes `origin`. A token is shown where
     one is saved (`guts token create --save`) or in GUTS_TOKEN; public repositories need none.
 
     The clone's configuration names `guts credential` as the node's credential helper, never the
     token itself; --no-helper leaves that out.
-    """
+    """  # noqa: D301 -- the backspace is click's mark of lines to be left as they are
     target = parse_target(repository)
     remote = open_remote(target, node, account)
     kept = [part for setting in remote.helper.kept() for part in ("-c", setting)] if helper else []

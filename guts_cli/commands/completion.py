@@ -14,7 +14,7 @@ SHELLS = ("bash", "zsh", "fish")
 @command()
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> Said | int:
-    r"""Print what makes SHELL complete `guts` commands, options, and names that are stored here.
+    """Print what makes SHELL complete `guts` commands, options, and names that are stored here.
 
     Try it with `eval "$(guts completion bash)"`; write it where the shell looks to keep it:
 
@@ -22,7 +22,7 @@ def completion(shell: str) -> Said | int:
       bash  ~/.local/share/bash-completion/completions/guts
       zsh   _guts in a directory of fpath
       fish  ~/.config/fish/completions/guts.fish
-    """
+    """  # noqa: D301 -- the backspace is click's mark of lines to be left as they are
     found = get_completion_class(shell)
     assert found is not None
     root = click.get_current_context().find_root().command

@@ -55,7 +55,7 @@ def show(name: str | None) -> Said:
 
 @command()
 @click.argument("name", shell_complete=complete_context)
-@click.option("--account", shell_complete=complete_account, help="Act as this account from now on.")
+@click.option("--account", metavar="NAME", shell_complete=complete_account, help="Act as this account from now on.")
 def use(name: str, account: str | None) -> Said:
     """Make NAME the network that commands talk to."""
     home = user_home()
@@ -71,7 +71,7 @@ def use(name: str, account: str | None) -> Said:
 
 @command()
 @click.argument("url")
-@click.option("--name", help="What to call it here.  [default: the network's own name]")
+@click.option("--name", metavar="NAME", help="What to call it here.  [default: the network's own name]")
 def add(url: str, name: str | None) -> Said:
     """Add the network of the node at URL, and talk to it from now on.
 

@@ -19,12 +19,12 @@ MAKE_ONE = "guts token create --scope repo --save"
 
 @command()
 @click.argument("operation", type=click.Choice(["get", "store", "erase"]))
-@click.option("--node", required=True, help="Answer for this node and for no other host.")
-@click.option("--network", help="Id of its network.  [default: that of the context with this node]")
-@click.option("--account", help="Name or id of the account.  [default: the context's]")
+@click.option("--node", metavar="URL", required=True, help="Answer for this node and for no other host.")
+@click.option("--network", metavar="ID", help="Id of its network.  [default: that of the context with this node]")
+@click.option("--account", metavar="NAME", help="Name or id of the account.  [default: the context's]")
 @click.option("--quiet", is_flag=True, help="Say nothing to people.")
 def credential(*, operation: str, node: str, network: str | None, account: str | None, quiet: bool) -> int:
-    """Answer git as its credential helper: with GUTS_TOKEN, or with the token saved for NODE's network.
+    """Answer git as its credential helper: with GUTS_TOKEN, or with the token saved for the network of its node.
 
     `guts clone` writes it into a clone's configuration; nobody types it.
     """

@@ -16,6 +16,7 @@ from guts_cli.network import DEVNET_PARAMS, VALIDATORS_MAX, Network, with_timing
 from guts_cli.outcomes import EXIT_OK, Said, show_object
 from guts_cli.pinned import pin_local
 from guts_cli.processes import record_self
+from guts_cli.progress import working
 from guts_cli.shape import command, wants_json
 from guts_core.names import account_name
 from guts_core.simplex.quorum import FaultModel
@@ -65,8 +66,9 @@ def start(
     signal.signal(signal.SIGTERM, _interrupt)
     if not wants_json():
         click.echo(f"starting the network in {directory} ...", err=True)
-    started = devnet.start(directory, wish)
-    ensure_token(started)
+    with working("waiting until every node is ready"):
+        started = devnet.start(directory, wish)
+        ensure_token(started)
     pin_local(started)
     said = Said(devnet.network_row(started), _welcome(started), f"guts devnet stop --dir {directory}")
     if detach:
@@ -81,7 +83,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def _welcome(started: Network) -> str:
     table = view.plain_table(devnet.look(started))
     chain = f"network {started.file.chain_id[:12]}, {len(started.file.seats)} validators, {started.file.fault_model}"
-    return f"{chain}\n\n{table}\n\n{view.commands_to_try(started)}{view.home_line(started)}"
+    return f"{chain}\n\n{table}\n\n{view.commands_to_try(started).rstrip()}"
 
 
 def _stay(started: Network, said: Said) -> int:
@@ -91,7 +93,7 @@ def _stay(started: Network, said: Said) -> int:
             show_object(said.data)
             devnet.watch(started, lambda _states: None, TABLE_SECONDS)
             return EXIT_OK
-        click.echo(view.commands_to_try(started) + f"  {view.home_line(started)}\n  {view.program()} repo list\n")
+        click.echo(view.commands_to_try(started))
         click.echo("Ctrl-C stops all nodes; their logs are in " + str(started.path / "node*/logs/node.log") + "\n")
         with view.open_view() as tell:
             devnet.watch(started, tell, TABLE_SECONDS)
@@ -109,7 +111,8 @@ def stop(directory: Path) -> Said:
 
     Nodes that do not run are no error, and no other process is touched.
     """
-    stopped = devnet.stop_all(network.load(directory))
+    with working("waiting until every node has ended"):
+        stopped = devnet.stop_all(network.load(directory))
     words = f"stopped {len(stopped)} nodes" if stopped else "no node was running"
     return Said({"stopped": stopped}, words, f"guts devnet start --dir {directory}")
 
@@ -152,6 +155,7 @@ def start_node(directory: Path, index: int, detach: bool) -> Said | None:
     if running is None:
         devnet.require_ports(seat)
         running = devnet.start_process(found, seat)
-    devnet.wait_ready(found, [seat])
+    with working("waiting until the node is ready"):
+        devnet.wait_ready(found, [seat])
     data = devnet.node_row(found, seat, running.pid)
     return Said(data, f"node {index} is ready at {seat.url}", f"guts devnet status --dir {directory}")

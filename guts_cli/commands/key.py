@@ -64,7 +64,7 @@ def _line(row: dict[str, object]) -> str:
 
 @command()
 @click.argument("account_name")
-@click.option("--node", envvar="GUTS_NODE", help="URL of a node.  [default: one of the context's]")
+@click.option("--node", envvar="GUTS_NODE", metavar="URL", help="Talk to this node.  [default: one of the context's]")
 def new(account_name: str, node: str | None) -> Said:
     """Make a key here for ACCOUNT_NAME, an account whose key is on another machine.
 

@@ -17,11 +17,16 @@ from guts_cli.target import parse_target
 @click.argument("refs", nargs=-1)
 @network_options
 def pull(*, repository: str | None, refs: tuple[str, ...], node: str | None, account: str | None) -> Said:
-    """Pull into the current branch from where this clone came from, or from REPOSITORY (OWNER/NAME).
+    """Pull from REPOSITORY (OWNER/NAME, or its URL), or in a clone from where it came from.
 
-    From a REPOSITORY that is named, its branch of the same name is pulled, or REFS. Where the node of
-    a clone does not answer, another of its network serves. What stands after -- is git's.
-    """
+    \b
+      guts pull                          in a clone: as `git pull` does
+      guts pull alice/hello              its branch of the same name
+      guts pull alice/hello next         another branch
+      guts pull -- --rebase              what stands after -- is git's
+
+    The saved token is used, and the next node of the network where the first does not answer.
+    """  # noqa: D301 -- the backspace is click's mark of lines to be left as they are
     if repository is None:
         remote, settings = remote_here(node, account)
         remote.run(["pull", *git_arguments()], settings)

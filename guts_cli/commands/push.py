@@ -21,11 +21,17 @@ from guts_cli.target import parse_target
 def push(
     *, repository: str | None, refspecs: tuple[str, ...], node: str | None, account: str | None, set_upstream: bool
 ) -> Said:
-    """Push the current branch to REPOSITORY (OWNER/NAME, or its URL), or where this clone came from.
+    """Push to REPOSITORY (OWNER/NAME, or its URL), or from a clone to where it came from.
 
-    Under your own name a repository that does not exist is created. With REFSPECS these are pushed
-    instead of the current branch; what stands after -- is git's.
-    """
+    \b
+      guts push                          in a clone: as `git push` does
+      guts push alice/hello              the current branch
+      guts push alice/hello v1.0         a tag, or any refspec of git's
+      guts push alice/hello -- --force   what stands after -- is git's
+
+    Under your own name a repository that does not exist is created. The saved token is used, and
+    the next node of the network where the first does not answer.
+    """  # noqa: D301 -- the backspace is click's mark of lines to be left as they are
     if repository is None:
         remote, settings = remote_here(node, account)
         remote.run(["push", *git_arguments()], settings)

@@ -20,12 +20,14 @@ NOTHING = "-" * SHOWN_CHARS
 @command()
 @click.argument("where", metavar="OWNER/NAME[@REF]", shell_complete=complete_repository)
 @network_options
-@click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=30, show_default=True, help="How many moves.")
+@click.option(
+    "-n", "--limit", metavar="N", type=click.IntRange(1, 10_000), default=30, show_default=True, help="How many moves."
+)
 def log(*, where: str, node: str | None, account: str | None, limit: int) -> Said:
     """Show how a ref moved, newest first: who, from where to where, at which height, with what, when.
 
-    REF is a branch, or a full name such as refs/tags/v1; without it, the default branch. The lines are
-    finalized history: no node can leave one out of its chain, or change one.
+    REF is a branch, or a full name such as refs/tags/v1; without it, the default branch. The lines come
+    from the final blocks of the node that is asked.
     """
     name, _, ref = where.partition("@")
     with open_sight(name, node, account) as sight:

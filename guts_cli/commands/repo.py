@@ -129,10 +129,10 @@ def _words(data: dict[str, object]) -> str:
 @command()
 @click.argument("repository", shell_complete=complete_repository)
 @network_options
-@click.option("--name", help="Call it so from now on; the old name leads here until it is used again.")
+@click.option("--name", metavar="NAME", help="Call it so from now on; the old name leads here until it is used again.")
 @click.option("--description", help="What it is; an empty text takes it away.")
 @click.option("--private/--public", default=None, help="Who may read it.")
-@click.option("--default-branch", help="What a clone checks out.")
+@click.option("--default-branch", metavar="NAME", help="What a clone checks out.")
 def edit(
     *,
     repository: str,

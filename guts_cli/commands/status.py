@@ -13,7 +13,7 @@ SHOWN = ("fault_model", "height", "final", "state_root", "view", "validators", "
 
 
 @command()
-@click.option("--node", envvar="GUTS_NODE", help="URL of a node.  [default: one of the context's]")
+@click.option("--node", envvar="GUTS_NODE", metavar="URL", help="Ask this node.  [default: one of the context's]")
 def status(node: str | None) -> Said:
     """Show what a node knows: its last final block, the state root after it, and who it is connected to."""
     with open_network(node) as network:

@@ -29,10 +29,12 @@ ALL = "all"
     required=True,
     help="repo: read and write; read: read private ones; delete_repo: delete. May be repeated.",
 )
-@click.option("--gateway", "gateways", multiple=True, help="Node (name or key) that may be handed it, or `all`.")
+@click.option(
+    "--gateway", "gateways", metavar="NODE", multiple=True, help="Node (name or key) that may be handed it, or `all`."
+)
 @click.option("--expires", default="30d", show_default=True, help="Lifetime: 90d, 12h, 30m.")
 @click.option("--note", default="", help="What it is for, seen by whoever lists your tokens.")
-@click.option("--save", is_flag=True, help="Keep it in GUTS_HOME for this command's own use.")
+@click.option("--save", is_flag=True, help="Keep it in GUTS_HOME, for guts and for git in clones made by guts.")
 def create(
     *,
     node: str | None,
@@ -43,7 +45,7 @@ def create(
     note: str,
     save: bool,
 ) -> Said:
-    """Create a token: the password for git and the API. It is printed once and stored nowhere else.
+    """Create a token: the password for git and the API. It is printed once; only --save keeps it.
 
     Only the nodes named with --gateway may be handed it; without, that is the one node this command
     talks to. A node that knows the token can act with it, within its scope, until it expires.

@@ -92,6 +92,4 @@ def _tell(network: Network, serving: Serving, as_json: bool) -> None:
         return
     click.echo(f"guts is up: {serving.url}  (you are {network.file.account}; data in {network.path})\n")
     click.echo(view.commands_to_try(network).rstrip())
-    if network.path.resolve() != user_home().path.resolve():
-        click.echo(f"  {view.home_line(network)}")
-    click.echo(f"  {view.program()} repo list\n\nCtrl-C stops it.")
+    click.echo("\nCtrl-C stops it.")
