@@ -64,7 +64,7 @@ class Commit:
     packs: tuple[AdmittedPack, ...]
     meta: dict[str, bytes]  # "state_root", "history" (mountain range peaks), ...
     texts: tuple[ListedText, ...] = ()  # durable before the commit, or a row in ``missing_texts``
-    erased: tuple[TextName, ...] = ()  # gone from every file once the commit is reported
+    erased: tuple[TextName, ...] = ()  # their files are gone before the commit is reported
     ref_moves: tuple[RefMove, ...] = ()
     deletions: tuple[Deletion, ...] = ()
 
