@@ -16,7 +16,6 @@ import trio
 from guts_core.chain.commit import Commit
 from guts_core.forge import queries
 from guts_core.forge.params import RESTORE_MS
-from guts_core.names import RepoId
 
 from .logs import Log
 from .packs import PackStore
@@ -27,14 +26,14 @@ class Remover:
     """Removes repositories that were deleted for good: all of them at start, then each when its day is over."""
 
     def __init__(
-        self, database: ChainDatabase, packs: PackStore, promised: Callable[[], AbstractSet[bytes]], log: Log
+        self, database: ChainDatabase, packs: PackStore, promised: Callable[[int], AbstractSet[bytes]], log: Log
     ) -> None:
         self._database, self._packs, self._promised, self._log = database, packs, promised, log
         self._done = -1  # what was deleted at this block time or before is removed
         self._due: int | None = None  # the block time at which there is something to remove
         self._applied = -1
         self._wake = trio.Event()
-        self._kept: set[bytes] = set()  # packs that stood in use when their repository went
+        self._left: set[bytes] = set()  # packs of what is removed, to go when nobody uses them
 
     def note(self, commit: Commit) -> None:
         """A block is applied."""
@@ -50,21 +49,28 @@ class Remover:
         while True:
             await self._wake.wait()
             self._wake = trio.Event()
-            await self.remove(self._applied, self._promised())
+            await self.remove(self._applied, self._promised(self._applied))
 
     async def remove(self, applied: int, promised: AbstractSet[bytes]) -> None:
         """Everything that cannot be restored in a block later than this time."""
         for repo, time in self._database.deleted_for_good(self._done, applied):
-            await self._remove(repo, promised)
+            self._left |= {pack.digest for pack in queries.packs(self._database, repo)}
+            await trio.to_thread.run_sync(self._database.forget_repository, repo)
+            await self._packs.drop_repository(repo)
             self._done = time
+        await self._remove_packs(applied, promised)
         first = self._database.first_deleted(self._done)
         self._due = None if first is None else first + RESTORE_MS
 
-    async def _remove(self, repo: RepoId, promised: AbstractSet[bytes]) -> None:
-        """The packs last: state still tells which they are when this was interrupted."""
-        self._kept |= {pack.digest for pack in queries.packs(self._database, repo)}
-        await trio.to_thread.run_sync(self._database.forget_repository, repo)
-        await self._packs.drop_repository(repo)
-        dropped = await self._packs.drop_packs(self._kept - promised)
-        self._kept -= {digest for digest in self._kept if not self._packs.has(digest)}
-        self._log.info("repository_removed", repo=repo.hex(), packs=len(dropped))
+    async def _remove_packs(self, applied: int, promised: AbstractSet[bytes]) -> None:
+        """State says who else lists a pack: in a directory that was copied, links are files of their own."""
+        self._left = {digest for digest in self._left if self._packs.has(digest)}
+        if not self._left:
+            return
+        self._left -= await trio.to_thread.run_sync(self._listed, applied)
+        dropped = await self._packs.drop_packs(self._left - promised)
+        self._left.difference_update(dropped)
+        self._log.info("deleted_packs_removed", packs=len(dropped), left=len(self._left))
+
+    def _listed(self, applied: int) -> set[bytes]:
+        return {pack.digest for pack in self._database.listed_packs(applied)}

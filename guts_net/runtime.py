@@ -273,10 +273,10 @@ class _Machine:
         if removed or texts:
             self.log.info("swept", packs=len(removed), texts=texts)
 
-    def _promised(self) -> frozenset[bytes]:
-        """The packs that this node vouched for, as long as a block may still call one in."""
+    def _promised(self, applied: int) -> frozenset[bytes]:
+        """The packs that this node vouched for and a block later than this time may still call in."""
         attested = self.node.pushes.attested.values()
-        return frozenset(one.digest for one in attested if one.digest is not None)
+        return frozenset(one.digest for one in attested if one.digest is not None and one.expires >= applied)
 
     def _suspect(self, digest: bytes) -> None:
         self.scrubber.suspect(digest)

@@ -134,6 +134,8 @@ class PackStore:
         idx = None if digest is None else self.layout.idx(digest)
         if digest is not None:
             self._used[digest] = trio.current_time()
+            if not self.has(digest):
+                raise _not_held(digest)
         return await compute(self.git, lambda: self._view(repo_id, digest), idx, current_refs, listed)
 
     @asynccontextmanager
@@ -264,7 +266,7 @@ class PackStore:
         objects = self.layout.repo(repo_id) / "objects"
         bare.make_scratch(self._disk, git_dir, objects=objects if objects.is_dir() else None)
         if digest is not None and not self._link_into(git_dir, digest):
-            raise Unavailable(f"pack {digest.hex()} is not held any more")
+            raise _not_held(digest)
 
     def _sweep(self, keep: AbstractSet[bytes]) -> tuple[bytes, ...]:
         for entry in sorted(self.layout.quarantine.iterdir()):
@@ -278,6 +280,10 @@ class PackStore:
                 self._disk.unlink(path)
                 removed.add(bytes.fromhex(match[1]))
         return tuple(sorted(removed))
+
+
+def _not_held(digest: bytes) -> Unavailable:
+    return Unavailable(f"pack {digest.hex()} is not held any more")
 
 
 @asynccontextmanager
