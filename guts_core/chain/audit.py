@@ -20,7 +20,7 @@ from guts_core.errors import Corrupt, Malformed
 from guts_core.names import BlockHash, Root
 from guts_core.state.keys import KEY_PREFIX_BYTES, tree_key
 from guts_core.state.nodes import EMPTY_ROOT, TREE_KEY_BITS, value_hash
-from guts_core.state.pages import ROOT_PATH, Page, build, decode, path_of
+from guts_core.state.pages import ROOT_PATH, Page, build, decode, path_of, seal
 from guts_core.state.tree import GetPage
 from guts_core.state.view import Pair
 
@@ -31,10 +31,10 @@ from .receipt import Receipt, receipts_root
 
 
 def audit_page(path: bytes, raw: bytes, get_page: GetPage) -> None:
-    """Raises Corrupt unless the page fits itself and the pages below it."""
+    """Raises Corrupt unless the page is exactly what its items make, and fits the pages below it."""
     page = decode(path, raw)
     items = page.items()
-    if build(items, None, ()).node_hashes != page.node_hashes:
+    if seal(build(items, None, ()), path).encode() != raw:
         raise Corrupt(f"page {path.hex() or 'root'} of the state tree does not fit its own hashes")
     if path != ROOT_PATH and (len(items) < 2 or path_of(*page.top_item()[:2]) != path):
         raise Corrupt(f"page {path.hex()} of the state tree stands at another's place")

@@ -14,7 +14,8 @@ from attrs import define
 from typing_extensions import override
 
 from guts_net.disk import Disk, DiskFile
-from guts_net.runtime import NodeSettings, RunningNode, open_node
+from guts_net.runtime import RunningNode, open_node
+from guts_net.settings import NodeSettings
 
 
 class PowerCut(BaseException):  # nothing in the node may answer it
