@@ -394,3 +394,61 @@ async def test_bad_C10_what_only_another_repository_has_is_missing(world: World)
     await world.push(pack_of(BLOB, PLAIN), OTHER_REPO)
 
     await refused(world, pack_of(commit(PLAIN.oid)), f"missing necessary objects: {PLAIN.oid}", MissingObjects)
+
+
+# ---- B07, B08: files that git reads as settings ----
+
+
+def with_file(name: bytes, text: bytes) -> bytes:
+    """A pack of one commit with one file."""
+    blob = RawObject("blob", text)
+    root = tree(("100644", name, blob.oid))
+    return pack_of(blob, root, commit(root.oid))
+
+
+BAD_MODULES = {
+    "a name that leads out": b'[submodule "../../x"]\n\tpath = a\n\turl = https://e.org/a\n',
+    "a URL that is an option": b'[submodule "a"]\n\tpath = a\n\turl = -u./payload\n',
+    "a URL with a line feed": b'[submodule "a"]\n\tpath = a\n\turl = "https://e.org/%0ahost=evil"\n',
+    "a path that is an option": b'[submodule "a"]\n\tpath = -x\n\turl = https://e.org/a\n',
+    "a command": b'[submodule "a"]\n\tpath = a\n\turl = https://e.org/a\n\tupdate = !sh\n',
+}
+
+
+@pytest.mark.parametrize("name", BAD_MODULES)
+async def test_bad_B07_modules_that_attack_who_clones_are_refused(world: World, name: str) -> None:
+    """The server never reads them; a recursive clone would."""
+    await refused(world, with_file(b".gitmodules", BAD_MODULES[name]), "gitmodules", BadPack)
+
+
+async def test_bad_B07_a_symbolic_link_for_modules_is_refused(world: World) -> None:
+    """It would escape every other check."""
+    root = tree(("120000", b".gitmodules", BLOB.oid))
+
+    await refused(world, pack_of(BLOB, root, commit(root.oid)), "gitmodulesSymlink", BadPack)
+
+
+async def test_bad_B07_many_modules_are_text(world: World) -> None:
+    """Ten thousand of them, and a carriage return in a path: stored as bytes, fetched by nobody here."""
+    many = b"".join(b'[submodule "m%d"]\n\tpath = m%d\n\turl = https://e.org/a\n' % (n, n) for n in range(10_000))
+    odd = b'[submodule "a"]\n\tpath = "a\r"\n\turl = https://e.org/a\n'
+
+    assert await world.check(with_file(b".gitmodules", many)) is not None
+    assert await world.check(with_file(b".gitmodules", odd)) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"* " + b" ".join(b"a%d" % n for n in range(1_000_000)) + b"\n", b"x" * 5_000 + b" text\n"],
+    ids=["a million attributes", "a wide column"],
+)
+async def test_bad_B08_attributes_that_exhaust_readers_are_refused(world: World, text: bytes) -> None:
+    """Readers allocate by the length of a line."""
+    await refused(world, with_file(b".gitattributes", text), "gitattributesLineLength", BadPack)
+
+
+async def test_bad_B08_filters_and_substitutions_are_only_bytes(world: World) -> None:
+    """Nothing on the server smudges, filters or expands; the blob is what was pushed."""
+    text = b"* filter=lfs diff=x merge=y export-subst ident\n$Id$ $Format:%H$\n"
+
+    assert await world.check(with_file(b".gitattributes", text)) is not None
