@@ -21,6 +21,7 @@ from guts_core.names import RefName
 from guts_core.node.effects import CheckPack
 from guts_core.node.events import PackChecked
 
+from .disk import NO_ROOM, UNWRITABLE
 from .logs import Log
 from .packs import Incoming, PackStore
 from .peers.links import PeerNetwork
@@ -32,8 +33,8 @@ CHECKS_AT_ONCE = 4
 PULLS_PER_SOURCE = 4
 # A transaction lives for an hour at most: what takes longer is for nobody any more.
 CHECK_SECONDS_MAX = 3600.0
-# The machine ran out of something, and others need this node: the check failed, the node goes on (F13, F14).
-SHORTAGES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+# The machine ran out of something, and others need this node: the check failed, the node goes on (F13 to F15).
+SHORTAGES = NO_ROOM | UNWRITABLE | {errno.ENOMEM}
 
 
 class MissingEverywhere(Refused):

@@ -7,7 +7,6 @@ Step 1 of ``architecture.md`` 5. Nothing outside the quarantine changes here, an
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import struct
 from collections.abc import Iterator
@@ -21,7 +20,8 @@ from guts_core.errors import LimitExceeded, Unavailable
 from guts_core.forge.actions import Blob
 from guts_core.git.chunks import BlobDigest, Digested
 from guts_core.names import RepoId
-from guts_net.disk import Disk, DiskFile
+from guts_net.disk import NO_ROOM as FULL
+from guts_net.disk import UNWRITABLE, Disk, DiskFile
 
 from . import bare
 from .fsck_levels import strict_option
@@ -184,9 +184,11 @@ def _room_on_disk() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise Unavailable(NO_ROOM) from error
+        if error.errno in FULL:
+            raise Unavailable(NO_ROOM) from error
+        if error.errno in UNWRITABLE:
+            raise Unavailable(f"this node cannot write packs now: {error.strerror}") from error
+        raise
 
 
 def digest_file(path: Path) -> Digested:
