@@ -24,6 +24,7 @@ from .results import RefMove as RefMove
 from .results import Repository as Repository
 from .results import Status as Status
 from .results import Tag as Tag
+from .results import TextEntry as TextEntry
 from .results import Token as Token
 from .results import Transaction as Transaction
 from .results import User as User

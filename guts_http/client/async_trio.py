@@ -34,7 +34,7 @@ def _listing(make: Callable[P, Listing[T]]) -> Callable[Concatenate[TrioClient, 
     def method(self: TrioClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
         return self._pages(make(*args, **kwargs))
 
-    return described(method, make)
+    return described(method, make, "AsyncIterator[{}]")
 
 
 def _waiting(make: Callable[P, Wait]) -> Callable[Concatenate[TrioClient, P], Coroutine[Any, Any, Transaction]]:
@@ -83,6 +83,9 @@ class TrioClient:
     ref = _calling(calls.ref)
     matching_refs = _listing(calls.matching_refs)
     ref_log = _listing(calls.ref_log)
+    texts = _listing(calls.texts)
+    text = _calling(calls.text)
+    erase_text = _calling(calls.erase_text)
     deleted_repositories = _listing(calls.deleted_repositories)
     tokens = _listing(calls.tokens)
     end_token = _calling(calls.end_token)
@@ -128,15 +131,25 @@ class TrioClient:
         return await self._send(step)
 
     async def _send(self, step: Send, seconds: float | None = None) -> Answer:
+        body = Collected()
+        try:
+            await self._collect(step, timeouts(seconds) if seconds is not None else self._http.timeout, body)
+        except Unreachable:
+            if not body.is_too_much:
+                raise
+        return body.answer()
+
+    async def _collect(self, step: Send, limits: httpx.Timeout, body: Collected) -> None:
         with failed(self.base):
-            limits = timeouts(seconds) if seconds is not None else self._http.timeout
             async with self._http.stream(
                 step.method, step.path, content=step.body, headers=dict(step.headers), timeout=limits
             ) as reply:
-                body = Collected(reply)
+                body.begin(reply)
                 async for piece in reply.aiter_raw():
                     body.add(piece)
-        return body.answer()
+                    if body.is_too_much:
+                        # Leaving the loop would leave six generators behind; the closed connection ends them.
+                        await reply.aclose()
 
 
 @asynccontextmanager

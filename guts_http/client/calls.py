@@ -297,6 +297,21 @@ def ref_log(repo: str, ref: str | None = None) -> Listing[results.RefMove]:
     return _listing(f"{path}/reflog", results.RefMove, {"ref": ref})
 
 
+def texts(repo: str) -> Listing[results.TextEntry]:
+    """Every text that was committed to in a repository, erased ones included, without the words."""
+    return _listing(_texts(repo), results.TextEntry)
+
+
+def text(repo: str, commitment: bytes) -> Call[results.TextEntry]:
+    """One text with its words; Unavailable while the node is still fetching them; erased: without."""
+    return _one(results.TextEntry, f"{_texts(repo)}/{commitment.hex()}")
+
+
+def erase_text(repo: str, commitment: bytes) -> Call[None]:
+    """Erase a text for ever, on every node: for its author and administrators. Again is no error."""
+    return _write("DELETE", f"{_texts(repo)}/{commitment.hex()}", None, _nothing)
+
+
 # ---- pieces ----
 
 
@@ -352,6 +367,10 @@ def _repo(name: str) -> str:
     if not (owner and slash and short) or "/" in short:
         raise Invalid(f"repository {name[:150]!a}: owner/name is needed")
     return f"{_GITHUB}/repos/{_part(owner)}/{_part(short)}"
+
+
+def _texts(repo: str) -> str:
+    return f"{_repo(repo).replace(_GITHUB, _OURS, 1)}/texts"
 
 
 def _part(text: str) -> str:

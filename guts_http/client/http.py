@@ -50,17 +50,27 @@ def failed(base: str) -> Iterator[None]:
 class Collected:
     """The pieces of one answer, as long as they are not too many."""
 
-    def __init__(self, reply: httpx.Response) -> None:
-        self._reply = reply
+    def __init__(self) -> None:
+        self._status = 0
+        self._headers: dict[str, str] = {}
         self._body = bytearray()
 
+    def begin(self, reply: httpx.Response) -> None:
+        """Its head."""
+        self._status = reply.status_code
+        self._headers = {name.lower(): value for name, value in reply.headers.items()}
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether no more of it is wanted."""
+        return len(self._body) > ANSWER_BYTES_MAX
+
     def add(self, piece: bytes) -> None:
-        """The next piece; raises UnexpectedAnswer."""
+        """The next piece."""
         self._body += piece
-        if len(self._body) > ANSWER_BYTES_MAX:
-            raise UnexpectedAnswer(f"an answer of more than {ANSWER_BYTES_MAX} bytes")
 
     def answer(self) -> Answer:
-        """All of it."""
-        headers = {name.lower(): value for name, value in self._reply.headers.items()}
-        return Answer(self._reply.status_code, headers, bytes(self._body))
+        """All of it; raises UnexpectedAnswer."""
+        if self.is_too_much:
+            raise UnexpectedAnswer(f"an answer of more than {ANSWER_BYTES_MAX} bytes")
+        return Answer(self._status, self._headers, bytes(self._body))

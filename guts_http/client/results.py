@@ -261,6 +261,17 @@ class RefMove:
 
 
 @frozen
+class TextEntry:
+    """A text that was committed to; ``text`` has its words where one was asked for and it is ``present``."""
+
+    commitment: bytes
+    author: str
+    state: str  # present or erased
+    in_use: bool  # it is the description now
+    text: str | None = None
+
+
+@frozen
 class Token:
     """A credential of the caller's account. ``current``: the one that asks."""
 

@@ -35,7 +35,7 @@ def _listing(make: Callable[P, Listing[T]]) -> Callable[Concatenate[Client, P], 
     def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
         return self._pages(make(*args, **kwargs))
 
-    return described(method, make)
+    return described(method, make, "Iterator[{}]")
 
 
 def _waiting(make: Callable[P, Wait]) -> Callable[Concatenate[Client, P], Transaction]:
@@ -84,6 +84,9 @@ class Client:
     ref = _calling(calls.ref)
     matching_refs = _listing(calls.matching_refs)
     ref_log = _listing(calls.ref_log)
+    texts = _listing(calls.texts)
+    text = _calling(calls.text)
+    erase_text = _calling(calls.erase_text)
     deleted_repositories = _listing(calls.deleted_repositories)
     tokens = _listing(calls.tokens)
     end_token = _calling(calls.end_token)
@@ -126,14 +129,17 @@ class Client:
         return self._send(step)
 
     def _send(self, step: Send, seconds: float | None = None) -> Answer:
+        body = Collected()
         with failed(self.base):
             limits = timeouts(seconds) if seconds is not None else self._http.timeout
             with self._http.stream(
                 step.method, step.path, content=step.body, headers=dict(step.headers), timeout=limits
             ) as reply:
-                body = Collected(reply)
+                body.begin(reply)
                 for piece in reply.iter_raw():
                     body.add(piece)
+                    if body.is_too_much:
+                        break
         return body.answer()
 
 

@@ -164,6 +164,14 @@ def test_a_list_goes_on_by_links() -> None:
     assert last.paths == ["/api/v3/user/repos?page=2"]
 
 
+def test_a_list_is_asked_for_page_by_page() -> None:
+    """Nothing is asked for before it is wanted: one request a page, and none after the last."""
+    first = Played(exchange.page(calls.branches("a/b"), None), [says(body=[], link='</x?page=2>; rel="next"')])
+
+    assert first.paths == ["/api/v3/repos/a/b/branches?per_page=100"]
+    assert first.result == ((), "/x?page=2")
+
+
 def test_a_list_that_goes_in_circles_ends() -> None:
     """A next page that is this one would never end."""
     listing = calls.my_repositories()
