@@ -92,6 +92,17 @@ REF = Group(
     help="Branches and tags as the network's history tells them.",
     entries={"log": _entry("ref", "log", "Show how a ref moved, and who moved it.")},
 )
+TEXT = Group(
+    "text",
+    help="""Texts that people wrote, such as descriptions: they lie beside the chain and can be erased.
+
+    Names, refs and what is in git cannot.
+    """,
+    entries={
+        "list": _entry("text", "list_", "List a repository's texts: commitment, author, erased or not."),
+        "erase": _entry("text", "erase", "Erase one for ever, on every node."),
+    },
+)
 CONTEXT = Group(
     "context",
     help="""The networks you know: where their nodes are, and whom you act as there.
@@ -137,6 +148,7 @@ ROOT = Group(
         "token": Entry(HERE, "TOKEN", "Tokens for git and the API: create, list, revoke.", USE),
         "repo": Entry(HERE, "REPO", "Create, list, view, edit, delete and restore repositories.", USE),
         "ref": Entry(HERE, "REF", "Show how a branch or tag moved: log.", USE),
+        "text": Entry(HERE, "TEXT", "List and erase what people wrote beside the history.", USE),
         "key": Entry(HERE, "KEY", "Show, rotate, add and remove account keys.", USE),
         "context": Entry(HERE, "CONTEXT", "Choose among networks: list, show, use, add, remove.", USE),
         "completion": _entry("completion", "completion", "Print a shell's completion script.", USE),

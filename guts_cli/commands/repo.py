@@ -38,9 +38,13 @@ ROLES = (("admin", "admin"), ("push", "write"), ("pull", "read"))
 @network_options
 @click.option("--private", is_flag=True, help="For members only (and, as everything, the network's operators).")
 @click.option("--default-branch", default=DEFAULT_BRANCH, show_default=True, help="What a clone checks out.")
-def create(*, name: str, node: str | None, account: str | None, private: bool, default_branch: str) -> Said:
+@click.option("--description", metavar="TEXT", help="What it is. It can be erased later; the name cannot.")
+def create(
+    *, name: str, node: str | None, account: str | None, private: bool, default_branch: str, description: str | None
+) -> Said:
     """Create an empty repository NAME. The transaction is signed here, with your account key."""
     repository_name(name)
+    text = Text(token_bytes(SALT_BYTES), description) if description else None
     with open_network(node) as network:
         key = network.key(account)
         action = CreateRepository(
@@ -50,9 +54,9 @@ def create(*, name: str, node: str | None, account: str | None, private: bool, d
             default_branch=BRANCHES + default_branch,
             object_format=ObjectFormat.SHA1,
             placement="all",
-            description=None,
+            description=None if text is None else text.commitment,
         )
-        network.act(key, (action,))
+        network.act(key, (action,), () if text is None else (text,))
         network.home.remember_repository(network.chain_id.hex(), f"{key.name}/{name}")
         url = f"{network.client.base}/{key.name}/{name}.git"
     data = {"owner": key.name, "name": name, "private": private, "clone_url": url}

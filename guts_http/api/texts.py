@@ -26,7 +26,7 @@ def list_texts(asked: Asked, snapshot: Snapshot) -> Reply:
     """Every text that was committed to in the repository, in order of commitment, without its words."""
     page = asked_page()
     found, more = page.of(queries.texts(snapshot, asked.repo.id))
-    shown = [_shown(snapshot, one) for one in found]
+    shown = [_shown(asked, snapshot, one) for one in found]
     owner = queries.account(snapshot, asked.repo.owner)
     assert owner is not None
     path = f"/api/guts/v1/repos/{owner.name}/{asked.repo.name}/texts"
@@ -44,7 +44,7 @@ def get_text(asked: Asked, snapshot: Snapshot, commitment: str) -> Reply:
             raise TextAbsent(
                 f"text {record.commitment.hex()[:16]} is to be here and is still being fetched; try again or elsewhere"
             )
-    return Reply({**_shown(snapshot, record), "text": words})
+    return Reply({**_shown(asked, snapshot, record), "text": words})
 
 
 @routes.writes("DELETE", f"{_PATH}/<commitment>", Permission.READ_REPOSITORY)
@@ -74,7 +74,7 @@ def _record(asked: Asked, snapshot: Snapshot, commitment: str) -> TextRecord:
     return found
 
 
-def _shown(snapshot: Snapshot, record: TextRecord) -> dict[str, Any]:
+def _shown(asked: Asked, snapshot: Snapshot, record: TextRecord) -> dict[str, Any]:
     author = queries.account(snapshot, record.author)
     if author is None:
         raise Corrupt("the author of a text is not stored")
@@ -82,4 +82,5 @@ def _shown(snapshot: Snapshot, record: TextRecord) -> dict[str, Any]:
         "commitment": record.commitment.hex(),
         "author": author.name,
         "state": record.state.name.lower(),
+        "in_use": record.commitment == asked.repo.description,
     }

@@ -75,7 +75,7 @@ async def test_a_text_is_submitted_beside_its_transaction_and_shown(tmp_path: Pa
 
         assert file(node, repo, text).read_bytes() == to_bytes(text)
     assert shown["description"] == WORDS
-    expected = {"commitment": text.commitment.hex(), "author": "alice", "state": "present"}
+    expected = {"commitment": text.commitment.hex(), "author": "alice", "state": "present", "in_use": True}
     assert one.json() == {**expected, "text": WORDS}
     assert listed.json() == [expected]
 
@@ -108,7 +108,7 @@ async def test_an_erased_text_is_gone_and_said_to_be_erased(tmp_path: Path) -> N
         assert not file(node, repo, text).exists()
     assert (erased.status_code, again.status_code) == (204, 204)
     assert int(erased.headers["guts-height"]) > 0
-    assert one.json() == {"commitment": text.commitment.hex(), "author": "alice", "state": "erased", "text": None}
+    assert (one.json()["state"], one.json()["text"], one.json()["in_use"]) == ("erased", None, True)
     assert (shown.status_code, shown.json()["description"]) == (200, None)
 
 
@@ -183,13 +183,14 @@ async def test_texts_are_listed_in_pages_with_older_descriptions_among_them(tmp_
     async with open_world(tmp_path) as node:
         repo = await described(node, texts[0])
         for text in texts[1:]:
-            item = Item(node.signed("alice", DescribeRepository(repo, text.commitment)), None, (text,))
-            assert (await posted(node, item))[0] == 201
+            action = DescribeRepository(repo, text.commitment)
+            assert (await posted(node, Item(node.signed("alice", action), None, (text,))))[0] == 201
         first = await node.http.get(texts_url("alice/hello"), params={"per_page": 2})
         second = await node.http.get(first.links["next"]["url"])
 
-    found = [one["commitment"] for one in first.json() + second.json()]
-    assert found == sorted(text.commitment.hex() for text in texts)
+    found = {one["commitment"]: one["in_use"] for one in first.json() + second.json()}
+    assert list(found) == sorted(text.commitment.hex() for text in texts)
+    assert [found[text.commitment.hex()] for text in texts] == [False, False, True]
     assert "next" not in second.links
 
 
