@@ -29,7 +29,7 @@ def _no_room_to_make() -> bool:
 
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
-# Nothing was written, and nothing that was is in doubt: remounted read-only, permissions, too many open files (F14, F15).
+# Nothing was written, and nothing that was is in doubt: read-only, permissions, too many open files (F14, F15).
 UNWRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE})
 _MIB = 1 << 20
 
