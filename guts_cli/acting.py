@@ -18,13 +18,13 @@ from attrs import frozen
 
 from guts_core.chain.compose import LIFETIME_MS, by_account, create_credential, register, sign_with_account_key
 from guts_core.chain.transaction import Text
-from guts_core.errors import Refused
+from guts_core.errors import Refused, Unavailable
 from guts_core.forge.actions import Action
 from guts_core.forge.ids import account_id
 from guts_core.forge.records import Scope
 from guts_core.identity import token_of
 from guts_core.names import ChainId, NodeId
-from guts_http.client import Account, Client, Status, Transaction, Unreachable, open_client
+from guts_http.client import Account, Client, Status, Transaction, UnexpectedAnswer, Unreachable, open_client
 
 from .completing import complete_account
 from .home import Context, Home, user_home
@@ -172,7 +172,7 @@ def _first_answer(urls: Sequence[str]) -> tuple[str, Status]:
         try:
             with open_client(url, seconds=PROBE_SECONDS) as client:
                 status = client.status()
-        except Unreachable as error:
+        except (Unavailable, UnexpectedAnswer) as error:
             problems.append((url, str(error)))
             continue
         if status.halted is None:
@@ -195,7 +195,8 @@ def _context_of(home: Home, current: Context | None, chain_id: str, *, named: bo
     if current is not None and current.chain_id == chain_id:
         return current
     if current is not None and not named:
-        raise Misconfigured(f"the nodes of context {current.name} now belong to another network ({chain_id[:12]})")
+        words = f"the nodes of context {current.name} now belong to another network ({chain_id[:12]})"
+        raise Misconfigured(words, f"guts context remove {current.name}, then guts context add URL")
     return next((known for known in home.contexts().contexts.values() if known.chain_id == chain_id), None)
 
 

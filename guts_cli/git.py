@@ -27,6 +27,8 @@ from .outcomes import Misconfigured
 
 # A shell's way to say that a signal ended a child.
 SIGNALLED = 128
+# git asks from inside any directory: no module that lies there is imported.
+THIS_PROGRAM = (sys.executable, "-P", "-m", "guts_cli")
 
 
 class GitEnded(Refused):
@@ -47,14 +49,15 @@ class Helper:
     words: tuple[str, ...] = ()
 
     def once(self) -> tuple[str, ...]:
-        """Settings for one run of git, which may happen in any directory: no module of it is imported."""
-        return self._settings([sys.executable, "-P", "-m", "guts_cli"], quiet=("--quiet",))
+        """Settings for one run of git."""
+        return self._settings(THIS_PROGRAM, quiet=("--quiet",))
 
     def kept(self) -> tuple[str, ...]:
         """Settings for a clone's own configuration, so that plain git finds the token as well."""
         home = os.environ.get("GUTS_HOME")
         before = [f"GUTS_HOME={shlex.quote(os.path.realpath(home))}"] if home else []
-        return self._settings([shutil.which("guts") or os.path.realpath(sys.argv[0])], before=before)
+        found = shutil.which("guts")
+        return self._settings([found] if found else THIS_PROGRAM, before=before)
 
     def _settings(
         self, program: Sequence[str], *, before: Sequence[str] = (), quiet: Sequence[str] = ()

@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 import click
 from attrs import field, frozen
 
-from guts_core.errors import GutsError, NotFound, Refused
+from guts_core.errors import Conflict, GutsError, NotFound, Refused
 
 EXIT_OK: Final = 0
 EXIT_BUG: Final = 70
@@ -72,6 +72,14 @@ class Usage(Refused):
 
 class Missing(NotFound):
     """What was named is not there; says what to type to see what is."""
+
+    def __init__(self, message: str, next_step: str) -> None:
+        super().__init__(message)
+        self.next_step = next_step
+
+
+class InTheWay(Conflict):
+    """Something is there already; says what to type to make room."""
 
     def __init__(self, message: str, next_step: str) -> None:
         super().__init__(message)

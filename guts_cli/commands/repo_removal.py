@@ -8,10 +8,11 @@ import click
 
 from guts_cli.acting import network_options, open_network, saved_token
 from guts_cli.completing import complete_repository
-from guts_cli.outcomes import Missing, Said, Usage
+from guts_cli.outcomes import InTheWay, Missing, Said, Usage
 from guts_cli.ownership import open_sight
 from guts_cli.shape import command, wants_json
 from guts_cli.target import parse_target
+from guts_core.errors import Conflict
 from guts_core.forge.actions import DeleteRepository, RestoreRepository
 from guts_http.client import open_client
 
@@ -67,6 +68,10 @@ def restore(*, repository: str, node: str | None, account: str | None) -> Said:
         if not deleted:
             words = f"{target.full_name} is not among the repositories of {key.name} that can be restored"
             raise Missing(words, "guts repo list")
-        network.act(key, (RestoreRepository(deleted[0].id),))
+        try:
+            network.act(key, (RestoreRepository(deleted[0].id),))
+        except Conflict as error:
+            following = f"guts repo edit {deleted[0].full_name} --name ANOTHER, then the same command again"
+            raise InTheWay(str(error), following) from error
     data = {"restored": deleted[0].full_name, "id": deleted[0].id.hex()}
     return Said(data, f"{deleted[0].full_name} is back", f"guts repo view {deleted[0].full_name}")
