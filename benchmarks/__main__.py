@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from . import finality, git_traffic, reading, simulator, starting, state_tree
+from . import finality, git_traffic, proofs, reading, simulator, starting, state_tree
 from .figures import Figure, machine
 from .report import QUIET_LOAD, Report, number, show, write_json
 from .run import Run, open_run
@@ -31,6 +31,7 @@ MEASUREMENTS: dict[str, Callable[[Run], Sequence[Figure]]] = {
     "clone": git_traffic.measure_clones,
     "simulator": simulator.measure,
     "state-tree": state_tree.measure,
+    "proofs": proofs.measure,
 }
 
 
