@@ -12,7 +12,7 @@ from attrs import frozen
 from guts_core.chain import block, compose, genesis, receipt, transaction
 from guts_core.codec import cbor
 from guts_core.forge.params import EXPIRY_MS_MAX, Params
-from guts_core.git import chunks, pkt_line, receive_pack, refs
+from guts_core.git import chunks, fetch_request, pack_limits, pkt_line, receive_pack, refs
 from guts_core.link import frames
 from guts_core.node import messages, port
 from guts_core.simplex import bounds
@@ -71,7 +71,12 @@ _OF_PARAMS = {
 }
 
 FIXED = (
-    _Fixed("transaction", transaction.TRANSACTION_BYTES_MAX, "bytes", "A thousand updates of refs with the longest names fit."),
+    _Fixed(
+        "transaction",
+        transaction.TRANSACTION_BYTES_MAX,
+        "bytes",
+        "A thousand updates of refs with the longest names fit.",
+    ),
     _Fixed("text", transaction.TEXT_BYTES_MAX, "bytes", "A long description with its markup."),
     _Fixed("texts of a transaction", transaction.TEXTS_MAX, "texts", "One for each action."),
     _Fixed("actions of a transaction", transaction.ACTIONS_MAX, "actions", "They succeed or fail together."),
@@ -86,12 +91,41 @@ FIXED = (
     ),
     _Fixed("life of a transaction made by a node", compose.LIFETIME_MS, "milliseconds", "Time for a slow network."),
     _Fixed("life of a push", compose.PUSH_LIFETIME_MS, "milliseconds", "Validators pull and check its pack first."),
-    _Fixed("transactions of a block", block.ITEMS_MAX, "transactions", "The bytes of a block bind first: a signed transaction has 200 at least."),
+    _Fixed(
+        "transactions of a block",
+        block.ITEMS_MAX,
+        "transactions",
+        "The bytes of a block bind first: a signed transaction has 200 at least.",
+    ),
     _Fixed("words of a refusal", receipt.MESSAGE_BYTES_MAX, "bytes", "They stand in the block for ever."),
-    _Fixed("validators", genesis.VALIDATORS_MAX, "validators", "Beyond them another format of certificates would come first."),
+    _Fixed(
+        "validators",
+        genesis.VALIDATORS_MAX,
+        "validators",
+        "Beyond them another format of certificates would come first.",
+    ),
     _Fixed("nesting of a record", cbor.DEPTH_MAX, "levels", "Deeper than any record; a decoder must not overflow."),
     _Fixed("ref name", refs.REF_NAME_BYTES_MAX, "bytes", "A file name on every system."),
-    _Fixed("commands of a push", receive_pack.COMMANDS_MAX, "refs", "More than a project has; a mirror of more goes in by several pushes."),
+    _Fixed(
+        "chain of deltas", pack_limits.DELTA_DEPTH_MAX, "deltas", "Each link costs every reader an inflate and a copy."
+    ),
+    _Fixed("depth of a tree", pack_limits.TREE_DEPTH_MAX, "directories", "Deeper paths fit on hardly any disk."),
+    _Fixed("parents of a commit", pack_limits.PARENTS_MAX, "parents", "The largest merge of Linux has 66."),
+    _Fixed("commit or tag", pack_limits.COMMIT_BYTES_MAX, "bytes", "What shows history reads it whole."),
+    _Fixed(
+        "objects of a push",
+        pack_limits.INFLATED_BYTES_MAX,
+        "bytes",
+        "Inflated; also a gibibyte and 1,000 times the pack. Linux is 72 GiB.",
+    ),
+    _Fixed("wants of a fetch", fetch_request.WANTS_MAX, "lines", "Every ref of the largest repository."),
+    _Fixed("haves of a fetch", fetch_request.HAVES_MAX, "lines", "Clients give up long before."),
+    _Fixed(
+        "commands of a push",
+        receive_pack.COMMANDS_MAX,
+        "refs",
+        "More than a project has; a mirror of more goes in by several pushes.",
+    ),
     _Fixed(
         "command lines of a push", receive_pack.COMMAND_BYTES_MAX, "bytes", "Those commands with the longest names."
     ),
@@ -103,8 +137,18 @@ FIXED = (
     ),
     _Fixed("frame between nodes", frames.MESSAGE_BYTES_MAX, "bytes", "A proposal of the largest size with its proof."),
     _Fixed("frame of the port", port.FRAME_BYTES_MAX, "bytes", "A transaction with its texts."),
-    _Fixed("views ahead that votes are kept for", bounds.FUTURE_VIEWS_MAX, "views", "Who is further behind is moved on by certificates."),
-    _Fixed("blocks held by a node that is behind", bounds.SYNC_BLOCKS_MAX, "blocks", "Held while catching up, before the walk back remembers places only."),
+    _Fixed(
+        "views ahead that votes are kept for",
+        bounds.FUTURE_VIEWS_MAX,
+        "views",
+        "Who is further behind is moved on by certificates.",
+    ),
+    _Fixed(
+        "blocks held by a node that is behind",
+        bounds.SYNC_BLOCKS_MAX,
+        "blocks",
+        "Held while catching up, before the walk back remembers places only.",
+    ),
 )
 
 

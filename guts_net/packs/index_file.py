@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from guts_core.errors import Corrupt
+from guts_core.git.pack_limits import DELTA_DEPTH_MAX
 from guts_core.names import Oid
-
-from .limits import DELTA_DEPTH_MAX
 
 _HEAD = b"\xfftOc\x00\x00\x00\x02"
 _NAMES_AT = len(_HEAD) + 256 * 4

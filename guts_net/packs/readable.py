@@ -12,10 +12,11 @@ from pathlib import Path
 import trio
 
 from guts_core.errors import LimitExceeded
+from guts_core.git.pack_limits import TREE_DEPTH_MAX
 from guts_core.names import Oid
 
 from .git_child import GitChildren
-from .limits import TREE_DEPTH_MAX, check_seconds
+from .limits import check_seconds
 from .refusals import BadPack
 from .survey import check_parents, survey
 

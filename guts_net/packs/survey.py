@@ -20,10 +20,16 @@ from pathlib import Path
 from attrs import define, frozen
 
 from guts_core.errors import Corrupt, LimitExceeded
+from guts_core.git.pack_limits import (
+    COMMIT_BYTES_MAX,
+    DELTA_DEPTH_MAX,
+    PARENTS_MAX,
+    TREE_DEPTH_MAX,
+    inflated_bytes_max,
+)
 from guts_core.names import Oid
 
 from .index_file import IndexFile
-from .limits import COMMIT_BYTES_MAX, DELTA_DEPTH_MAX, PARENTS_MAX, TREE_DEPTH_MAX, inflated_bytes_max
 
 _COMMIT, _TREE, _TAG, _OFS_DELTA, _REF_DELTA = 1, 2, 4, 6, 7
 _OID_BYTES = 20

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from guts_core.errors import LimitExceeded
-from guts_net.packs import BadPack, MissingObjects, limits
+from guts_core.git import pack_limits as limits
+from guts_net.packs import BadPack, MissingObjects
 from guts_net.packs.git_child import Answer
 from guts_net.packs.refusals import refusal_of
 from tests.fixtures.git_history import BLOB, PLAIN, RawObject, commit, tree, write_object
