@@ -109,8 +109,10 @@ class FailingDisk(Disk):
         super().rename(source, target)
 
         def undo(_: Left) -> None:
-            if target.exists() and source.parent.exists():
+            if source.parent.exists() and target.exists():
                 target.replace(source)
+            else:
+                target.unlink(missing_ok=True)
             if there is not None:
                 target.write_bytes(there)
 
