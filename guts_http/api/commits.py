@@ -76,10 +76,10 @@ async def _commit(objects: Reading, tip: Oid | None, text: str | None) -> Oid:
     """The commit at the end of a tag, or the one whose id was named; NotFound."""
     called = f"there is no branch, tag or commit {(text or HEAD)[:80]!a} in this repository"
     if tip is not None:
-        end = (await objects.leads_to([tip]))[0]
-        if (await objects.kinds([end]))[0] != "commit":
+        end = (await objects.ends([tip]))[0]
+        if end.kind != "commit":
             raise NotFound(called)
-        return end
+        return end.oid
     if not _DIGITS.fullmatch(text or ""):
         raise NotFound(called)
     found = await objects.visible_commits(str(text).lower())

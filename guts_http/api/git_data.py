@@ -53,8 +53,8 @@ async def list_tags(asked: Asked) -> Reply:
         refs, headers = _page_of_refs(asked, snapshot, TAGS)
         repo = git_shapes.repository_url(asked, snapshot)
     async with reading(asked.site, asked.repo) as objects:
-        ends = await objects.leads_to([ref.oid for ref in refs]) if refs else []
-    shown = [git_shapes.tag(repo, ref, end) for ref, end in zip(refs, ends, strict=True)]
+        ends = await objects.ends([ref.oid for ref in refs]) if refs else []
+    shown = [git_shapes.tag(repo, ref, end.oid) for ref, end in zip(refs, ends, strict=True)]
     return Reply(shown, headers={**headers, **height_of(snapshot)})
 
 

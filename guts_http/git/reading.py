@@ -72,6 +72,14 @@ class Filter:
 
 
 @frozen
+class End:
+    """An object that is no tag, and its kind: commit, tree or blob."""
+
+    oid: Oid
+    kind: str
+
+
+@frozen
 class Part:
     """Some commits of a history: whether more follow, and how many there are where that is cheap to know."""
 
@@ -107,16 +115,16 @@ class Reading:
             await _tell(process, _lines(oids))
             return await _read_commits(process, len(oids))
 
-    async def leads_to(self, oids: Sequence[Oid]) -> list[Oid]:
-        """What each object is at its end: itself, or what a tag object leads to."""
+    async def ends(self, oids: Sequence[Oid]) -> list[End]:
+        """Where each object leads: to itself, or through tag objects."""
         lines = b"".join(b"%b^{}\n" % oid.hex().encode() for oid in oids)
-        said = await self._ask("cat-file", "--batch-check=%(objectname)", stdin=lines)
-        return [Oid(bytes.fromhex(line[:_OID_CHARS])) for line in said.decode("ascii").splitlines()]
+        said = await self._ask("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=lines)
+        return [_end_of(line) for line in said.decode("ascii").splitlines()]
 
     async def kinds(self, oids: Sequence[Oid]) -> list[str]:
         """What each object is: commit, tag, tree or blob."""
-        said = await self._ask("cat-file", "--batch-check=%(objecttype)", stdin=_lines(oids))
-        return said.decode("ascii").split()
+        said = await self._ask("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=_lines(oids))
+        return [_end_of(line).kind for line in said.decode("ascii").splitlines()]
 
     async def visible_commits(self, digits: str) -> list[Oid]:
         """
@@ -256,6 +264,13 @@ async def _end(process: trio.Process) -> None:
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 await pipe.aclose()
+
+
+def _end_of(line: str) -> End:
+    oid, _, kind = line.partition(" ")
+    if kind == "missing" or len(oid) != _OID_CHARS:
+        raise _incomplete()
+    return End(Oid(bytes.fromhex(oid)), kind)
 
 
 def _incomplete() -> Unavailable:

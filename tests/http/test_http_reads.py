@@ -371,6 +371,8 @@ async def test_blocks_are_listed_newest_first(tmp_path: Path) -> None:
     """Each with what stands in it; pages are named by heights, so new blocks move nothing."""
     async with open_world(tmp_path) as node:
         token = await node.token("alice")
+        secret = await node.create(token, "secret", private=True)
+        hidden = (await node.http.get(f"/api/guts/v1/blocks/{secret.headers['guts-height']}")).json()
         await node.create(token, "hello")
         again = node.signed("alice", a_repository("hello"))
         assert (await node.submit(again)).status_code == 409
@@ -390,6 +392,7 @@ async def test_blocks_are_listed_newest_first(tmp_path: Path) -> None:
     assert newest.json()[0] == alone == by_hash.json()
     assert alone["transactions"] == [{"id": transaction_id(again.body).hex(), "author": "alice", "error": "name-taken"}]
     assert newest.json()[1]["transactions"][0]["error"] is None
+    assert [(one["author"], one["error"]) for one in hidden["transactions"]] == [(None, None)]
     assert unknown.status_code == 404
     assert before_all.json() == []
 
