@@ -1,0 +1,134 @@
+"""F43, F44: pushes that are cancelled anywhere, and pushes that meet on one ref."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from guts_core.forge import queries
+from guts_core.names import Oid, RepoId
+from guts_core.node.port import (
+    PACK_DATA_BYTES_MAX,
+    REPLIES,
+    OpenPush,
+    PackData,
+    PackEnd,
+    PushCommand,
+    PushReport,
+)
+from guts_net.conversation import Conversation
+from guts_net.runtime import RunningNode
+from tests.net.world import WAIT_MS, Packed, World, a_commit, found, push, wait_until
+
+PIECE_BYTES = 64 * 1024
+CLIENTS = 50
+
+
+async def test_fault_F43_a_push_cancelled_after_any_piece_leaves_nothing(tmp_path: Path) -> None:
+    """At each 64 KiB: the quarantine is gone within a second, the node's files are those from before."""
+    world = found(tmp_path, 1)
+    packed = a_commit(tmp_path / "work", 10 * PIECE_BYTES)
+    directory = world.seats[0].directory
+    async with world.running() as nodes:
+        assert (await world.give_credential(nodes[0])).error is None
+        before = listing(directory)
+        for sent in range(0, len(packed.pack) + PIECE_BYTES, PIECE_BYTES):
+            await cancelled(nodes[0], world, packed.pack[:sent])
+
+            await wait_until(lambda: not any((directory / "quarantine").iterdir()), seconds=10)
+            assert listing(directory) == before
+        report = await push(nodes[0], world, "hello", packed)
+        assert [ref.error for ref in report.refs] == [None]
+
+
+def listing(directory: Path) -> set[Path]:
+    """Every pack, repository and upload of a node."""
+    return {path for place in ("packs", "repos", "quarantine") for path in (directory / place).rglob("*")}
+
+
+async def cancelled(node: RunningNode, world: World, pack: bytes) -> None:
+    """The beginning of a push whose client goes away; what it sent is at the node before it does."""
+    command = PushCommand("refs/heads/main", None, Oid(bytes(range(20))))
+    quarantine = world.seats[0].directory / "quarantine"
+    async with await node.open() as stream:
+        conversation = Conversation(stream)
+        await conversation.say(OpenPush(world.credential.seed, None, "hello", False, False, (command,), WAIT_MS))
+        for at in range(0, len(pack), PIECE_BYTES):
+            await conversation.say(PackData(pack[at : at + PIECE_BYTES]))
+        if pack:
+            await wait_until(lambda: any(quarantine.iterdir()))
+
+
+async def changes(work: Path, count: int) -> list[Packed]:
+    """Different commits with the same parent, each in a pack of its own."""
+    made = []
+    for number in range(count):
+        where = ["git", "-C", str(work), "-c", "user.name=a", "-c", "user.email=a@example.test"]
+        tree = (
+            (await trio.run_process([*where, "rev-parse", "HEAD^{tree}"], capture_stdout=True)).stdout.decode().strip()
+        )
+        commit = [*where, "commit-tree", tree, "-p", "HEAD", "-m", f"change {number}"]
+        oid = (await trio.run_process(commit, capture_stdout=True)).stdout.strip()
+        pack = [*where, "pack-objects", "-q", "--stdout"]
+        packed = (await trio.run_process(pack, stdin=oid + b"\n", capture_stdout=True)).stdout
+        made.append(Packed(bytes.fromhex(oid.decode()), packed))
+    return made
+
+
+async def push_over(
+    node: RunningNode, world: World, repo: RepoId, commands: tuple[PushCommand, ...], pack: bytes, *, atomic: bool
+) -> PushReport:
+    """Move refs, all or each by itself."""
+    async with await node.open() as stream:
+        conversation = Conversation(stream)
+        await conversation.say(OpenPush(world.credential.seed, repo, "hello", False, atomic, commands, WAIT_MS))
+        for at in range(0, len(pack), PACK_DATA_BYTES_MAX):
+            await conversation.say(PackData(pack[at : at + PACK_DATA_BYTES_MAX]))
+        await conversation.say(PackEnd())
+        while not isinstance(reply := await conversation.hear(REPLIES), PushReport):
+            pass
+        return reply
+
+
+@pytest.mark.parametrize("atomic", [False, True], ids=["each ref", "atomic"])
+async def test_fault_F44_of_pushes_to_one_ref_one_wins_and_the_others_are_told(tmp_path: Path, *, atomic: bool) -> None:
+    """Fifty clients at four gateways, all from the same commit. With ``atomic`` a second ref goes with it, or not."""
+    world = found(tmp_path, 4)
+    first = a_commit(tmp_path / "work")
+    rivals = await changes(tmp_path / "work", CLIENTS if not atomic else CLIENTS // 5)
+    reports: dict[bytes, PushReport] = {}
+    async with world.running() as nodes:
+        assert (await world.give_credential(nodes[0])).error is None
+        assert [ref.error for ref in (await push(nodes[0], world, "hello", first)).refs] == [None]
+        goal = nodes[0]._node.ledger.head.height
+        await wait_until(lambda: all(node._server._status().height >= goal for node in nodes))
+        found_repo = nodes[0].read(lambda view: queries.repository_of(view, world.alice_id, "hello"))
+        assert found_repo is not None
+        repo = RepoId(found_repo.id)
+
+        async def rival(number: int, packed: Packed) -> None:
+            commands = [PushCommand("refs/heads/main", Oid(first.oid), Oid(packed.oid))]
+            if atomic:
+                commands.append(PushCommand(f"refs/heads/side{number}", None, Oid(packed.oid)))
+            reports[packed.oid] = await push_over(
+                nodes[number % 4], world, repo, tuple(commands), packed.pack, atomic=atomic
+            )
+
+        async with trio.open_nursery() as nursery:
+            for number, packed in enumerate(rivals):
+                nursery.start_soon(rival, number, packed)
+
+        winners = [oid for oid, report in reports.items() if all(ref.error is None for ref in report.refs)]
+        assert len(winners) == 1
+        for oid, report in reports.items():
+            if oid not in winners:
+                assert all(ref.error and ("stale" in ref.error or "fetch" in ref.error) for ref in report.refs), report
+        goal = max(node._node.ledger.head.height for node in nodes)
+        await wait_until(lambda: all(node._server._status().height >= goal for node in nodes))
+        for node in nodes:
+            refs = node.read(lambda view: {ref.name: ref.oid for ref in queries.refs(view, repo)})
+            assert refs["refs/heads/main"] == winners[0]
+            assert len(refs) == (2 if atomic else 1)
+            assert set(refs.values()) == {winners[0]}
