@@ -17,9 +17,18 @@ from guts_core.chain.transaction import Avail, Item, transaction_id
 from guts_core.codec import from_bytes
 from guts_core.forge import queries
 from guts_core.forge.actions import Manifest, RefUpdate, Relation
-from guts_core.forge.activities import Activity, PackAdmitted, RefUpdated
+from guts_core.forge.activities import (
+    Activity,
+    KeyRemoved,
+    PackAdmitted,
+    RefUpdated,
+    RepositoryCreated,
+    RepositoryDeleted,
+    RepositoryRenamed,
+    RepositoryRestored,
+)
 from guts_core.forge.manifests import needs_availability
-from guts_core.names import Oid, RefName, RepoId, TxId
+from guts_core.names import AccountId, Oid, RefName, RepoId, TxId
 from guts_core.state.keys import tree_key
 from guts_core.state.nodes import EMPTY_ROOT
 from guts_core.state.tree import Tree
@@ -39,6 +48,9 @@ class ForgeChecks:
         self.receipts: dict[TxId, Receipt] = {}
         self._refs: dict[RepoId, dict[RefName, Oid]] = {}
         self._objects: dict[RepoId, dict[Oid, Oid | None]] = {}
+        self._names: dict[tuple[AccountId, str], RepoId] = {}  # of the repositories that stand
+        self._deleted: set[RepoId] = set()
+        self._removed_keys: set[bytes] = set()
         self.admitted: list[tuple[int, bytes]] = []  # height and digest
         self.happened: Counter[str] = Counter()
 
@@ -51,6 +63,7 @@ class ForgeChecks:
             self.receipts[TxId(receipt.tx_id)] = receipt
             self.happened[f"final: {receipt.error or 'ok'}"] += 1
             self._check_witness(item, store.height)
+            self._check_keys(item, store.height)
             for activity in receipt.activities:
                 self._apply(activity, store.height)
             happened += receipt.activities
@@ -70,6 +83,10 @@ class ForgeChecks:
         for index in signers:
             self.check_promise(index, item.witness.avail, manifest)
 
+    def _check_keys(self, item: Item, height: int) -> None:
+        if any(said.public_key in self._removed_keys for said in item.signed.signatures):
+            raise Broken(f"I10: height {height} holds what a removed key signed")
+
     def check_promise(self, index: int, avail: Avail, manifest: Manifest | None) -> None:
         """An honest node that says it holds a pack would still hold it after a crash now."""
         if index in self._villains or manifest is None or manifest.blob is None:
@@ -84,6 +101,36 @@ class ForgeChecks:
         elif isinstance(activity, RefUpdated):
             self._move(activity, height)
             self.happened[f"ref {activity.relation.name.lower()}"] += 1
+        elif isinstance(activity, KeyRemoved):
+            self._removed_keys.add(activity.key)
+            self.happened["key removed"] += 1
+        else:
+            self._name(activity, height)
+
+    def _name(self, activity: Activity, height: int) -> None:
+        """A repository has a name of its own from its creation to its deletion."""
+        match activity:
+            case RepositoryCreated():
+                self._call(activity.owner, activity.name, activity.repo, height)
+            case RepositoryRenamed():
+                del self._names[activity.owner, activity.old.lower()]
+                self._call(activity.owner, activity.new, activity.repo, height)
+                self.happened["repository renamed"] += 1
+            case RepositoryDeleted():
+                del self._names[activity.owner, activity.name.lower()]
+                self._deleted.add(activity.repo)
+                self.happened["repository deleted"] += 1
+            case RepositoryRestored():
+                self._deleted.remove(activity.repo)
+                self._call(activity.owner, activity.name, activity.repo, height)
+                self.happened["repository restored"] += 1
+            case _:
+                pass
+
+    def _call(self, owner: AccountId, name: str, repo: RepoId, height: int) -> None:
+        if (owner, name.lower()) in self._names:
+            raise Broken(f"I10: two repositories of one owner are called {name} at height {height}")
+        self._names[owner, name.lower()] = repo
 
     def _move(self, moved: RefUpdated, height: int) -> None:
         refs = self._refs.setdefault(RepoId(moved.repo), {})
@@ -125,7 +172,14 @@ class ForgeChecks:
                 raise Broken(f"L1: node {index} still misses pack {digest.hex()[:8]} of height {height}")
 
     def check_refs(self, index: int, store: MemoryStore) -> None:
-        """A node that has applied everything shows exactly the refs of the model."""
+        """A node that has applied everything shows exactly the names and refs of the model."""
+        for (owner, name), repo in self._names.items():
+            found = queries.repository_of(store, owner, name)
+            if found is None or found.id != repo:
+                raise Broken(f"I10: node {index} shows another repository as {name}, or none")
+        for repo in self._deleted:
+            if queries.repository(store, repo) is not None:
+                raise Broken(f"I10: node {index} shows {repo.hex()[:8]}, which was deleted")
         for repo, refs in self._refs.items():
             shown = {ref.name: ref.oid for ref in queries.refs(store, repo)}
             if shown != refs:

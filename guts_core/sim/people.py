@@ -36,7 +36,6 @@ from guts_core.forge.activities import (
     CollaboratorSet,
     CredentialCreated,
     CredentialRevoked,
-    RepositoryCreated,
 )
 from guts_core.forge.ids import account_id, credential_id, repository_id
 from guts_core.forge.records import ObjectFormat, Role, Scope
@@ -46,13 +45,14 @@ from guts_core.state.view import View
 
 from .crypto import KeyRing
 from .objects import Parents
+from .owners import KEY_CHANGES_MAX, Keys, Owners, Project
 from .pushes import MAIN, Change, Pusher
 
 T = TypeVar("T")
 
 # So many people, and two credentials each: more make no new situation.
 PEOPLE_MAX, CREDENTIALS_MAX, PROJECTS_MAX = 6, 10, 4
-KEYS = PEOPLE_MAX + CREDENTIALS_MAX
+KEYS = PEOPLE_MAX + CREDENTIALS_MAX + KEY_CHANGES_MAX
 # Short lives while the network suffers, so that all that is lost has expired when it ends; ten minutes after.
 SHORT_MS, LONG_MS = (500, 3_500), 600_000
 _CREDENTIAL_MS = 3_600_000
@@ -76,19 +76,9 @@ class Person:
     """Somebody with an account, or on the way to one."""
 
     name: str
-    key: Signer
     account: AccountId
     passes: dict[CredentialId, Pass] = field(factory=dict)
     ended: dict[CredentialId, Pass] = field(factory=dict)
-
-
-@define
-class Project:
-    """A repository that exists."""
-
-    repo: RepoId
-    owner: AccountId
-    writers: set[AccountId] = field(factory=set)
 
 
 @frozen
@@ -122,14 +112,20 @@ class People:
         self.chain_id = chain_id(genesis)
         self._size = size = len(genesis.validators)
         self._node_keys = [NodeId(entry.node_key) for entry in genesis.validators]
-        operators = [Person(a.name, ring.signer(2 * size + i), a.id) for i, a in enumerate(genesis.accounts)]
-        self._known = {person.account: person for person in operators}
+        self._owners = Owners(roll, self.chain_id)
+        self._known = {account.id: Person(account.name, account.id) for account in genesis.accounts}
+        for index, account in enumerate(genesis.accounts):
+            self._owners.keys[account.id] = Keys([ring.signer(2 * size + index)])
         self._coming: dict[AccountId, Person] = {}
         self._passes: dict[CredentialId, Pass] = {}
-        self.projects: dict[RepoId, Project] = {}
         self._pusher = Pusher(roll)
         self._keys = 3 * size
         self._salts = self._repositories = 0
+
+    @property
+    def projects(self) -> dict[RepoId, Project]:
+        """The repositories that exist."""
+        return self._owners.projects
 
     # ---- wishes ----
 
@@ -146,6 +142,8 @@ class People:
             (6, self._creates, len(self.projects) < PROJECTS_MAX),
             (8, self._collaborates, bool(self.projects)),
             (4, self._settles, bool(self.projects)),
+            (3, self._reshapes, bool(self.projects or self._owners.deleted)),
+            (4, self._changes_keys, self._owners.may_make_keys),
             (2, self._pushes_to_create, len(self.projects) < PROJECTS_MAX),
             (60, self._pushes, bool(self.projects)),
         )
@@ -176,6 +174,7 @@ class People:
     def learn(self, activities: tuple[Activity, ...]) -> None:
         """Something became final."""
         for activity in activities:
+            self._owners.learn(activity)
             match activity:
                 case AccountRegistered():
                     person = self._coming[activity.account]
@@ -185,8 +184,6 @@ class People:
                 case CredentialRevoked():
                     person = self._known[activity.account]
                     person.ended[activity.credential] = person.passes.pop(activity.credential)
-                case RepositoryCreated():
-                    self.projects[activity.repo] = Project(activity.repo, activity.owner)
                 case CollaboratorSet():
                     writers = self.projects[activity.repo].writers
                     (writers.add if activity.role is not Role.READ else writers.discard)(activity.account)
@@ -203,10 +200,11 @@ class People:
         key, salt = self._key(), self._salt()
         # Now and then a name that somebody else wants too.
         name = f"person-{len(self._coming) - (self._roll.random() < 0.2)}"
-        person = Person(name, key, account_id(self.chain_id, key.public_key, salt))
+        person = Person(name, account_id(self.chain_id, key.public_key, salt))
         self._coming[person.account] = person
-        sponsor = self._somebody()
-        signed = compose.register(self.chain_id, name, key, sponsor.account, sponsor.key, desk.expires, salt)
+        self._owners.keys[person.account] = Keys([key])
+        sponsor = self._somebody().account
+        signed = compose.register(self.chain_id, name, key, sponsor, self._owners.signer(sponsor), desk.expires, salt)
         return self._wish(signed, "register", person)
 
     def _creates_credential(self, desk: Desk) -> Wish:
@@ -259,6 +257,17 @@ class People:
         if choice == 1:
             action = SetDefaultBranch(project.repo, RefName(self._roll.choice((MAIN, "refs/heads/dev"))))
         return self._signed(desk, owner, (action,), "settings")
+
+    def _reshapes(self, desk: Desk) -> Wish | None:
+        wanted = self._owners.reshapes()
+        if wanted is None:
+            return None
+        owner, action, label = wanted
+        return self._by_account(desk, self._known[owner], (action,), label)
+
+    def _changes_keys(self, desk: Desk) -> Wish:
+        person = self._somebody()
+        return self._by_account(desk, person, self._owners.changes_keys(person.account, self._key), "change keys")
 
     def _pushes_to_create(self, desk: Desk) -> Wish | None:
         person, create = self._somebody(), self._repository(None)
@@ -330,7 +339,8 @@ class People:
         self, desk: Desk, person: Person, actions: tuple[Action, ...], label: str, texts: tuple[Text, ...] = ()
     ) -> Wish:
         body = compose.by_account(self.chain_id, person.account, actions, desk.expires, self._salt())
-        return self._wish(compose.sign_with_account_key(body, person.key), label, person, texts)
+        signed = compose.sign_with_account_key(body, self._owners.signer(person.account))
+        return self._wish(signed, label, person, texts)
 
     def _wish(self, signed: SignedTransaction, label: str, person: Person, texts: tuple[Text, ...] = ()) -> Wish:
         return Wish(Item(signed, None, texts), transaction_id(signed.body), label, person.account)

@@ -51,9 +51,25 @@ OUTCOMES = (
     "refused: stale",
     "refused: transaction-expired",
     "refused: credential-ended",
+    "refused: wrong-signatures",
+    "repository renamed",
+    "repository deleted",
+    "repository restored",
+    "key removed",
 )
 # What people ask for; the moves of refs are counted where they end.
-REQUESTS = ("register", "create credential", "revoke credential", "create repository", "collaborator", "push to create")
+REQUESTS = (
+    "register",
+    "create credential",
+    "revoke credential",
+    "create repository",
+    "collaborator",
+    "push to create",
+    "rename",
+    "delete",
+    "restore",
+    "change keys",
+)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +129,9 @@ def test_seeds_that_once_found_something(seed: int) -> None:
 
 
 def test_the_same_seed_of_whole_nodes_gives_the_same_trace_under_any_hash_seed() -> None:
-    program = "from guts_core.sim.run import simulate_forge; print(simulate_forge(4)); print(simulate_forge(7, 3).trace)"
+    program = (
+        "from guts_core.sim.run import simulate_forge; print(simulate_forge(4)); print(simulate_forge(7, 3).trace)"
+    )
     outputs = set()
     for hash_seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
