@@ -7,6 +7,7 @@ there is nothing in it to be believed, and each byte is covered by a hash, a sig
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, TypeAlias
 
 from attrs import frozen
@@ -15,12 +16,14 @@ from guts_core.chain.genesis import VALIDATORS_MAX, ValidatorEntry
 from guts_core.chain.header import Header
 from guts_core.chain.receipt import Receipt
 from guts_core.chain.transaction import SignedTransaction
-from guts_core.codec import Limit, kinds, record
+from guts_core.codec import HASH_BYTES, Limit, kinds, record
 from guts_core.codec.fields import AChainId, AHash
 from guts_core.forge.records import Ref
 from guts_core.simplex.messages import Certificate
-from guts_core.state.proof import AbsenceProof, Steps
+from guts_core.state.nodes import TREE_KEY_BITS
+from guts_core.state.proof import AbsenceProof, Step
 
+from .faults import BadPath
 from .questions import HEADERS_MAX, Question
 
 # The refs of the largest repositories fit (75 bytes each); no verifier has to hold more.
@@ -32,6 +35,8 @@ HISTORY_PATH_MAX = 128
 # A block holds 8,192 transactions.
 TREE_PATH_MAX = 32
 RECORD_BYTES_MAX = 1 << 16
+BITS_BYTES = 2
+STEP_BYTES = BITS_BYTES + HASH_BYTES
 REFS_MAX = 1_000_000
 EPOCHS_MAX = 4096
 
@@ -67,10 +72,28 @@ class Finality:
 @record(kinds.LOOKUP)
 @frozen
 class Lookup:
-    """The record at a key that the verifier knows, and the walk from a root of the state tree to it."""
+    """
+    The record at a key that the verifier knows, and the walk from a root of the state tree to it.
+
+    Three walks are most of a proof, so they stand in few bytes: for each step its bits, in two bytes, and
+    the hash of the side not taken.
+    """
 
     value: Annotated[bytes, Limit(most=RECORD_BYTES_MAX)]
-    steps: Steps
+    walk: Annotated[bytes, Limit(most=TREE_KEY_BITS * STEP_BYTES)]
+
+    @classmethod
+    def of(cls, value: bytes, steps: Sequence[Step]) -> Lookup:
+        """The lookup that takes these steps."""
+        return cls(value, b"".join(step.bits.to_bytes(BITS_BYTES, "big") + step.other for step in steps))
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The walk step by step; raises BadPath."""
+        if len(self.walk) % STEP_BYTES:
+            raise BadPath(f"a walk of {len(self.walk)} bytes: each step has {STEP_BYTES}")
+        parts = (self.walk[at : at + STEP_BYTES] for at in range(0, len(self.walk), STEP_BYTES))
+        return tuple(Step(int.from_bytes(part[:BITS_BYTES], "big"), part[BITS_BYTES:]) for part in parts)
 
 
 @record(kinds.REF_ANSWER)

@@ -130,8 +130,8 @@ def _ref(source: Source, question: RefQuestion, repo: RepoId | None) -> RefAnswe
     key = paths.ref(found.id, question.ref)
     ref: Lookup | AbsenceProof | None = None
     if source.get(key) is not None:
-        ref = _lookup(source, root, key)
-        ref = Lookup(ref.value, _below(ref.steps))
+        whole = _lookup(source, root, key)
+        ref = Lookup.of(whole.value, _below(whole.steps))
     elif refs is not None:
         absence = prove_absence(source.tree, root, tree_key(key))
         ref = AbsenceProof(_below(absence.steps), absence.end)
@@ -175,7 +175,7 @@ def _lookup(source: Source, root: Root, key: bytes) -> Lookup:
     value = source.get(key)
     if value is None:
         raise NotFound("there is no such record")
-    return Lookup(value, prove_inclusion(source.tree, root, tree_key(key)).steps)
+    return Lookup.of(value, prove_inclusion(source.tree, root, tree_key(key)).steps)
 
 
 def _below(steps: tuple[Step, ...]) -> tuple[Step, ...]:

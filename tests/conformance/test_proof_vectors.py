@@ -167,7 +167,7 @@ LIES: dict[str, Lie] = {
         ),
     ),
     "step left out": _of(
-        "ref", _answer(lambda answer: evolve(answer, account=evolve(answer.account, steps=answer.account.steps[1:])))
+        "ref", _answer(lambda answer: evolve(answer, account=evolve(answer.account, walk=answer.account.walk[34:])))
     ),
     "another value": _of(
         "ref", _answer(lambda answer: evolve(answer, ref=evolve(answer.ref, value=answer.ref.value[:-1] + b"\x00")))

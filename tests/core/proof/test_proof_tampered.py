@@ -172,15 +172,17 @@ def swap(**fields: Callable[[Any], Any]) -> Callable[[ProofFile], ProofFile]:
     ("change", "words"),
     [
         (swap(ref=lambda found: altered(found, value=found.value[:-1] + b"\x00")), "ref refs/heads/main"),
-        (swap(ref=lambda found: altered(found, steps=())), "ref refs/heads/main"),
+        (swap(ref=lambda found: altered(found, walk=b"")), "ref refs/heads/main"),
         (swap(ref=lambda _: None), "has refs"),
         (swap(ref=lambda _: AbsenceProof((), None)), "not shown to be absent"),
         (swap(ref=lambda _: from_bytes(ProofFile, proof_of(GONE)).answer.ref), "not shown to be absent"),  # type: ignore[union-attr]  # a RefAnswer
         (swap(account=lambda found: altered(found, value=found.value[:-1] + b"\x00")), "account alice"),
-        (swap(account=lambda found: altered(found, steps=found.steps[:-1])), "account alice"),
+        (swap(account=lambda found: altered(found, walk=found.walk[:-34])), "account alice"),
+        (swap(account=lambda found: altered(found, walk=found.walk[:-1])), "each step has 34"),
+        (swap(account=lambda found: altered(found, walk=b"\xff\xff" + found.walk[2:])), "account alice"),
         (swap(name=lambda found: altered(found, value=b"")), "alice/hello"),
         (swap(repository=lambda found: altered(found, value=found.value.replace(b"hello", b"other"))), "repository"),
-        (swap(repository=lambda found: altered(found, steps=found.steps[:-1])), "repository alice/hello"),
+        (swap(repository=lambda found: altered(found, walk=found.walk[:-34])), "repository alice/hello"),
     ],
 )
 def test_a_record_or_path_that_was_touched_is_refused(change: Callable[[ProofFile], ProofFile], words: str) -> None:
