@@ -94,13 +94,13 @@ async def test_an_empty_pack_is_empty(world: World, pack: bytes) -> None:
     ],
     ids=["tree", "blob", "parent", "tagged"],
 )
-async def test_bad_C_10_a_missing_object_is_named(world: World, objects: tuple[RawObject, ...], lacking: str) -> None:
+async def test_bad_C10_a_missing_object_is_named(world: World, objects: tuple[RawObject, ...], lacking: str) -> None:
     with pytest.raises(MissingObjects, match=f"missing necessary objects: {lacking}"):
         await world.check(pack_of(*objects))
     assert world.files() == []
 
 
-async def test_bad_C_10_what_another_repository_has_does_not_count(world: World) -> None:
+async def test_bad_C10_what_another_repository_has_does_not_count(world: World) -> None:
     """A push must not reach into a private repository by naming what is there."""
     await world.push(pack_of(BLOB, PLAIN), OTHER_REPO)
     head = pack_of(commit(PLAIN.oid))
@@ -154,7 +154,7 @@ async def test_a_link_to_an_object_of_another_kind_is_refused(world: World) -> N
         (pack_of_entries([entry(BLOB), ref_delta(BLOB.oid, b"\x08" + b"\xff" * 8 + b"\x7f\x90\x08")]), "memory"),
     ],
 )
-async def test_bad_C_09_a_damaged_pack_is_refused_with_its_reason(world: World, pack: bytes, words: str) -> None:
+async def test_bad_C09_a_damaged_pack_is_refused_with_its_reason(world: World, pack: bytes, words: str) -> None:
     with pytest.raises((BadPack, LimitExceeded), match=words):
         await world.check(pack)
     assert world.files() == []
@@ -166,7 +166,7 @@ async def test_every_cut_of_a_pack_is_refused(world: World) -> None:
             await world.check(GOOD[:end])
 
 
-async def test_bad_C_03_a_thin_pack_is_refused_also_when_the_base_is_there(world: World) -> None:
+async def test_bad_C03_a_thin_pack_is_refused_also_when_the_base_is_there(world: World) -> None:
     """The stored bytes are the sent bytes: no-thin was advertised, nothing is appended."""
     await world.push(GOOD)
     thin = pack_of_entries([ref_delta(BLOB.oid, b"\x08\x08\x90\x08")])
@@ -175,19 +175,19 @@ async def test_bad_C_03_a_thin_pack_is_refused_also_when_the_base_is_there(world
         await world.check(thin)
 
 
-async def test_bad_C_03_deltas_that_are_each_others_base_are_refused(world: World) -> None:
+async def test_bad_C03_deltas_that_are_each_others_base_are_refused(world: World) -> None:
     with pytest.raises(BadPack, match="thin: 2"):
         await world.check(pack_of_entries([ref_delta("11" * 20, b"\x08\x08\x90\x08"), ref_delta("22" * 20, b"\0\0")]))
 
 
-async def test_bad_C_01_more_bytes_than_declared_are_never_inflated(world: World) -> None:
+async def test_bad_C01_more_bytes_than_declared_are_never_inflated(world: World) -> None:
     bomb = pack_of_entries([entry_head(3, 8) + zlib.compress(bytes(50 << 20))])
 
     with pytest.raises(BadPack, match="corrupt"):
         await world.check(bomb)
 
 
-async def test_bad_C_01_a_declared_size_is_no_allocation(world: World) -> None:
+async def test_bad_C01_a_declared_size_is_no_allocation(world: World) -> None:
     with pytest.raises((BadPack, LimitExceeded)):
         await world.check(pack_of_entries([entry_head(2, 1 << 60) + zlib.compress(BLOB.body)]))
 
@@ -252,13 +252,13 @@ def zeros(mebibytes: int, times: int = 1) -> bytes:
     return pack_of_entries([entry_head(3, mebibytes << 20) + data] * times)
 
 
-async def test_bad_C_01_a_large_blob_is_not_held_in_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bad_C01_a_large_blob_is_not_held_in_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("guts_net.packs.git_child.CHILD_MEMORY_BYTES_MAX", 60 << 20)
 
     assert await world.check(zeros(100)) is not None
 
 
-async def test_bad_C_01_a_check_gets_only_so_much_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bad_C01_a_check_gets_only_so_much_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Several, since the limit is set a moment after the child has started."""
     monkeypatch.setattr("guts_net.packs.git_child.CHILD_MEMORY_BYTES_MAX", 40 << 20)
 
