@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .version import VERSION as VERSION
 
 if TYPE_CHECKING:
+    from . import proof as proof
     from .chain import compose as compose
     from .chain.genesis import Genesis as Genesis
     from .chain.genesis import chain_id as chain_id
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from .simplex.ports import Instant as Instant
     from .simplex.ports import Verdict as Verdict
     from .simplex.quorum import FaultModel as FaultModel
+    from .state.proof import BadProof as BadProof
 
 # Name -> module, of what the block above tells type checkers; a test compares the two.
 _HOMES = {
@@ -79,6 +81,8 @@ _HOMES = {
     "simplex.engine": ("Engine", "EngineConfig"),
     "simplex.ports": ("Application", "Instant", "Verdict"),
     "simplex.quorum": ("FaultModel",),
+    "state.proof": ("BadProof",),
+    "": ("proof",),
 }
 _ROOMS = {name: room for room, names in _HOMES.items() for name in names}
 __all__ = ["VERSION", *sorted(_ROOMS)]  # noqa: PLE0604 -- names of the table above
@@ -88,9 +92,10 @@ def __getattr__(name: str) -> Any:
     room = _ROOMS.get(name)
     if room is None:
         raise AttributeError(f"guts_core has no public name {name!r}")
-    home = import_module(f".{room}", __name__)
-    found = getattr(home, name, None) or import_module(f".{room}.{name}", __name__)
-    globals()[name] = found
+    home = f"{__name__}.{room}".rstrip(".")
+    found = globals()[name] = getattr(import_module(home), name, None) if room else None
+    if found is None:  # a module of the room
+        found = globals()[name] = import_module(f"{home}.{name}")
     return found
 
 

@@ -59,6 +59,14 @@ def test_a_transport_of_ones_own_carries_a_network() -> None:
     assert run("custom_transport.py").endswith("connected to 3 others over Unix sockets\n")
 
 
+def test_a_proof_is_verified_and_false_ones_are_refused() -> None:
+    """Whatever byte of it was changed."""
+    story = run("verify_a_proof.py")
+
+    assert "signed by 1 of 1 validators" in story
+    assert story.endswith("tampered copies were refused\n")
+
+
 async def test_the_transport_of_the_example_conforms(tmp_path: Path) -> None:
     """What the example shows off keeps its word."""
     module = runpy.run_path(str(EXAMPLES / "custom_transport.py"))
