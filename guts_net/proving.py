@@ -34,8 +34,10 @@ BUSY_SECONDS = 5.0
 # The upper pages of the state tree, some 12 KB each decoded: all proofs walk through them.
 CACHED_PAGES_MAX = 200
 
-_BLOCK = "SELECT height, hash, proposal, body, certificate FROM blocks"
-_NEWEST_CERTIFIED = f"{_BLOCK} WHERE certificate IS NOT NULL ORDER BY view DESC LIMIT 1"
+_NEWEST_CERTIFIED = (
+    "SELECT height, hash, proposal, body, certificate FROM blocks"
+    " WHERE certificate IS NOT NULL ORDER BY view DESC LIMIT 1"
+)
 _HASHES = "SELECT hash FROM blocks WHERE height >= ? ORDER BY height LIMIT ?"
 
 
@@ -65,7 +67,7 @@ class ChainSnapshot:
 
     def block_at(self, height: int) -> StoredBlock | None:
         """A committed block."""
-        return self._block(f"{_BLOCK} WHERE height = ?", (height,))
+        return self._block(schema.GET_BLOCK, (height,))
 
     def certified_from(self, height: int) -> StoredBlock | None:
         """The lowest committed block at or above this height that has a certificate."""

@@ -26,6 +26,7 @@ from guts_core.proof import (
     verify,
 )
 from guts_net.conversation import Conversation
+from guts_net.proving import WAITING_MAX
 from guts_net.runtime import RunningNode
 from tests.net.world import World, a_commit, found, push, status, wait_until
 
@@ -137,6 +138,31 @@ async def test_old_headers_stand_under_the_newest(tmp_path: Path) -> None:
     assert one_by_one[0].final.certified_height >= top
     assert isinstance(missing, PortError)
     assert missing.code == NotFound.code
+
+
+async def test_whoever_would_wait_too_long_is_sent_elsewhere(tmp_path: Path) -> None:
+    """Proofs are made one at a time, and no more than so many wait for their turn."""
+    world = found(tmp_path, 1)
+    answers: list[bytes | PortError] = []
+    async with world.running() as nodes:
+        await world.give_credential(nodes[0])
+        prover = nodes[0]._server._prover
+
+        async def keep_asking() -> None:
+            answers.append(await ask_proof(nodes[0], HeaderQuestion(1)))
+
+        async with prover._turn, trio.open_nursery() as nursery:
+            for _ in range(WAITING_MAX):
+                nursery.start_soon(keep_asking)
+            await wait_until(lambda: prover._turn.statistics().tasks_waiting == WAITING_MAX)
+            refused = await ask_proof(nodes[0], HeaderQuestion(1))
+            prover._turn.release()
+            await wait_until(lambda: len(answers) == WAITING_MAX)
+            await prover._turn.acquire()
+
+    assert isinstance(refused, PortError)
+    assert refused.code == "unavailable"
+    assert [type(answer) for answer in answers] == [bytes] * WAITING_MAX
 
 
 async def test_what_is_not_there_is_not_proven(tmp_path: Path) -> None:

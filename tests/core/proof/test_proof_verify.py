@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from guts_core.chain import history
+from guts_core.chain.genesis import chain_id
+from guts_core.chain.history import history_of
 from guts_core.chain.transaction import transaction_id
 from guts_core.codec import from_bytes, to_bytes
 from guts_core.errors import Conflict, Invalid, NotFound, Unavailable
 from guts_core.forge.actions import DeleteRepository, RenameRepository
 from guts_core.forge.activities import RefUpdated
-from guts_core.names import RepoId, TxId
+from guts_core.names import BlockHash, RepoId, TxId
 from guts_core.proof import (
     ActivityQuestion,
     BadPath,
@@ -32,10 +35,11 @@ from guts_core.proof.format import (
 )
 from guts_core.proof.prove import RUN_MAX
 from guts_core.proof.questions import about_ref, about_refs, about_transaction
+from guts_core.proof.source import HistoryNodes, Source
 from guts_core.simplex.quorum import FaultModel
 from tests.core.chain.chain_world import a_genesis, creation, oid
 from tests.core.proof.proof_cases import ALL, GONE, MAIN, genesis, proof_of, pushed, scene
-from tests.core.proof.proof_world import REFS, ProofNetwork, a_scene
+from tests.core.proof.proof_world import REFS, ProofNetwork, Snapshot, a_scene
 
 # ---- what is true ----
 
@@ -222,6 +226,35 @@ def test_crash_mode_is_said_to_be_one_operators_word() -> None:
     assert (
         shown.final.words == "signed by 2 of 3 validators (node-0, node-1); agreed by one operator's majority, not BFT"
     )
+
+
+def test_a_long_history_is_hashed_once() -> None:
+    """What was folded is kept, across snapshots: the next path reads a few runs of headers, not all of them."""
+
+    class Long(Snapshot):
+        """A thousand headers without blocks."""
+
+        hashes: ClassVar = [BlockHash(at.to_bytes(32, "big")) for at in range(1, 1100)]
+        read = 0
+
+        def height(self) -> int:
+            return len(self.hashes)
+
+        def header_hashes(self, first: int, count: int) -> list[bytes]:
+            Long.read += count
+            return list(self.hashes[first - 1 : first - 1 + count])
+
+    chain, nodes = chain_id(genesis()), HistoryNodes()
+    whole = history_of([BlockHash(chain), *Long.hashes])
+    reads = []
+    for at in (5, 6, 1023, 1024, 1099):
+        before = Long.read
+        way = history.path(Source(chain, Long(), (), nodes).history_node, whole.count, at)
+        reads.append(Long.read - before)
+        assert history.verify(whole.root, whole.count, at, Long.hashes[at - 1], way)
+
+    assert reads[0] > 1000
+    assert max(reads[1:]) <= 512
 
 
 # ---- what cannot be asked ----
