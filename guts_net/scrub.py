@@ -31,6 +31,7 @@ from guts_core.errors import Corrupt, GutsError, Malformed
 from guts_core.git.chunks import BlobDigest
 from guts_core.names import BlockHash, Root
 from guts_core.simplex.messages import Certificate, Proposal
+from guts_core.state.tree import GetPage
 
 from .logs import Log
 from .packs import PackStore
@@ -82,7 +83,7 @@ class DatabaseAudit:
         yield from self._walk(self._pages, b"")
         yield from self._walk(self._records, b"")
         yield from self._walk(self._blocks, 0)
-        self._count()
+        yield from self._walk(self._count, 0)
 
     def _walk(self, look: Callable[[sqlite3.Connection, object], object], cursor: object) -> Iterator[None]:
         following: object = cursor
@@ -91,7 +92,8 @@ class DatabaseAudit:
                 with closing(self._open()) as reader:
                     reader.execute("BEGIN")
                     following = look(reader, following)
-            except (sqlite3.DatabaseError, Malformed) as error:
+            except (sqlite3.DatabaseError, Malformed, TypeError, ValueError) as error:
+                # The last two: a flipped bit made a blob a text or a number.
                 raise Corrupt(f"{self._path.name} cannot be read whole: {error}") from error
             yield
 
@@ -100,10 +102,7 @@ class DatabaseAudit:
         return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 
     def _pages(self, reader: sqlite3.Connection, after: object) -> object:
-        def get(path: bytes) -> bytes | None:
-            row = reader.execute(schema.GET_PAGE, (path,)).fetchone()
-            return None if row is None else bytes(row[0])
-
+        get = _pages_of(reader)
         if after == b"":
             top = _top(reader)
             root = reader.execute(schema.GET_META, (STATE_ROOT,)).fetchone()
@@ -121,12 +120,8 @@ class DatabaseAudit:
         return rows[-1][0] if rows else None
 
     def _records(self, reader: sqlite3.Connection, after: object) -> object:
-        def get(path: bytes) -> bytes | None:
-            row = reader.execute(schema.GET_PAGE, (path,)).fetchone()
-            return None if row is None else bytes(row[0])
-
         rows = reader.execute(_RECORDS_AFTER, (after, RECORDS_A_STEP)).fetchall()
-        audit_records(rows, get)
+        audit_records(rows, _pages_of(reader))
         return rows[-1][0] if rows else None
 
     def _blocks(self, reader: sqlite3.Connection, after: object) -> object:
@@ -176,12 +171,10 @@ class DatabaseAudit:
         if certificate.proposal != proposal:
             raise Corrupt(f"block {stored.height} is stored with the certificate of another")
 
-    def _count(self) -> None:
+    def _count(self, reader: sqlite3.Connection, _: object) -> None:
         """No record lost its row: as many records as leaves. One transaction, for both change with every block."""
-        with closing(self._open()) as reader:
-            reader.execute("BEGIN")
-            records = reader.execute(_COUNT_RECORDS).fetchone()[0]
-            leaves = sum(leaves_in(path, raw) for path, raw in reader.execute(_ALL_PAGES))
+        records = reader.execute(_COUNT_RECORDS).fetchone()[0]
+        leaves = sum(leaves_in(path, raw) for path, raw in reader.execute(_ALL_PAGES))
         if records != leaves:
             raise Corrupt(f"there are {records} records, the state root commits to {leaves}")
 
@@ -320,6 +313,14 @@ def _step(steps: Iterator[None]) -> bool:
 
 
 _DONE = object()
+
+
+def _pages_of(reader: sqlite3.Connection) -> GetPage:
+    def get(path: bytes) -> bytes | None:
+        row = reader.execute(schema.GET_PAGE, (path,)).fetchone()
+        return None if row is None else row[0]
+
+    return get
 
 
 def _top(reader: sqlite3.Connection) -> StoredBlock | None:

@@ -33,6 +33,8 @@ from guts_core.state.nodes import (
 # per changed page, and no overflow page.
 PAGE_BYTES_MAX = 3900
 PAGE_BYTES_LEAST = 600
+# The children of a node are told in one signed byte.
+ITEMS_MAX = 128
 ROOT_PATH = b""
 _LAYOUT = 1
 _HEAD = struct.Struct(">BH")
@@ -194,7 +196,7 @@ def seal(page: Page, path: bytes) -> Page:
     """The same page ready to be encoded under its path."""
     skip = _skipped(path)
     count = len(page.keys)
-    assert count <= 128, "children of a node are told in one signed byte"
+    assert count <= ITEMS_MAX
     page.shape = b"".join(
         (
             _HEAD.pack(_LAYOUT, count),
