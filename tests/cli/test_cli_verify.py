@@ -16,12 +16,17 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from attrs import evolve, frozen
 
+from guts_cli import network as networks
 from guts_cli.home import Context, Home
+from guts_cli.network import DEVNET_PARAMS, Plan, Seat
+from guts_cli.outcomes import Misconfigured
+from guts_cli.pinned import pin_local, pinned
 from guts_core.chain.genesis import Genesis, chain_id
 from guts_core.chain.genesis_json import GenesisFile, to_json
 from guts_core.chain.transaction import transaction_id
 from guts_core.codec import from_bytes, to_bytes
 from guts_core.identity import token_of
+from guts_core.names import ChainId
 from guts_core.proof import RefsQuestion, TransactionQuestion
 from guts_core.proof.format import ProofFile, RefsAnswer
 from guts_core.proof.questions import about_ref
@@ -324,3 +329,21 @@ sys.exit(run(sys.argv[1:]))
     assert json.loads(saved.stdout)["oid"] == oid("refs/heads/main").hex()
     assert asking.returncode == 1
     assert "forbidden: socket." in asking.stderr
+
+
+def test_a_network_made_here_is_believed_in_its_own_home_and_in_its_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `guts up` and `guts devnet start` do; a user whose home cannot be written has the network all the same."""
+    monkeypatch.setenv("GUTS_HOME", str(tmp_path / "home"))
+    plan = Plan("devnet", "alice", FaultModel.CRASH, DEVNET_PARAMS, (Seat(0, 18200, 19200),))
+    made = networks.create(tmp_path / "net", plan)
+
+    pin_local(made)
+
+    chain = ChainId(bytes.fromhex(made.file.chain_id))
+    assert pinned(Home(tmp_path / "home"), chain) == pinned(made.home, chain)
+    monkeypatch.setenv("GUTS_HOME", "/proc/nowhere")
+    pin_local(made)
+    with pytest.raises(Misconfigured, match="is not pinned"):
+        pinned(Home(tmp_path / "elsewhere"), chain)

@@ -35,7 +35,7 @@ from guts_core.proof.format import (
 )
 from guts_core.proof.prove import RUN_MAX
 from guts_core.proof.questions import about_ref, about_refs, about_transaction
-from guts_core.proof.source import HistoryNodes, Source
+from guts_core.proof.source import KEPT_LEVEL, HistoryNodes, Source
 from guts_core.simplex.quorum import FaultModel
 from tests.core.chain.chain_world import a_genesis, creation, oid
 from tests.core.proof.proof_cases import ALL, GONE, MAIN, genesis, proof_of, pushed, scene
@@ -254,7 +254,8 @@ def test_a_long_history_is_hashed_once() -> None:
         assert history.verify(whole.root, whole.count, at, Long.hashes[at - 1], way)
 
     assert reads[0] > 1000
-    assert max(reads[1:]) <= 512
+    # Two runs of 256 beside the way, and the small mountains at the end.
+    assert max(reads[1:]) <= 2 * (1 << KEPT_LEVEL) + 76
 
 
 # ---- what cannot be asked ----
