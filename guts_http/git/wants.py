@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from binascii import unhexlify
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -70,7 +71,7 @@ def _none_of(oids: Iterable[Oid]) -> None:
 def _tips(directory: Path) -> frozenset[Oid]:
     """What the refs name; a projected directory has all of them in one file."""
     lines = (directory / "packed-refs").read_bytes().splitlines()
-    return frozenset(Oid(bytes.fromhex(line[:40].decode("ascii"))) for line in lines if not line.startswith(b"#"))
+    return frozenset(Oid(unhexlify(line[:40])) for line in lines if not line.startswith(b"#"))
 
 
 async def _kinds(directory: str, oids: frozenset[Oid]) -> dict[Oid, str]:
