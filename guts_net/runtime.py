@@ -29,6 +29,7 @@ from guts_core.node.node import Node, NodeConfig
 from guts_core.node.port import PeerStatus, Status
 from guts_core.state.view import View
 
+from .accepting import tell_of_failures
 from .checks import Checker
 from .chunks import ChunkServer
 from .clock import MachineClock
@@ -361,6 +362,7 @@ async def open_node(
     disk = disk or Disk()
     directory = settings.directory
     log = Log("node")
+    tell_of_failures()
     with hold_lock(directory / "node.lock"), _logs(settings), ExitStack() as opened:
         machine = _Machine(
             settings, disk, transport or TcpTransport(), clock or MachineClock(settings.clock_offset_ms), log, opened
