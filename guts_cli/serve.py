@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -35,6 +36,10 @@ from .shape import wants_json
 # Asked every second by tables and monitors: their success is no news, and would fill the disk.
 PROBES = frozenset({"/livez", "/readyz", "/metrics", "/api/guts/v1/status"})
 HTTP_OK = 200
+# Pipes of a git child, a conversation with the node, a file that is written.
+FILES_PER_CHILD = 8
+# Peers, handshakes at the p2p door, databases and logs.
+FILES_OF_NODE = 1_000
 
 
 @frozen
@@ -78,10 +83,23 @@ def run_node(directory: NodeDirectory, genesis: Path, config: Config, on_ready: 
     # git children run in directories of their own, where a relative path means something else.
     directory, genesis = NodeDirectory(directory.path.resolve()), genesis.resolve()
     directory.log.parent.mkdir(parents=True, exist_ok=True)
+    _allow_files(config)
     try:
         trio.run(_run, directory, genesis, config, on_ready)
     except BaseExceptionGroup as group:
         raise _first_of(group) from group
+
+
+def _allow_files(config: Config) -> None:
+    """Raise this process's own bound of open files to what its limits may need, as far as the system lets it."""
+    limits = config.limits
+    wanted = (
+        limits.connections + FILES_PER_CHILD * (limits.fetches + limits.pushes + limits.git_children) + FILES_OF_NODE
+    )
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft not in (resource.RLIM_INFINITY, hard) and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:

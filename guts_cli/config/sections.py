@@ -130,7 +130,7 @@ class LimitsSection:
     connections: int = setting(
         1_000,
         Whole(1, 100_000, "connections"),
-        "All clients together; a file descriptor each, below the usual 1,024 with git's pipes.",
+        "All clients together; a file descriptor each, which the node asks the system for when it starts.",
     )
     connections_per_address: int = setting(
         100,
