@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,9 @@ import pytest
 import trustme
 
 from tests.cli.desk import PATIENCE_SECONDS, Desk
+
+# What a system may give a process that asks for nothing.
+FEW_FILES = 512
 
 
 @pytest.fixture
@@ -44,8 +48,10 @@ def running(desk: Desk, *words: str, **environment: str) -> Iterator[dict[str, A
         *words,
         "--json",
     ]
+    # A shell that lowers its own bound, as some systems do for everybody.
+    lowered = ["sh", "-c", f'ulimit -S -n {FEW_FILES}; exec "$@"', "sh", *argv]
     with subprocess.Popen(
-        argv, cwd=desk.directory, env=desk.environment() | environment, stdout=subprocess.PIPE, text=True
+        lowered, cwd=desk.directory, env=desk.environment() | environment, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         said = ""
@@ -133,6 +139,7 @@ def test_a_node_serves_https_and_takes_a_renewed_certificate(desk: Desk) -> None
     tls = ("--tls-cert", "chain.pem", "--tls-key", "key.pem", "--http", "127.0.0.1:0")
     with running(desk, *tls, GUTS_HTTP_PUBLIC_URL="https://git.example.org") as node:
         url = node["http"]
+        files = re.search(r"Max open files +(\d+)", Path(f"/proc/{node['pid']}/limits").read_text())
         assert url.startswith("https://127.0.0.1:")
         trusting = {"GIT_SSL_CAINFO": str(desk.directory / "ca.pem")}
         refused = desk.run("git", "ls-remote", f"{url}/sam/none.git", code=128, **trusting).stderr
@@ -140,6 +147,8 @@ def test_a_node_serves_https_and_takes_a_renewed_certificate(desk: Desk) -> None
         again = desk.run("git", "ls-remote", f"{url}/sam/none.git", code=128, **trusting).stderr
         stranger = desk.run("git", "ls-remote", f"{url}/sam/none.git", code=128).stderr
 
+    assert files is not None
+    assert int(files[1]) > FEW_FILES
     assert "could not read Username" in refused  # the door answered, inside TLS
     assert again == refused
     assert "certificate" in stranger
