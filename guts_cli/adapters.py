@@ -64,6 +64,7 @@ def site_settings(config: Config) -> Settings:
         wait_ms=limits.wait_seconds * 1000,
         json_bytes_max=limits.body_bytes,
         body_idle_seconds=limits.body_idle_seconds,
+        git_reads_max=limits.reads,
         fetches_max=limits.fetches,
         pushes_max=limits.pushes,
         queue_seconds=limits.queue_seconds,

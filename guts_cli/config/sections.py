@@ -176,6 +176,9 @@ class LimitsSection:
     fetches: int = setting(
         32, Whole(1, 10_000, "clones and fetches"), "At once; each is a git child of 20 to 50 MB at work."
     )
+    reads: int = setting(
+        8, Whole(1, 1_000, "histories"), "At once, of tags, commits and refs; more git children only wait for each other."
+    )
     pushes: int = setting(64, Whole(1, 10_000, "pushes"), "At once; most of the time they wait for others.")
     queue_seconds: float = setting(
         10.0, Seconds(0, 600), "How long a clone or push waits for its turn before it is answered 503."
