@@ -11,6 +11,7 @@ tables that only speed reads up (the log of refs, deletions), which follow from 
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ from guts_core.chain.commit import StoredBlock
 from guts_core.chain.continuity import STATE_ROOT
 from guts_core.chain.transaction import transaction_id
 from guts_core.codec import from_bytes
-from guts_core.errors import Corrupt, GutsError, Malformed
+from guts_core.errors import Corrupt, GutsError, Malformed, Unavailable
 from guts_core.git.chunks import BlobDigest
 from guts_core.names import BlockHash, Root
 from guts_core.simplex.messages import Certificate, Proposal
@@ -43,6 +44,8 @@ START_SECONDS = 2.0
 REST_FACTOR = 9
 REST_SECONDS_LEAST = 0.02
 ROUND_SECONDS = 24 * 3600.0
+# A machine that had no file to open may have one by then.
+POSTPONED_SECONDS = 60.0
 PAGES_A_STEP, RECORDS_A_STEP, BLOCKS_A_STEP = 32, 200, 16
 # 16 MiB/s of packs at most: a disk of 100 MB/s keeps most of itself for others.
 PACK_PIECE_BYTES = 1 << 20
@@ -58,6 +61,17 @@ _COUNT_RECORDS = "SELECT count(*) FROM records"
 CheckCertificate = Callable[[Certificate], None]
 REBUILD_WORDS = "stop this node, move chain.db away and start it again: it fetches the chain from the other validators"
 ALONE_WORDS = "no other validator has a copy: restore it from a backup"
+
+
+# Errors of a machine that is short of something, not of what lies on its disk.
+_LATER = frozenset({
+    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_FULL,
+})  # fmt: skip
+_SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+
+class Postponed(Unavailable):
+    """The machine cannot look now; nothing is said about what it would see."""
 
 
 @frozen
@@ -93,6 +107,8 @@ class DatabaseAudit:
                     reader.execute("BEGIN")
                     following = look(reader, following)
             except (sqlite3.DatabaseError, Malformed, TypeError, ValueError) as error:
+                if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _LATER:
+                    raise Postponed(str(error)) from error
                 # The last two: a flipped bit made a blob a text or a number.
                 raise Corrupt(f"{self._path.name} cannot be read whole: {error}") from error
             yield
@@ -221,6 +237,8 @@ class Scrubber:
 
         try:
             done = await trio.to_thread.run_sync(look)
+        except Postponed:
+            return
         except Corrupt as damage:
             raise Corrupt(self._words(damage)) from damage
         self._left = None if done else steps
@@ -228,21 +246,31 @@ class Scrubber:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            await self._scrub_database()
-            await self._scrub_packs()
-            self.rounds += 1
-            self._log.info("scrubbed", round=self.rounds, damage=self.damage)
-            with trio.move_on_after(self._pace.round_seconds):
-                await self._look_at_suspects()
+            try:
+                await self._scrub_database()
+                await self._scrub_packs()
+                self.rounds += 1
+                self._log.info("scrubbed", round=self.rounds, damage=self.damage)
+                with trio.move_on_after(self._pace.round_seconds):
+                    await self._look_at_suspects()
+            except Postponed as error:
+                self._log.warning("scrub_postponed", reason=str(error))
+                await trio.sleep(min(POSTPONED_SECONDS, self._pace.round_seconds))
 
     async def _look_at_suspects(self) -> None:
         while True:
             await self._wake.wait()
             self._wake = trio.Event()
             suspects, self._suspects = set(self._suspects), {}
-            for pack in await trio.to_thread.run_sync(self._listed):
+            for pack in await trio.to_thread.run_sync(self._listed_now):
                 if pack.digest in suspects:
                     await self._scrub_pack(pack)
+
+    def _listed_now(self) -> list[MissingPack]:
+        try:
+            return self._listed()
+        except sqlite3.OperationalError as error:
+            raise Postponed(str(error)) from error
 
     def _audit(self) -> Iterator[None]:
         return DatabaseAudit(self._path, self._check_certificate).steps()
@@ -264,7 +292,7 @@ class Scrubber:
         return more
 
     async def _scrub_packs(self) -> None:
-        for pack in await trio.to_thread.run_sync(self._listed):
+        for pack in await trio.to_thread.run_sync(self._listed_now):
             await self._scrub_pack(pack)
 
     async def _scrub_pack(self, pack: MissingPack) -> None:
@@ -280,6 +308,8 @@ class Scrubber:
             except FileNotFoundError:
                 return  # removed meanwhile
             except OSError as error:  # the disk gives nothing back for it: as bad as other bytes
+                if error.errno in _SHORT:
+                    raise Postponed(str(error)) from error
                 self._log.error("pack_unreadable", digest=pack.digest.hex(), reason=str(error))
                 found = b""
             if found != digest:
