@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from guts_cli.git import Helper
 from guts_cli.home import REPOSITORIES_SEEN_MAX, Context, Home
 from guts_cli.keys import new_genesis_account
 from guts_cli.main import ROOT
-from guts_cli.outcomes import Usage
+from guts_cli.outcomes import EXIT_INTERRUPTED, Usage
 from guts_cli.target import Target, parse_target
 from tests.cli.desk import TREE, Desk
 
@@ -149,6 +150,28 @@ def test_settings_for_git_forget_other_helpers_and_hold_no_secret(monkeypatch: p
     assert forget == f"credential.{NODE}.helper="
     assert ours.startswith(f"credential.{NODE}.helper=!GUTS_HOME='/a home' ")
     assert ours.endswith(f" credential --node {NODE} --account 'x y'")
+
+
+INTERRUPTED = """
+import sys
+from guts_cli.git import run_git
+code = run_git(["-c", "alias.wait=!echo up; exec sleep 60", "wait"], may_ask=False)
+print("still here")
+sys.exit(code)
+"""
+
+
+def test_ctrl_c_ends_git_and_leaves_the_last_word_to_us() -> None:
+    """Git tidies up a half-made clone on its own; its exit code is the shell's for an interrupt."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True, cwd=TREE, start_new_session=True
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "up\n"
+    os.killpg(child.pid, signal.SIGINT)
+
+    assert child.communicate()[0] == "still here\n"
+    assert child.returncode == EXIT_INTERRUPTED
 
 
 # ---- completion, by bash itself ----
