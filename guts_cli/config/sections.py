@@ -177,7 +177,9 @@ class LimitsSection:
         32, Whole(1, 10_000, "clones and fetches"), "At once; each is a git child of 20 to 50 MB at work."
     )
     reads: int = setting(
-        8, Whole(1, 1_000, "histories"), "At once, of tags, commits and refs; more git children only wait for each other."
+        8,
+        Whole(1, 1_000, "histories"),
+        "At once, of tags, commits and refs; more git children only wait for each other.",
     )
     pushes: int = setting(64, Whole(1, 10_000, "pushes"), "At once; most of the time they wait for others.")
     queue_seconds: float = setting(
