@@ -73,6 +73,8 @@ _SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 class Postponed(Unavailable):
     """The machine cannot look now; nothing is said about what it would see."""
 
+    code = "scrub-postponed"
+
 
 @frozen
 class Pace:
