@@ -144,3 +144,43 @@ def test_bad_C14_the_pack_of_the_world_holds_no_secret() -> None:
     """Or the tests above would show nothing."""
     assert pack_of(*HIDDEN) not in PACK
     assert SECRET.oid not in {BLOB.oid, PLAIN.oid, HEAD.oid}
+
+
+async def test_bad_C14_the_API_shows_only_what_a_ref_reaches(tmp_path: Path) -> None:
+    """By the whole id or its beginning, as commit or as the start of a list: as if it were not there."""
+    base = "/api/v3/repos/alice/door/commits"
+    async with open_door(tmp_path, pushed=True) as door:
+        await force_away(door)
+        shown = await door.node.http.get(f"{base}/{HEAD.oid}")
+        assert shown.status_code == 200
+        for name in (SECRET_COMMIT.oid, SECRET_COMMIT.oid[:10], SECRET_TAG.oid, SECRET.oid, "ab" * 20):
+            for path in (f"{base}/{name}", f"{base}?sha={name}"):
+                answer = await door.node.http.get(path)
+
+                assert answer.status_code == 404
+                assert answer.json()["message"] == f"there is no branch, tag or commit '{name}' in this repository"
+
+
+@pytest.mark.parametrize(
+    "option", ["--output=made", "--all", "-x", "--exec=touch made", "..", "HEAD^{/x}", ":/x", "@{1}"]
+)
+async def test_bad_B01_no_query_of_the_API_is_an_option_or_an_expression_of_git(tmp_path: Path, option: str) -> None:
+    """Whatever stands for a revision, a path or an author is data behind a mark, or no name at all."""
+    base = "/api/v3/repos/alice/door/commits"
+    async with open_door(tmp_path, pushed=True) as door:
+        for field in ("sha", "path", "author", "since"):
+            answer = await door.node.http.get(base, params={field: option})
+
+            assert answer.status_code in (200, 400, 404, 422)
+            assert answer.status_code != 200 or answer.json() == []
+            door.assert_says_nothing_secret(answer)
+        answer = await door.node.http.patch(
+            "/api/v3/repos/alice/door", json={"default_branch": option}, headers=bearing(door.token)
+        )
+        assert answer.status_code in (404, 422)
+    assert not was_made(tmp_path)
+
+
+def was_made(directory: Path) -> bool:
+    """Whether some child of ours obeyed."""
+    return any(directory.rglob("made"))
