@@ -55,8 +55,9 @@ COMPLAINT_US = 1_000_000
 
 # Two packs of the largest size; what is in a block already is the account's quota's affair.
 IN_FLIGHT_BYTES_MAX = 4 << 30
-# An announced push cannot be called back: others may have vouched for it already, and a ref can move back.
-MAY_STILL_HAPPEN = "; should the ref move back within the half hour, this push may still happen"
+# An announced push cannot be called back: others may have vouched for it already, a ref can move back, and a
+# repository be restored.
+MAY_STILL_HAPPEN = "; should that change back within the half hour, this push may still happen"
 
 _Some = TypeVar("_Some")
 

@@ -28,6 +28,7 @@ from guts_core.node.effects import (
 from guts_core.node.events import Committed, Event, PeerSaid, Started, Ticked
 from guts_core.node.messages import PEER_MESSAGES, PeerMessage
 from guts_core.node.node import Node, NodeConfig
+from guts_core.node.pushes import MAY_STILL_HAPPEN
 from guts_core.simplex.effects import Persist, ReportEquivocation
 from guts_core.simplex.engine import Engine, Rule
 from guts_core.simplex.messages import Certificate, Fetch, Message, Proposal, Propose, Supply, Vote
@@ -172,8 +173,8 @@ class ForgeNode:
                 return Compact()
             case CheckPack():
                 return Check(effect)
-            case Refuse(tx_id, code, _):
-                return Refusal(tx_id, code)
+            case Refuse(tx_id, code, message):
+                return Refusal(tx_id, code, message.endswith(MAY_STILL_HAPPEN))
             case Disconnect(peer, _, reason):
                 return Fault(peer, reason)
             case Stop():

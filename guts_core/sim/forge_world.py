@@ -43,6 +43,7 @@ class Case:
     due: bool
     again: bool = False  # brought to a second gateway
     refused: str | None = None
+    may_happen: bool = False  # what was refused, should the world change back
 
 
 class ForgeWorld(PackWorld):
@@ -99,7 +100,7 @@ class ForgeWorld(PackWorld):
         elif isinstance(act, Compact):
             self.places[index].disk.replace(self.node(index).snapshot())
         elif isinstance(act, Refusal) and index not in self.cast.villains:
-            self.cases[act.tx_id].refused = act.code
+            self.cases[act.tx_id].refused, self.cases[act.tx_id].may_happen = act.code, act.may_happen
             self.asked[f"refused: {act.code}"] += 1
 
     def _say(self, index: int, say: Say) -> None:
@@ -222,7 +223,8 @@ class ForgeWorld(PackWorld):
         tx_id, name = case.wish.tx_id, f"{case.wish.label} {case.wish.tx_id.hex()[:8]}"
         receipt = self.checks.receipts.get(tx_id)
         # Expired by one gateway's clock is no answer about what another one passed on.
-        is_answer = case.refused is not None and not (case.again and case.refused == TransactionExpired.code)
+        doubtful = case.may_happen or (case.again and case.refused == TransactionExpired.code)
+        is_answer = case.refused is not None and not doubtful
         if is_answer and receipt is not None and receipt.error is None:
             raise Broken(f"I12: {name} was refused ({case.refused}) and took effect")
         if receipt is not None or case.refused is not None or case.due or case.gateway in self.cast.villains:

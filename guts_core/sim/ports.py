@@ -65,10 +65,11 @@ class Check:
 
 @frozen
 class Refusal:
-    """Whoever submitted this transaction is told "no" for good (whole nodes only)."""
+    """Whoever submitted this transaction is told "no" (whole nodes only)."""
 
     tx_id: TxId
     code: str
+    may_happen: bool  # they were told, too, that it still takes effect if what stands in its way is undone
 
 
 @frozen
