@@ -104,6 +104,7 @@ async def test_fault_F44_of_pushes_to_one_ref_one_wins_and_the_others_are_told(t
         assert [ref.error for ref in (await push(nodes[0], world, "hello", first)).refs] == [None]
         goal = nodes[0]._node.ledger.head.height
         await wait_until(lambda: all(node._server._status().height >= goal for node in nodes))
+        await wait_until(lambda: not any(node._server._status().missing_packs for node in nodes))
         found_repo = nodes[0].read(lambda view: queries.repository_of(view, world.alice_id, "hello"))
         assert found_repo is not None
         repo = RepoId(found_repo.id)
