@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from attrs import evolve
@@ -282,7 +283,7 @@ async def test_a_private_repository_is_shown_to_members_only(tmp_path: Path) -> 
         token = await node.token("alice")
         await node.create(token, "hello", private=True)
         await pushed(node, work, token)
-        with Reader(node.database, node.genesis).snapshot() as snapshot:
+        with closing(Reader(node.database, node.genesis)) as reader, reader.snapshot() as snapshot:
             repo = repository_by_name(snapshot, "alice", "hello")
         assert repo is not None
         await node.submit(node.signed("alice", SetCollaborator(repo.id, node.people["bob"].id, Role.READ)))
