@@ -69,7 +69,7 @@ class Refusal:
 
     tx_id: TxId
     code: str
-    may_happen: bool  # they were told, too, that it still takes effect if what stands in its way is undone
+    may_happen: bool = False  # they were told, too, that it still takes effect if what stands in its way is undone
 
 
 @frozen
