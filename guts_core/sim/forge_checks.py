@@ -26,6 +26,7 @@ from guts_core.forge.activities import (
     RepositoryDeleted,
     RepositoryRenamed,
     RepositoryRestored,
+    TextErased,
 )
 from guts_core.forge.manifests import needs_availability
 from guts_core.names import AccountId, Oid, RefName, RepoId, TxId
@@ -104,6 +105,8 @@ class ForgeChecks:
         elif isinstance(activity, KeyRemoved):
             self._removed_keys.add(activity.key)
             self.happened["key removed"] += 1
+        elif isinstance(activity, TextErased):
+            self.happened["text erased"] += 1
         else:
             self._name(activity, height)
 

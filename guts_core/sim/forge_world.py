@@ -25,8 +25,9 @@ from .ledger import Broken, VoteLedger
 from .objects import blob_of
 from .pack_world import PackWorld
 from .people import Desk, People, Wish
-from .place import Kind, Place, dice
-from .ports import Act, Check, Compact, Refusal, Say, Store
+from .place import Event, Kind, Place, dice
+from .ports import Act, Check, Compact, Refusal, Say, SimNode, Store
+from .shelf import TextChecks
 
 # A dead peer's socket is seen closed, and a new one is open, within this.
 _LINK_US = 20_000
@@ -52,9 +53,11 @@ class ForgeWorld(PackWorld):
     def __init__(self, seed: int, plan: Plan, players: ForgeCast, size: int, ledger: VoteLedger) -> None:
         super().__init__(seed, plan, players, size, ledger)
         self.checks = ForgeChecks(size, ledger.quorum, players.villains, self.depots)
+        self.texts = TextChecks()
         self.people = People(dice(seed, "people"), players.genesis, players.ring)
         self.cases: dict[TxId, Case] = {}
         self._watched = 0  # blocks that the checks have seen
+        self._rewritten: dict[int, int] = {}  # nodes whose log is to be without what was erased up to a height
 
     # ---- the life of nodes ----
 
@@ -70,8 +73,13 @@ class ForgeWorld(PackWorld):
             if peer != index and self.places[peer].node is not None:
                 self._tell_later(index, PeerConnected(peer), b"up %d" % peer, _LINK_US)
                 self._tell_later(peer, PeerConnected(index), b"up %d" % index, _LINK_US)
-        if depot.missing:
+        self._check_texts(index)
+        self._rewritten[index] = node.store.height()
+        if depot.missing or self.shelves[index].missing:
             self._repair_later(index)
+
+    def _check_texts(self, index: int, whole_at: int | None = None) -> None:
+        self.texts.check(index, self.shelves[index], self.node(index).store, whole_at=whole_at)
 
     def _sweep(self, node: ForgeNode, depot: Depot) -> None:
         """What neither state lists nor an own promise covers is garbage at the start of a process."""
@@ -93,6 +101,18 @@ class ForgeWorld(PackWorld):
         self._try_elsewhere(index)
 
     # ---- events ----
+
+    def _handle(self, index: int, node: SimNode, event: Event) -> None:
+        """Between two decisions a log is as the node wants it: the last one's acts are done."""
+        height = self._rewritten.pop(index, None)
+        if height is not None and index not in self.cast.villains:
+            self.texts.check_log(index, height, self.places[index].disk.records())
+        super()._handle(index, node, event)
+        _, _, kind, _, incarnation, what = event
+        if kind is Kind.STORED and incarnation == self.places[index].incarnation:
+            commit = cast("Commit", cast("Store", what).item)
+            if commit.erased:
+                self._rewritten[index] = commit.height
 
     def _other(self, index: int, act: Act) -> None:
         if isinstance(act, Check):
@@ -117,16 +137,19 @@ class ForgeWorld(PackWorld):
         super()._stores(index, store)
         if index not in self.cast.villains and store.height > self._watched:
             self._watched = store.height
+            self.texts.final(cast("Commit", store.item))
             self.people.learn(self.checks.final(store))
 
     def _written(self, index: int, place: Place, store: Store) -> None:
         depot = self.depots[index]
-        for pack in cast("Commit", store.item).packs:
+        commit = cast("Commit", store.item)
+        self.faults["committed without a text"] += self.shelves[index].follow(commit)
+        for pack in commit.packs:
             if not depot.holds(pack.digest):
                 self.faults["committed without a pack"] += 1
                 depot.missing[pack.repo, pack.digest] = None
         super()._written(index, place, store)
-        if depot.missing:
+        if depot.missing or self.shelves[index].missing:
             self._repair_later(index)
 
     # ---- people ----
@@ -163,6 +186,7 @@ class ForgeWorld(PackWorld):
         known = self.cases.get(wish.tx_id)
         if known is None:
             self.cases[wish.tx_id] = Case(wish, gateway, due)
+            self.texts.submitted |= {text.commitment: text for text in wish.item.texts}
             self.asked[wish.label] += 1
         else:
             known.gateway, known.due, known.again = gateway, known.due or due, True
@@ -209,6 +233,7 @@ class ForgeWorld(PackWorld):
             store = self.node(index).store
             self.checks.check_database(index, store)
             self.checks.check_packs(index, store, whole_at=self._sample)
+            self._check_texts(index, self._sample)
             if store.height() == self._watched:
                 self.checks.check_refs(index, store)
         for case in self.cases.values():

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from attrs import define, frozen
 
+from guts_core.chain.commit import TextName
 from guts_core.errors import Malformed
 from guts_core.forge import queries
 from guts_core.names import Oid, RepoId
@@ -27,6 +29,7 @@ from .forge_node import ForgeNode
 from .ledger import VoteLedger
 from .objects import Parents, blob_of, parents_in, updates_of
 from .place import Event, Kind, dice
+from .shelf import Shelf
 from .world import World
 
 _PULL_PATIENCE_US = 300_000
@@ -52,6 +55,7 @@ class Pull:
     left: list[int]
     then: Callable[[bytes | None], None]
     asked: int = 0
+    text: TextName | None = None  # a text is wanted, and ``digest`` is its commitment
 
 
 class PackWorld(World):
@@ -62,6 +66,7 @@ class PackWorld(World):
     def __init__(self, seed: int, plan: Plan, players: ForgeCast, size: int, ledger: VoteLedger) -> None:
         super().__init__(seed, plan, players, size, ledger)
         self.depots = [Depot() for _ in range(size)]
+        self.shelves = [Shelf() for _ in range(size)]
         self.asked: Counter[str] = Counter()
         self._bulk = dice(seed, "bulk")
 
@@ -177,16 +182,19 @@ class PackWorld(World):
         self._note(Kind.ASKED, holder, pull.digest)
         if self.places[holder].node is None:
             return
-        data = self.depots[holder].read(pull.digest) if self.cast.gives(holder, pull.node) else None
+        data = self._held(holder, pull) if self.cast.gives(holder, pull.node) else None
         delay = self._leg(holder, pull.node)
         if delay is not None:
             self._push(self.time + delay, Kind.GIVEN, pull.node, number, (pull, data))
+
+    def _held(self, holder: int, pull: Pull) -> bytes | None:
+        return self.depots[holder].read(pull.digest) if pull.text is None else self.shelves[holder].read(pull.text)
 
     def _given(self, pull: Pull, data: bytes | None) -> None:
         if data is None:
             self._ask(pull)
             return
-        self.faults["packs pulled"] += 1
+        self.faults["packs pulled" if pull.text is None else "texts pulled"] += 1
         pull.asked = -1  # late answers and the alarm are for nobody
         pull.then(data)
 
@@ -221,5 +229,14 @@ class PackWorld(World):
                     self.keep(index, data, linked)
 
             self.pull(index, row[1], -1, take)
-        if depot.missing:
+        for name in list(self.shelves[index].missing):
+            peers = [peer for peer in range(self.size) if peer != index]
+            take = partial(self._take_text, index, name)
+            self._ask(Pull(index, self.places[index].incarnation, name.commitment, peers, take, text=name))
+        if depot.missing or self.shelves[index].missing:
             self._repair_later(index)
+
+    def _take_text(self, index: int, name: TextName, data: bytes | None) -> None:
+        """Unlike a pack it is small, and on the disk at once."""
+        if data is not None:
+            self.faults["texts repaired"] += self.shelves[index].take(name, data)

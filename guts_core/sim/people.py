@@ -22,6 +22,7 @@ from guts_core.forge.actions import (
     Action,
     CreateRepository,
     DescribeRepository,
+    Erase,
     RefUpdate,
     RemoveCollaborator,
     RevokeCredential,
@@ -116,6 +117,7 @@ class People:
         self._known = {account.id: Person(account.name, account.id) for account in genesis.accounts}
         for index, account in enumerate(genesis.accounts):
             self._owners.keys[account.id] = Keys([ring.signer(2 * size + index)])
+        self._operators = [account.id for account in genesis.accounts if account.is_operator]
         self._coming: dict[AccountId, Person] = {}
         self._passes: dict[CredentialId, Pass] = {}
         self._pusher = Pusher(roll)
@@ -142,6 +144,7 @@ class People:
             (6, self._creates, len(self.projects) < PROJECTS_MAX),
             (8, self._collaborates, bool(self.projects)),
             (4, self._settles, bool(self.projects)),
+            (3, self._erases, bool(self.projects)),
             (3, self._reshapes, bool(self.projects or self._owners.deleted)),
             (4, self._changes_keys, self._owners.may_make_keys),
             (2, self._pushes_to_create, len(self.projects) < PROJECTS_MAX),
@@ -257,6 +260,21 @@ class People:
         if choice == 1:
             action = SetDefaultBranch(project.repo, RefName(self._roll.choice((MAIN, "refs/heads/dev"))))
         return self._signed(desk, owner, (action,), "settings")
+
+    def _erases(self, desk: Desk) -> Wish | None:
+        """A text, erased before perhaps: by whoever wants to, mostly the owner, or by the operators together."""
+        project = self._one(list(self.projects.values()))
+        texts = list(queries.texts(desk.view, project.repo))
+        if not texts:
+            return None
+        text, choice = self._one(texts), self._roll.random()
+        if choice < 0.2:
+            keys = [(account, self._owners.signer(account)) for account in self._operators]
+            ends, salt = desk.expires, self._salt()
+            signed = compose.erase_by_operators(self.chain_id, project.repo, text.commitment, keys, ends, salt)
+            return self._wish(signed, "erase", self._known[signed.body.author])
+        person = self._somebody() if choice < 0.4 else self._known[project.owner]
+        return self._signed(desk, person, (Erase(project.repo, text.commitment, ()),), "erase")
 
     def _reshapes(self, desk: Desk) -> Wish | None:
         wanted = self._owners.reshapes()

@@ -36,6 +36,8 @@ MISFORTUNES = (
     "packs pulled",
     "packs repaired",
     "packs swept",
+    "committed without a text",
+    "texts repaired",
 )
 # Each way in which a transaction ends, and must have ended.
 OUTCOMES = (
@@ -56,6 +58,7 @@ OUTCOMES = (
     "repository deleted",
     "repository restored",
     "key removed",
+    "text erased",
 )
 # What people ask for; the moves of refs are counted where they end.
 REQUESTS = (
@@ -65,6 +68,8 @@ REQUESTS = (
     "create repository",
     "collaborator",
     "push to create",
+    "describe",
+    "erase",
     "rename",
     "delete",
     "restore",

@@ -12,8 +12,10 @@ import pytest
 from guts_core.chain.branches import Branches, Executed
 from guts_core.chain.commit import Commit
 from guts_core.chain.continuity import commit_of
+from guts_core.chain.texts import without_texts
 from guts_core.forge.refs import Move
 from guts_core.names import RefName
+from guts_core.node.node import _OnItsWay
 from guts_core.node.pushes import Pushes
 from guts_core.sim.forge_cast import KINDS
 from guts_core.sim.pack_world import PackWorld
@@ -161,3 +163,26 @@ def test_a_check_that_failed_once_and_for_all(monkeypatch: pytest.MonkeyPatch) -
 
     silent = KINDS.index(Silent)
     assert is_caught(simulate_forge, "L2", seeds=SEEDS[silent :: len(KINDS)])
+
+
+# ---- texts ----
+
+
+def test_a_log_that_is_not_rewritten_after_an_erasure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The words stay in an old record, where nobody thinks of them."""
+    monkeypatch.setattr(
+        "guts_core.node.node._OnItsWay", lambda view, time, _erases: _OnItsWay(view, time, erases=False)
+    )
+
+    assert is_caught(simulate_forge, "I13")
+
+
+def test_blocks_that_are_stored_with_their_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of a database that were freed still hold what was written there."""
+
+    def careless(body: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+        return body, without_texts(body)[1]
+
+    monkeypatch.setattr("guts_core.chain.continuity.without_texts", careless)
+
+    assert is_caught(simulate_forge, "I13")
