@@ -48,6 +48,8 @@ from .site import Settings, Site
 from .texts import Texts
 
 log = logging.getLogger("guts.http")
+# What the framework refuses on its own, where none of our errors was raised.
+_HTTP_CODES = {404: "no-such-route", 405: "no-such-method", 413: "too-large"}
 
 
 def wall_ms() -> int:
@@ -137,7 +139,7 @@ def _answer_errors(app: QuartTrio, site: Site) -> None:
                 {"resource": one.resource, "field": one.field, "code": one.code, "message": one.message}
                 for one in answer.errors
             ]
-        body["status"] = str(answer.status)
+        body.update(status=str(answer.status), code=answer.code)
         headers = dict(answer.headers)
         if answer.status == 401:
             headers["WWW-Authenticate"] = 'Bearer realm="Guts"'
@@ -153,12 +155,14 @@ def _answer_errors(app: QuartTrio, site: Site) -> None:
     @app.errorhandler(HTTPException)
     async def of_http(error: HTTPException) -> Response:
         status = error.code or 500
-        return problem(Answer(status, "Not Found" if status == 404 else error.name))
+        return problem(
+            Answer(status, "Not Found" if status == 404 else error.name, _HTTP_CODES.get(status, "bad-request"))
+        )
 
     @app.errorhandler(Exception)
     async def of_bugs(error: Exception) -> Response:
         log.error("%s %s met a bug", request.method, request.path, exc_info=error)
-        return problem(Answer(500, "this node made a mistake; its operator finds it in the log"))
+        return problem(Answer(500, "this node made a mistake; its operator finds it in the log", "bug"))
 
 
 async def _too_many(scope: Any, send: Send, refusal: TooManyRequests) -> None:

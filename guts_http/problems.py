@@ -113,6 +113,7 @@ class Answer:
 
     status: int
     message: str
+    code: str  # stable, for programs
     headers: dict[str, str] = field(factory=dict)
     errors: tuple[FieldError, ...] = ()
 
@@ -135,4 +136,4 @@ def answer_to(error: GutsError) -> Answer:
     errors = error.errors if isinstance(error, InvalidFields) else ()
     # What broke on our side is in the log; the words may name files.
     message = "this node found damage in its own data; its operator has been told" if status == 500 else str(error)
-    return Answer(status, message, headers, errors)
+    return Answer(status, message, error.code, headers, errors)

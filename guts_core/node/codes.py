@@ -12,4 +12,9 @@ _OTHERS = {cls.code: cls for cls in (errors.Unavailable, errors.Malformed, error
 
 def error_with(code: str, message: str, otherwise: type[GutsError] = errors.Refused) -> GutsError:
     """The error of this code; one of newer rules is ``otherwise``, with the words it came with."""
-    return remade(REFUSALS.get(code) or INADMISSIBLE.get(code) or _OTHERS.get(code) or otherwise, message)
+    return remade(class_of(code) or otherwise, message)
+
+
+def class_of(code: str) -> type[GutsError] | None:
+    """The class of this code, if this build knows it."""
+    return REFUSALS.get(code) or INADMISSIBLE.get(code) or _OTHERS.get(code)

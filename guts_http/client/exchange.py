@@ -26,8 +26,8 @@ from guts_core.errors import (
     Unavailable,
     remade,
 )
-from guts_core.forge.refusals import refusal_of
 from guts_core.names import TxId
+from guts_core.node.codes import class_of, error_with
 from guts_core.node.port import Phase
 
 from .address import RETRY_SECONDS_MAX
@@ -130,7 +130,7 @@ def wait(wanted: Wait) -> Talk[Transaction]:
 
 def _settled(found: Transaction) -> Transaction:
     if found.error is not None or found.phase is Phase.REFUSED:
-        raise remade(refusal_of(found.error or "refused"), found.message or "the transaction was refused")
+        raise error_with(found.error or "refused", found.message or "the transaction was refused")
     if found.phase is Phase.EXPIRED:
         raise Conflict("the transaction expired before it could become final: nothing happened, and nothing will")
     return found
@@ -204,16 +204,23 @@ def _refusal(call: Call[Any], answer: Answer) -> GutsError:
     cls = _BY_STATUS.get(answer.status)
     if cls is None and answer.status >= 500:
         return Unavailable(words)
-    return (cls or UnexpectedAnswer)(words)
+    code = _said(answer).get("code")
+    known = class_of(code) if cls is not None and isinstance(code, str) else None
+    return remade(known or cls or UnexpectedAnswer, words)
+
+
+def _said(answer: Answer) -> dict[str, Any]:
+    try:
+        said = read_json(answer.body, "")
+    except UnexpectedAnswer:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _words(answer: Answer) -> str | None:
     """The node's sentence, and what it says of single fields."""
-    try:
-        said = read_json(answer.body, "")
-    except UnexpectedAnswer:
-        return None
-    if not isinstance(said, dict) or not isinstance(said.get("message"), str):
+    said = _said(answer)
+    if not isinstance(said.get("message"), str):
         return None
     errors = said.get("errors")
     found = [one.get("message") for one in errors if isinstance(one, dict)] if isinstance(errors, list) else []

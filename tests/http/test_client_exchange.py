@@ -129,6 +129,17 @@ def test_refusals_are_raised_with_the_words_of_the_node(status: int, kind: type[
     assert type(raised.value) is kind
 
 
+@pytest.mark.parametrize(
+    ("code", "kind"), [("name-taken", NameTaken), ("of-newer-nodes", errors.Conflict), (7, errors.Conflict)]
+)
+def test_a_refusal_is_raised_as_its_code_says(code: object, kind: type[errors.GutsError]) -> None:
+    """The status gives the family, the code the member; one that this build does not know is no trouble."""
+    with pytest.raises(kind, match="the words") as raised:
+        Played(exchange.perform(calls.user()), [says(409, {"message": "the words", "code": code})])
+
+    assert type(raised.value) is kind
+
+
 def test_a_refusal_names_every_field() -> None:
     """``Validation Failed`` alone helps nobody."""
     body = {"message": "Validation Failed", "errors": [{"message": "name: taken"}, {"message": "x: bad"}, 7, {}]}
