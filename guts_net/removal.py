@@ -20,15 +20,21 @@ from guts_core.forge.params import RESTORE_MS
 from .logs import Log
 from .packs import PackStore
 from .store import ChainDatabase
+from .texts import TextStore
 
 
 class Remover:
     """Removes repositories that were deleted for good: all of them at start, then each when its day is over."""
 
     def __init__(
-        self, database: ChainDatabase, packs: PackStore, promised: Callable[[int], AbstractSet[bytes]], log: Log
+        self,
+        database: ChainDatabase,
+        packs: PackStore,
+        texts: TextStore,
+        promised: Callable[[int], AbstractSet[bytes]],
+        log: Log,
     ) -> None:
-        self._database, self._packs, self._promised, self._log = database, packs, promised, log
+        self._database, self._packs, self._texts, self._promised, self._log = database, packs, texts, promised, log
         self._done = -1  # what was deleted at this block time or before is removed
         self._due: int | None = None  # the block time at which there is something to remove
         self._applied = -1
@@ -55,7 +61,9 @@ class Remover:
         """Everything that cannot be restored in a block later than this time."""
         for repo, time in self._database.deleted_for_good(self._done, applied):
             self._left |= {pack.digest for pack in queries.packs(self._database, repo)}
-            await trio.to_thread.run_sync(self._database.forget_repository, repo)
+            async with self._texts.changing:
+                await trio.to_thread.run_sync(self._database.forget_repository, repo)
+                await trio.to_thread.run_sync(self._texts.forget_repository, repo)
             await self._packs.drop_repository(repo)
             self._done = time
         await self._remove_packs(applied, promised)

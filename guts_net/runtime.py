@@ -133,7 +133,7 @@ class _Machine:
             ),
             self.database,
         )
-        self.texts = TextStore(directory, disk, self.database)
+        self.texts = TextStore(directory, disk, self.database, lambda: self.node.ledger.head.time)
         addresses = dict(file.addresses) | (settings.peer_addresses or {})
         inbox = open_inbox()
         self.network = PeerNetwork(
@@ -192,7 +192,7 @@ class _Machine:
             is_alone=len(self.node.vote_keys) == 1,
             pace=settings.scrub,
         )
-        self.remover = Remover(self.database, self.packs, self._promised, log)
+        self.remover = Remover(self.database, self.packs, self.texts, self._promised, log)
         # No more of these than blocks that wait for the disk.
         self._reports_in, self._reports_out = trio.open_memory_channel[Committed](math.inf)
         self._last_final_us = self.clock.monotonic_us()

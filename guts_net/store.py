@@ -164,12 +164,13 @@ class ChainDatabase:
                 pack = from_bytes(Pack, value)
                 yield AdmittedPack(RepoId(key[1:SCOPE_BYTES]), pack.digest, pack.idx_digest, pack.size)
 
-    def listed_texts(self) -> Iterator[TextName]:
-        """Every text that the committed state says is to be held, over a connection of its own."""
+    def listed_texts(self, applied: int) -> Iterator[TextName]:
+        """Every text that the committed state has nodes hold at a block time; otherwise as ``listed_packs``."""
         with closing(_connect(self._path, read_only=True)) as reader:
+            gone = {repo for repo, _ in reader.execute(schema.DELETED_UNTIL, (-1, applied - RESTORE_MS))}
             for _, value in _all_of(reader, Kind.TEXT):
                 record = from_bytes(TextRecord, value)
-                if record.state is TextState.PRESENT:
+                if record.state is TextState.PRESENT and record.repo not in gone:
                     yield TextName(RepoId(record.repo), record.commitment)
 
     def deleted_for_good(self, after: int, applied: int) -> list[tuple[RepoId, int]]:
@@ -182,10 +183,11 @@ class ChainDatabase:
         return found
 
     def forget_repository(self, repo: RepoId) -> None:
-        """Drop what is filed of a repository that is gone for good: its log of refs, packs still to be fetched."""
+        """Drop what is filed of a repository that is gone for good: its log of refs, and what was to be fetched for it."""
         with self._writing, _Transaction(self._writer):
             self._writer.execute("DELETE FROM ref_log WHERE repo = ?", (repo,))
             self._writer.execute("DELETE FROM missing WHERE repo = ?", (repo,))
+            self._writer.execute("DELETE FROM missing_texts WHERE repo = ?", (repo,))
 
     def add_missing(self, pack: AdmittedPack) -> None:
         """Note that the state names a pack which this disk does not hold; a row that stands is no error."""

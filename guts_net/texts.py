@@ -11,7 +11,7 @@ Nothing here logs a text, and no error message holds one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import trio
@@ -20,6 +20,7 @@ from guts_core.chain.commit import ListedText, TextName
 from guts_core.chain.texts import DIRECTORY, file_of, name_in, read_text
 from guts_core.errors import GutsError
 from guts_core.forge import queries
+from guts_core.forge.params import RESTORE_MS
 from guts_core.forge.records import TextState
 from guts_core.names import RepoId
 
@@ -38,8 +39,9 @@ CHECKED_AT_ONCE = 64
 class TextStore:
     """The files. Methods without ``async`` block; whoever follows a change of state holds ``changing``."""
 
-    def __init__(self, directory: Path, disk: Disk, database: ChainDatabase) -> None:
-        self._root, self._disk, self._database = directory / DIRECTORY, disk, database
+    def __init__(self, directory: Path, disk: Disk, database: ChainDatabase, time: Callable[[], int]) -> None:
+        """``time`` is that of the newest final block."""
+        self._root, self._disk, self._database, self._time = directory / DIRECTORY, disk, database, time
         self._log = Log("texts")
         # From what the state says of a text until its file is as the state says.
         self.changing = trio.Lock()
@@ -86,13 +88,18 @@ class TextStore:
                 self._disk.unlink(path)
                 self._disk.sync_directory(path.parent)
 
+    def forget_repository(self, repo: RepoId) -> None:
+        """Take away all texts of a repository that was deleted too long ago to be restored."""
+        found = [name_in(path.name) for path in self._root.glob(f"*/*-{repo.hex()}")]
+        self.forget(name for name in found if name is not None)
+
     def sweep(self) -> int:
         """
         At start: take away what the state does not list, note what it lists and is not here; how many were taken.
 
         What does not stand there as a text of a name is what a crash left of writing one.
         """
-        listed = set(self._database.listed_texts())
+        listed = set(self.listed())
         kept: set[TextName] = set()
         swept = 0
         for path in sorted(self._root.glob("*/*")):
@@ -116,10 +123,17 @@ class TextStore:
             await self.note_lack([name])
         return data
 
+    def listed(self) -> list[TextName]:
+        """Every text that is to be here."""
+        return list(self._database.listed_texts(self._time()))
+
     def is_listed(self, name: TextName) -> bool:
         """Whether the committed state says that every node is to hold it."""
         record = queries.text(self._database, name.repo, name.commitment)
-        return record is not None and record.state is TextState.PRESENT
+        repository = queries.repository_even_deleted(self._database, name.repo)
+        if record is None or repository is None or record.state is not TextState.PRESENT:
+            return False
+        return repository.deleted is None or repository.deleted > self._time() - RESTORE_MS
 
     async def note_lack(self, names: Iterable[TextName]) -> None:
         """Ask peers for texts that turned out not to be here, or not to be what they were."""
@@ -150,7 +164,7 @@ class TextRepairer:
 
     async def _check_all(self) -> None:
         """A file that a disk lost or changed is found now, not when somebody asks for it (F09)."""
-        names = await trio.to_thread.run_sync(lambda: list(self._database.listed_texts()))
+        names = await trio.to_thread.run_sync(self._texts.listed)
         for at in range(0, len(names), CHECKED_AT_ONCE):
             part = names[at : at + CHECKED_AT_ONCE]
             lacking = await trio.to_thread.run_sync(self._texts.lacking, part)

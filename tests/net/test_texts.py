@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from attrs import evolve
 
 from guts_core.chain import compose
 from guts_core.chain.commit import ListedText, TextName
@@ -23,8 +24,9 @@ from guts_core.chain.texts import DIRECTORY, file_of
 from guts_core.chain.transaction import Text
 from guts_core.codec import to_bytes
 from guts_core.forge import queries
-from guts_core.forge.actions import Action, CreateRepository, Erase
+from guts_core.forge.actions import Action, CreateRepository, DeleteRepository, Erase
 from guts_core.forge.ids import repository_id
+from guts_core.forge.params import RESTORE_MS
 from guts_core.forge.records import ObjectFormat, TextState
 from guts_core.names import RepoId
 from guts_core.node.port import Outcome, Phase, SubmitTransaction
@@ -47,9 +49,9 @@ def repo_of(world: World) -> RepoId:
     return repository_id(chain_id(world.genesis), world.alice_id, SALT)
 
 
-async def act(node: RunningNode, world: World, action: Action, *texts: Text) -> Outcome:
-    """Alice does this, signed with her key; what became of it."""
-    now = time.time_ns() // 1_000_000
+async def act(node: RunningNode, world: World, action: Action, *texts: Text, offset_ms: int = 0) -> Outcome:
+    """Alice does this, signed with her key, by a clock that far ahead; what became of it."""
+    now = time.time_ns() // 1_000_000 + offset_ms
     body = compose.by_account(
         chain_id(world.genesis), world.alice_id, (action,), now + compose.LIFETIME_MS, os.urandom(32)
     )
@@ -353,13 +355,33 @@ async def test_a_text_that_nobody_holds_stays_missing_and_is_said_to_be(tmp_path
         assert (await status(nodes[0])).missing_texts == 0
 
 
+async def test_texts_of_a_repository_that_cannot_be_restored_any_more_go_with_it(tmp_path: Path) -> None:
+    """For a day they are kept; then they are neither here nor missing, after a restart either."""
+    world, text = found(tmp_path, 1), a_text()
+    async with world.running() as nodes:
+        await describe(nodes[0], world, text)
+        done = await act(nodes[0], world, DeleteRepository(repo_of(world), "r"))
+        assert done.error is None
+        assert file(world, text).exists()
+    later = evolve(world.settings(0), clock_offset_ms=RESTORE_MS)
+    async with open_node(later) as node:
+        assert file(world, text).exists()
+        again = CreateRepository("s", bytes(32), False, "refs/heads/main", ObjectFormat.SHA1, "all", None)
+        assert (await act(node, world, again, offset_ms=RESTORE_MS)).error is None
+        await wait_until(lambda: not file(world, text).exists())
+
+    async with open_node(later) as node:
+        assert (await status(node)).missing_texts == 0
+    assert holders(world.seats[0].directory, text) == []
+
+
 # ---- the store by itself ----
 
 
 def opened(path: Path) -> tuple[TextStore, ChainDatabase]:
     disk = Disk()
     database = ChainDatabase(path / "chain.db", disk)
-    return TextStore(path, disk, database), database
+    return TextStore(path, disk, database, lambda: 0), database
 
 
 def test_what_does_not_belong_among_the_texts_is_swept(tmp_path: Path) -> None:
