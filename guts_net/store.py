@@ -183,7 +183,7 @@ class ChainDatabase:
         return found
 
     def forget_repository(self, repo: RepoId) -> None:
-        """Drop what is filed of a repository that is gone for good: its log of refs, and what was to be fetched for it."""
+        """Drop what is filed of a repository that is gone for good: its log of refs, and what was to be fetched."""
         with self._writing, _Transaction(self._writer):
             self._writer.execute("DELETE FROM ref_log WHERE repo = ?", (repo,))
             self._writer.execute("DELETE FROM missing WHERE repo = ?", (repo,))

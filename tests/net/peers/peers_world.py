@@ -14,7 +14,7 @@ from guts_core.link.frames import Lane, Opener, Piece, Sealer, join_pieces, spli
 from guts_core.link.handshake import Channel, Dialer, Listener, Session
 from guts_core.names import ChainId, NodeId
 from guts_net.peers import PeerAddress, PeerConnected, PeerDisconnected, PeerNetwork, PeerSaid, Urgency
-from guts_net.peers.bulk import Serve, serve_nothing
+from guts_net.peers.bulk import Serve, ServeText, serve_no_text, serve_nothing
 from guts_net.peers.limits import DEFAULT_LIMITS
 from guts_net.peers.link import dial, welcome
 
@@ -58,12 +58,27 @@ class Town:
             self._listeners[index] = listener
             self._addresses[index] = PeerAddress(NodeId(key(index).public_key), f"node-{index}", address)
 
-    async def start(self, index: int, serve: Serve = serve_nothing, chain: ChainId = CHAIN) -> Node:
+    async def start(
+        self,
+        index: int,
+        serve: Serve = serve_nothing,
+        chain: ChainId = CHAIN,
+        serve_text: ServeText = serve_no_text,
+    ) -> Node:
         """Run a node at its place."""
         if index not in self._listeners:
             port = self._port(index)
             (self._listeners[index],) = await trio.open_tcp_listeners(port, host="127.0.0.1")
-        network = PeerNetwork(key(index), chain, self._addresses, index, os.urandom, serve=serve, limits=self.limits)
+        network = PeerNetwork(
+            key(index),
+            chain,
+            self._addresses,
+            index,
+            os.urandom,
+            serve=serve,
+            serve_text=serve_text,
+            limits=self.limits,
+        )
         node = Node(index, network)
         await self._nursery.start(node.run, self._listeners.pop(index))
         return node
