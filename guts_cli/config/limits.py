@@ -67,7 +67,7 @@ _OF_PARAMS = {
     "repositories_per_account_max": ("repositories", "A name taken is taken from everybody."),
     "quota_window_ms": ("milliseconds", "The quotas below count within so much of block time."),
     "quota_transactions": ("transactions", "Of one account in the window: spam is held by quotas, not by fees."),
-    "quota_bytes": ("bytes", "Packs and texts of one account in the window."),
+    "quota_bytes": ("bytes", "Packs and texts of one account in the window; a text counts as 262,144."),
 }
 
 FIXED = (
