@@ -34,8 +34,10 @@ from .index_file import IndexFile
 _COMMIT, _TREE, _TAG, _OFS_DELTA, _REF_DELTA = 1, 2, 4, 6, 7
 _OID_BYTES = 20
 _TRAILER_BYTES = 20
-# A delta starts with two sizes of ten bytes at most; deflated, they stand within this.
-_DELTA_HEAD_BYTES = 64
+# A delta starts with two sizes of ten bytes at most.
+_DELTA_SIZES_BYTES = 20
+# Most heads stand within this; deflate's table of codes alone may take more before the first byte comes.
+_PIECE_BYTES = 256
 _PARENT_LINE_BYTES = len(b"parent ") + 2 * _OID_BYTES + 1
 _NO_BASE = 0xFFFFFFFF
 
@@ -87,7 +89,7 @@ class _Entries:
             self.bases[rank], at = self._rank(-1 if base is None else base), at + _OID_BYTES
         is_delta = self.bases[rank] != _NO_BASE
         self.kinds[rank] = 0 if is_delta else kind
-        self.sizes[rank] = _result_size(data[at : at + _DELTA_HEAD_BYTES]) if is_delta else size
+        self.sizes[rank] = _result_size(_inflated(data, at, _DELTA_SIZES_BYTES)) if is_delta else size
 
     def _rank(self, offset: int) -> int:
         rank = bisect_left(self.offsets, offset)
@@ -161,8 +163,17 @@ def check_parents(oid: Oid, commit: bytes) -> None:
 
 def _start_of(data: mmap.mmap, at: int) -> bytes:
     """The first bytes of an object that is no delta: room for one parent too many."""
-    at = _head(data, at)[2]
-    return zlib.decompressobj().decompress(data[at : at + 2 * _LONG_COMMIT_BYTES], _LONG_COMMIT_BYTES + 128)
+    return _inflated(data, _head(data, at)[2], _LONG_COMMIT_BYTES + 128)
+
+
+def _inflated(data: mmap.mmap, at: int, most: int) -> bytes:
+    """The first bytes of what is deflated here, however it is cut into blocks; git has seen that it ends."""
+    stream, out = zlib.decompressobj(), b""
+    for start in range(at, len(data), _PIECE_BYTES):
+        out += stream.decompress(data[start : start + _PIECE_BYTES], most - len(out))
+        if stream.eof or len(out) == most:
+            break
+    return out
 
 
 def _blank(count: int) -> array[int]:
@@ -194,9 +205,8 @@ def _distance(data: mmap.mmap, at: int) -> tuple[int, int]:
     return distance, at + 1
 
 
-def _result_size(deflated: bytes) -> int:
+def _result_size(head: bytes) -> int:
     """What a delta makes, by its second number; the first is the size of its base."""
-    head = zlib.decompressobj().decompress(deflated, 20)
     at = next(at for at, byte in enumerate(head) if not byte & 0x80) + 1
     size, shift = 0, 0
     for byte in head[at:]:
