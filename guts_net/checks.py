@@ -26,6 +26,7 @@ from .logs import Log
 from .packs import Incoming, PackStore
 from .peers.links import PeerNetwork
 from .space import Space
+from .tally import Tally
 
 # Checks run git children that take a core each; more at once only slow each other down.
 CHECKS_AT_ONCE = 4
@@ -53,7 +54,9 @@ class Checker:
         space: Space,
         log: Log,
         report: Callable[[PackChecked], Awaitable[None]],
+        tally: Tally,
     ) -> None:
+        self._tally = tally
         self._packs, self._network, self._space, self._log, self._report = packs, network, space, log, report
         self._judging = trio.CapacityLimiter(CHECKS_AT_ONCE)
         self._pulling: defaultdict[int, trio.CapacityLimiter] = defaultdict(
@@ -63,6 +66,7 @@ class Checker:
     async def check(self, effect: CheckPack) -> None:
         """Never raises for what a peer sent: a problem is reported in words."""
         problem, may_pass = await self._problem(effect)
+        self._tally.add("checks.done" if problem is None else "checks.refused")
         await self._report(PackChecked(effect.tx_id, effect.objects_epoch, effect.removals, problem, may_pass))
 
     async def _problem(self, effect: CheckPack) -> tuple[str | None, bool]:

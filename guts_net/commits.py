@@ -18,6 +18,7 @@ from guts_core.chain.commit import Commit
 from .packs import PackStore
 from .space import Space
 from .store import ChainDatabase
+from .tally import Tally
 from .texts import TextStore
 
 # Blocks that are final and not yet on disk; agreement goes on meanwhile, but not without bound.
@@ -34,9 +35,10 @@ class Committer:
         texts: TextStore,
         space: Space,
         done: Callable[[Commit], Awaitable[None]],
+        tally: Tally,
     ) -> None:
         self._database, self._packs, self._texts = database, packs, texts
-        self._space, self._done = space, done
+        self._space, self._done, self._tally = space, done, tally
         self._send, self._receive = trio.open_memory_channel[Commit](COMMITS_WAITING_MAX)
 
     async def put(self, commit: Commit) -> None:
@@ -50,7 +52,8 @@ class Committer:
         """Until cancelled. A commit under way is finished first: its thread cannot be abandoned."""
         async for commit in self._receive:
             # What a full disk stopped is done again as a whole: links that stand are no error (F13).
-            await self._space.persist(partial(self._write, commit))
+            with self._tally.timed("commits"):
+                await self._space.persist(partial(self._write, commit))
             await self._done(commit)
 
     async def _write(self, commit: Commit) -> None:

@@ -15,12 +15,15 @@ from guts_core.errors import GutsError, Malformed, NotFound, Unavailable
 from guts_core.forge import queries
 from guts_core.names import RefName, TxId
 from guts_core.node.port import (
+    LEASE_ENDS,
     REQUESTS,
     Act,
+    AskFigures,
     AskMempool,
     AskProof,
     AskStatus,
     AskTransaction,
+    Figures,
     OpenFetch,
     OpenPush,
     PortError,
@@ -56,11 +59,13 @@ class PortServer:
         pushes: PushGateway,
         prover: Prover,
         status: Callable[[], Status],
+        figures: Callable[[], Figures],
         log: Log,
     ) -> None:
         self._database, self._settled = database, settled
         self._packs, self._submissions = packs, submissions
         self._pushes, self._prover, self._status, self._log = pushes, prover, status, log
+        self._figures = figures
         self._open = 0
 
     async def converse(self, stream: trio.abc.Stream) -> None:
@@ -98,6 +103,8 @@ class PortServer:
         match request:
             case AskStatus():
                 await conversation.say(self._status())
+            case AskFigures():
+                await conversation.say(self._figures())
             case Act():
                 acting = self._submissions.acting(request.seed)
                 signed = self._submissions.compose(acting, request.actions, LIFETIME_MS)
@@ -140,7 +147,9 @@ class PortServer:
         head = RefName(repository.default_branch)
         async with self._packs.projected(request.repo, repository.generation, refs, head) as path:
             await conversation.say(Projection(str(path), repository.generation))
-            await conversation.wait_closed()
+            await conversation.hear(LEASE_ENDS)  # or its end, which ends the task
+        for digest in packs:
+            self._suspect(digest)
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

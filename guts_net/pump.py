@@ -37,6 +37,7 @@ from .peers.limits import kind_in
 from .peers.links import PeerNetwork
 from .peers.outbox import Urgency
 from .protocols import Clock
+from .tally import Tally
 
 # Events that wait to be decided; links and conversations wait (back-pressure) beyond it.
 INBOX_EVENTS_MAX = 1_024
@@ -82,9 +83,12 @@ class Pump:
         check: Callable[[CheckPack], None],
         refuse: Callable[[Refuse], None],
         observe: Callable[[str, str], None],
+        tally: Tally,
     ) -> None:
         self._node, self._journal, self._network, self._clock, self._log = node, journal, network, clock, log
         self._commit, self._check, self._refuse, self._observe = commit, check, refuse, observe
+        self._tally = tally
+        self.started = False  # the log is replayed
         self._send, self._receive = inbox
         self._rewritten = 0  # size of the log's last snapshot: while much has to stay, it is rewritten rarely
 
@@ -95,6 +99,7 @@ class Pump:
     async def run(self, records: tuple[bytes, ...]) -> None:
         """Replay the log, then go on until cancelled, or UnknownRules."""
         await self._perform(self._node.receive(Started(records), self._now()))
+        self.started = True
         while True:
             events = await self._next()
             now = self._now()
@@ -154,7 +159,8 @@ class Pump:
         if records:
             self._journal.append([effect.record for effect in records])
             if any(effect.sync for effect in records):
-                await trio.to_thread.run_sync(self._journal.sync)
+                with self._tally.timed("log_syncs"):
+                    await trio.to_thread.run_sync(self._journal.sync)
         for effect in effects:
             match effect:
                 case Persist() | CompactLog():

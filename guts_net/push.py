@@ -43,6 +43,7 @@ from .conversation import Conversation
 from .logs import Log
 from .packs import CheckedPack, Facts, Incoming, PackStore
 from .submission import Acting, Submissions
+from .tally import Tally
 
 DEFAULT_BRANCH = "refs/heads/main"
 # A waiting pusher hears why this often.
@@ -78,11 +79,21 @@ class _Push:
 class PushGateway:
     """Carries pushes from a conversation to finality."""
 
-    def __init__(self, node: Node, packs: PackStore, submissions: Submissions, log: Log) -> None:
+    def __init__(self, node: Node, packs: PackStore, submissions: Submissions, log: Log, tally: Tally) -> None:
         self._node, self._packs, self._submissions, self._log = node, packs, submissions, log
+        self._tally = tally
 
     async def serve(self, conversation: Conversation, request: OpenPush) -> None:
         """Answer one OpenPush; the pack follows in the conversation."""
+        try:
+            report = await self._carry(conversation, request)
+        except GutsError:
+            self._tally.add("pushes.refused")
+            raise
+        self._tally.add(f"pushes.{_result_of(report)}")
+        await conversation.say(report)
+
+    async def _carry(self, conversation: Conversation, request: OpenPush) -> PushReport:
         self._submissions.space.check()
         push = self._begin(request)
         self._refuse_early(push)
@@ -94,14 +105,12 @@ class PushGateway:
                 self._submissions.space.check()
                 await incoming.write(piece.data)
             if not push.undecided:
-                await conversation.say(push.report())
-                return
+                return push.report()
             try:
                 checked = await self._take_pack(incoming, push) if received else None
             except Refused as refusal:
                 push.fail(list(push.undecided), "unpacker error")
-                await conversation.say(push.report(str(refusal)))
-                return
+                return push.report(str(refusal))
         size = checked.blob.size if checked is not None else 0
         push.deadline = trio.current_time() + request.wait_ms / 1000 + SECONDS_PER_MIB * size / (1 << 20)
         async with trio.open_nursery() as nursery:
@@ -109,7 +118,7 @@ class PushGateway:
             await self._settle_or_say_why(push, checked)
             nursery.cancel_scope.cancel()
         self._log.info("push_done", repo=push.repo.hex(), ok=sum(e is None for e in push.errors.values()))
-        await conversation.say(push.report())
+        return push.report()
 
     async def _take_pack(self, incoming: Incoming, push: _Push) -> CheckedPack | None:
         checked = await incoming.check(push.repo)
@@ -279,3 +288,10 @@ class PushGateway:
                 await conversation.say(Progress(f"guts: not final yet: {words}\n"))
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return
+
+
+def _result_of(report: PushReport) -> str:
+    refused = sum(ref.error is not None for ref in report.refs)
+    if not refused:
+        return "done"
+    return "refused" if refused == len(report.refs) else "partial"

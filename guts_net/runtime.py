@@ -26,7 +26,6 @@ from guts_core.node.attestation import live_attestations
 from guts_core.node.effects import CheckPack, CommitBlock, Refuse
 from guts_core.node.events import Committed, PackChecked
 from guts_core.node.node import Node, NodeConfig
-from guts_core.node.port import PeerStatus, Status
 from guts_core.state.view import View
 
 from .accepting import tell_of_failures
@@ -52,8 +51,10 @@ from .repair import Repairer
 from .scrub import Scrubber
 from .settings import NodeSettings, read_key
 from .space import Space
+from .standing import Standing
 from .store import ChainDatabase
 from .submission import Submissions
+from .tally import CountingVerifier, Tally
 from .tcp import TcpTransport
 from .texts import TextRepairer, TextStore
 from .waiting import Waiters
@@ -111,6 +112,7 @@ class _Machine:
         directory = settings.directory
         self.transport, self.clock = transport, clock
         self.settings, self.disk, self.log = settings, disk, log
+        self.tally = Tally()
         file = genesis_from_json(settings.genesis.read_text())
         self.genesis = file.genesis
         self.node_key, vote_key = read_key(directory, "node"), read_key(directory, "vote")
@@ -121,13 +123,13 @@ class _Machine:
         opened.callback(self.database.close)
         self.journal, self.records = Journal.open(directory / "votes.log", disk)
         opened.callback(self.journal.close)
-        self.packs = PackStore(directory, disk, GitChildren(settings.git_children))
+        self.packs = PackStore(directory, disk, GitChildren(settings.git_children, tally=self.tally), self.tally)
         self.node = Node(
             NodeConfig(
                 self.genesis,
                 self.index,
                 vote_key,
-                Ed25519Verifier(),
+                CountingVerifier(Ed25519Verifier(), self.tally),
                 settings.mempool_bytes,
                 settings.mempool_transactions,
             ),
@@ -150,8 +152,8 @@ class _Machine:
             transport=transport,
         )
         self.waiters = Waiters()
-        self.committer = Committer(self.database, self.packs, self.texts, self.space, self._committed)
-        self.checker = Checker(self.packs, self.network, self.space, log, self._checked)
+        self.committer = Committer(self.database, self.packs, self.texts, self.space, self._committed, self.tally)
+        self.checker = Checker(self.packs, self.network, self.space, log, self._checked, self.tally)
         self.pump = Pump(
             self.node,
             self.journal,
@@ -163,6 +165,7 @@ class _Machine:
             check=self._check,
             refuse=self._refuse,
             observe=disk.observe,
+            tally=self.tally,
         )
         self.submissions = Submissions(
             self.node,
@@ -174,12 +177,8 @@ class _Machine:
             self.network.network_time_ms,
             self.space,
         )
-        self.pushes = PushGateway(self.node, self.packs, self.submissions, log)
+        self.pushes = PushGateway(self.node, self.packs, self.submissions, log, self.tally)
         self._advanced = trio.Event()
-        prover = Prover(directory / "chain.db", self.node.chain_id, self.node.ledger.uncommitted)
-        self.server = PortServer(
-            self.database, self._settled, self.packs, self.submissions, self.pushes, prover, self.status, log
-        )
         self.repairer = Repairer(self.database, self.packs, self.network, log)
         self.text_repairer = TextRepairer(self.database, self.texts, self.network, log)
         self.scrubber = Scrubber(
@@ -191,23 +190,51 @@ class _Machine:
             wake_repair=self.repairer.wake,
             is_alone=len(self.node.vote_keys) == 1,
             pace=settings.scrub,
+            tally=self.tally,
+        )
+        self.standing = Standing(
+            self.genesis,
+            NodeId(self.node_key.public_key),
+            self.node,
+            database=self.database,
+            journal=self.journal,
+            network=self.network,
+            space=self.space,
+            scrubber=self.scrubber,
+            pump=self.pump,
+            waiters=self.waiters,
+            clock=clock,
+            tally=self.tally,
+            private_read_grace_seconds=settings.private_read_grace_seconds,
+        )
+        prover = Prover(directory / "chain.db", self.node.chain_id, self.node.ledger.uncommitted)
+        self.server = PortServer(
+            self.database,
+            self._settled,
+            self.packs,
+            self.submissions,
+            self.pushes,
+            prover,
+            self.standing.status,
+            self.standing.figures,
+            log,
         )
         self.remover = Remover(self.database, self.packs, self.texts, self._promised, log)
         # No more of these than blocks that wait for the disk.
         self._reports_in, self._reports_out = trio.open_memory_channel[Committed](math.inf)
-        self._last_final_us = self.clock.monotonic_us()
         self._nursery: trio.Nursery | None = None
 
     # ---- effects that need the machine ----
 
     async def _commit(self, effect: CommitBlock) -> None:
-        self._last_final_us = self.clock.monotonic_us()
+        self.standing.learned_of_final()
         await self.committer.put(effect.commit)
 
     async def _committed(self, commit: Commit) -> None:
         self.log.info(
             "committed", height=commit.height, transactions=len(commit.receipts), hash=commit.block_hash.hex()[:16]
         )
+        self.standing.count(commit)
         for row in commit.receipts:
             self.waiters.settle(row.tx_id)
         if commit.packs:
@@ -292,40 +319,6 @@ class _Machine:
             return
         if not await self.packs.link(pack.repo, pack.digest):
             self.database.add_missing(pack)
-
-    # ---- status ----
-
-    def status(self) -> Status:
-        node, ledger = self.node, self.node.ledger
-        age_us = self.clock.monotonic_us() - self._last_final_us
-        grace = age_us / 1e6 <= self.settings.private_read_grace_seconds
-        return Status(
-            chain_id=node.chain_id,
-            node_id=NodeId(self.node_key.public_key),
-            validator_index=self.index,
-            height=self.database.height(),
-            view=node.engine.view,
-            epoch=0,
-            validators=len(node.vote_keys),
-            quorum=node.quorum,
-            peers=len(self.network.connected),
-            missing_packs=len(self.database.list_missing()),
-            missing_texts=len(self.database.list_missing_texts()),
-            time=ledger.next_time(self.clock.wall_ms()),
-            final_age_ms=age_us // 1000,
-            private_reads=len(node.vote_keys) == 1 or grace,
-            mempool=len(ledger.mempool),
-            peer_statuses=tuple(self._peer(i) for i in range(len(node.vote_keys)) if i != self.index),
-            halted=ledger.stopped,
-            disk_free=self.space.free,
-            disk_reserve=self.space.reserve,
-            damage=self.scrubber.damage,
-        )
-
-    def _peer(self, index: int) -> PeerStatus:
-        entry = self.genesis.validators[index]
-        connected = index in self.network.connected
-        return PeerStatus(index, entry.node_key, entry.name, connected, self.network.round_trip_us(index))
 
 
 def _index(genesis: Genesis, node_key: KeyPair, vote_key: KeyPair) -> int | None:

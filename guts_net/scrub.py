@@ -37,6 +37,7 @@ from guts_core.state.tree import GetPage
 from .logs import Log
 from .packs import PackStore
 from .store import ChainDatabase, MissingPack
+from .tally import Tally
 
 # A start may take this much longer; 2 s look at some 20,000 records.
 START_SECONDS = 2.0
@@ -211,7 +212,9 @@ class Scrubber:
         wake_repair: Callable[[], None],
         is_alone: bool,
         pace: Pace | None = None,
+        tally: Tally | None = None,
     ) -> None:
+        self._tally = tally or Tally()
         self._path, self._database, self._packs, self._listed = path, database, packs, listed
         self._check_certificate, self._wake_repair, self._is_alone = check_certificate, wake_repair, is_alone
         self._pace, self._log = pace or Pace(), Log("scrub")
@@ -289,6 +292,7 @@ class Scrubber:
     async def _paced(self, steps: Iterator[None]) -> bool:
         begun = time.monotonic()
         more = await trio.to_thread.run_sync(_step, steps)
+        self._tally.add("scrub_steps")
         took = time.monotonic() - begun
         await trio.sleep(max(self._pace.rest_seconds_least, took * self._pace.rest_factor))
         return more
@@ -300,6 +304,7 @@ class Scrubber:
     async def _scrub_pack(self, pack: MissingPack) -> None:
         if not self._packs.has(pack.digest):
             return
+        self._tally.add("scrub_packs")
         paths = (
             (self._packs.layout.pack(pack.digest), pack.digest),
             (self._packs.layout.idx(pack.digest), pack.idx_digest),
@@ -327,6 +332,7 @@ class Scrubber:
         return digest.finish().digest
 
     async def _condemn(self, pack: MissingPack, path: Path) -> None:
+        self._tally.add("scrub_damaged_packs")
         self._log.error("pack_damaged", digest=pack.digest.hex(), file=path.name, alone=self._is_alone)
         if self._is_alone:
             self.damage = f"{path.name} is damaged; {ALONE_WORDS}"

@@ -29,6 +29,9 @@ class Waiters:
         self._by_id: dict[TxId, list[Waiter]] = {}
         self._count = 0
 
+    def __len__(self) -> int:
+        return self._count
+
     @property
     def is_full(self) -> bool:
         """Whether one more would be too many."""

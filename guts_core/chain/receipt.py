@@ -7,7 +7,7 @@ from typing import Annotated
 
 from attrs import frozen
 
-from guts_core.codec import Limit, Tag, digest, kinds, record, to_bytes
+from guts_core.codec import HASH_BYTES, Limit, Tag, digest, encode, kinds, record, to_bytes
 from guts_core.codec.fields import ATxId
 from guts_core.errors import Refused
 from guts_core.forge.activities import Activity
@@ -45,3 +45,13 @@ def failed(tx_id: TxId, refusal: Refused) -> Receipt:
 def receipts_root(receipts: Sequence[Receipt]) -> bytes:
     """What a header says of the receipts of its transactions, in their order."""
     return merkle.root([digest(Tag.RECEIPT, to_bytes(receipt)) for receipt in receipts])
+
+
+def is_success(receipt: bytes) -> bool:
+    """Whether these canonical bytes are the receipt of a transaction that took effect; without decoding them."""
+    return receipt[_ERROR_AT] == _NULL
+
+
+_NULL = encode(None)[0]
+# Kind, version and id take as many bytes in every receipt; then the error, the message and the activities follow.
+_ERROR_AT = len(to_bytes(succeeded(TxId(bytes(HASH_BYTES)), ()))) - len((None, None, ()))

@@ -118,6 +118,7 @@ class Node:
         )
         self.connected: set[int] = set()
         self.equivocations = 0
+        self._told: dict[int, int] = {}  # the height at which each peer said it was when it greeted us
         self._own: dict[TxId, _Own] = {}  # submitted here, without a manifest, until final or expired
         self._views: dict[int, _OnItsWay] = {}  # blocks on their way to disk, by height
         self._applied_time = self.ledger.head.time  # of the last block on disk
@@ -149,6 +150,21 @@ class Node:
             case _:
                 assert_never(event)
         return out + self._commits(now)
+
+    @property
+    def behind(self) -> int:
+        """
+        How many blocks this node lacks, at most.
+
+        By the newest finalization that it has checked (views, of which some had no block), and by the height that
+        so many peers tell that not all of them lie.
+        """
+        newest = self.engine.finalization
+        shown = 0 if newest is None else newest.view - self.engine.final.view
+        told = sorted((height for peer, height in self._told.items() if peer in self.connected), reverse=True)
+        liars = len(self.vote_keys) - self.quorum
+        believed = told[liars] - self.ledger.head.height if len(told) > liars else 0
+        return max(0, shown, believed)
 
     def next_deadline(self) -> int | None:
         """When to send Ticked, in monotonic microseconds."""
@@ -224,6 +240,7 @@ class Node:
             case Witnessed():
                 return self.pushes.witnessed(peer, message, now)
             case Hello():
+                self._told[peer] = message.height
                 return self._from_engine(self.engine.peer_stands_at(peer, message.view, now))
             case _:
                 return self._from_engine(self.engine.receive(peer, message, now))

@@ -31,6 +31,8 @@ PROOF_PIECE_BYTES = 1 << 20
 # A hundred bytes each: far below a frame, and more than anybody reads.
 WAITING_MAX = 1_000
 SEED = Limit.exactly(32)
+# Far more than a node counts (``guts_core.node.figures``).
+FIGURES_MAX = 1_000
 
 
 @record(kinds.ASK_STATUS)
@@ -49,6 +51,9 @@ class PeerStatus:
     name: str
     connected: bool
     round_trip_us: int | None
+    clock: int | None  # what its clock shows now, ms since 1970, as it said when it connected; None: not connected
+    led: int  # its turns to lead that became blocks, since this node's start
+    missed: int  # and those that were passed over
 
 
 @record(kinds.STATUS)
@@ -75,7 +80,39 @@ class Status:
     halted: str | None  # the sentence with which agreement stopped, if it did
     disk_free: int  # bytes
     disk_reserve: int  # with less free, writes of clients are refused
+    clock: int  # ms since 1970 by this machine
+    uptime_ms: int
+    started: bool  # the vote log is replayed and agreement joined; catching up may go on
+    behind: int  # blocks that this node lacks, at most, as far as others have shown
+    led: int  # own turns to lead that became blocks, since the start
+    missed: int  # and those that were passed over
+    packs_damaged: int  # since the start; each is fetched again from another validator
+    scrub_rounds: int  # whole readings of the disk since the start
     damage: str | None = None  # what this node's disk lost and cannot mend by itself, with what to do
+
+
+@record(kinds.ASK_FIGURES)
+@frozen
+class AskFigures:
+    """What has this node counted? -> Figures"""
+
+
+@record(kinds.FIGURE)
+@frozen
+class Figure:
+    """One number, by its key in ``guts_core.node.figures``; of what takes time the sum, and how often it was done."""
+
+    key: Annotated[str, Limit(most=64, least=1)]
+    value: int
+    count: int | None = None
+
+
+@record(kinds.FIGURES)
+@frozen
+class Figures:
+    """All that it has counted since its start."""
+
+    figures: Annotated[tuple[Figure, ...], Limit(most=FIGURES_MAX)]
 
 
 class Phase(IntEnum):
@@ -273,6 +310,12 @@ class ProofAnswer:
     data: Annotated[bytes, Limit(most=PROOF_PIECE_BYTES, least=1)]
 
 
+@record(kinds.GIT_FAILED)
+@frozen
+class GitFailed:
+    """Said by whoever holds a lease: git found damage in what it shows, so its packs want a look."""
+
+
 @record(kinds.PORT_ERROR)
 @frozen
 class PortError:
@@ -282,8 +325,15 @@ class PortError:
     message: str
 
 
-Request: TypeAlias = AskStatus | Act | SubmitTransaction | AskTransaction | AskMempool | AskProof | OpenPush | OpenFetch
-Reply: TypeAlias = Status | Outcome | WaitingList | Progress | PushReport | Projection | ProofAnswer | PortError
-REQUESTS = Family((AskStatus, Act, SubmitTransaction, AskTransaction, AskMempool, AskProof, OpenPush, OpenFetch))
+Request: TypeAlias = (
+    AskStatus | AskFigures | Act | SubmitTransaction | AskTransaction | AskMempool | AskProof | OpenPush | OpenFetch
+)
+Reply: TypeAlias = (
+    Status | Figures | Outcome | WaitingList | Progress | PushReport | Projection | ProofAnswer | PortError
+)
+REQUESTS = Family(
+    (AskStatus, AskFigures, Act, SubmitTransaction, AskTransaction, AskMempool, AskProof, OpenPush, OpenFetch)
+)
 PUSH_PIECES = Family((PackData, PackEnd))
-REPLIES = Family((Status, Outcome, WaitingList, Progress, PushReport, Projection, ProofAnswer, PortError))
+LEASE_ENDS = Family((GitFailed,))
+REPLIES = Family((Status, Figures, Outcome, WaitingList, Progress, PushReport, Projection, ProofAnswer, PortError))

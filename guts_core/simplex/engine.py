@@ -24,6 +24,7 @@ from .journal import LogFloor
 from .messages import Certificate, Fetch, Message, Proposal, Propose, Supply, Vote
 from .ports import Application, Instant
 from .progress import nullify, poll
+from .slots import Slots
 from .state import EngineConfig, Rule, State
 from .voting import admit
 
@@ -68,6 +69,11 @@ class Engine:
     def fired(self) -> Counter[Rule]:
         """How often each numbered rule was applied."""
         return self._state.fired
+
+    @property
+    def slots(self) -> Slots:
+        """Whose turns to lead became blocks since this engine was made, and whose did not."""
+        return self._state.slots
 
     @property
     def held(self) -> dict[str, int]:

@@ -160,6 +160,7 @@ def _deliver(s: State, block: Held) -> None:
     if certificate is None and round_ is not None:
         certificate = round_.certificates.get(Kind.FINALIZE)
     s.uncommitted.append((block, certificate))
+    s.slots.settle(s.final.view, proposal.view)
     s.final = proposal
     s.application.finalize(proposal, block.body, certificate)
 

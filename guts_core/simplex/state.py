@@ -21,6 +21,7 @@ from .messages import Certificate, Message, Proposal
 from .ports import Application, Instant, Verdict
 from .quorum import FaultModel
 from .round import Round
+from .slots import Slots
 
 
 class Rule(IntEnum):
@@ -69,6 +70,7 @@ class State:
         self.effects: list[Effect] = []
         self.fired: Counter[Rule] = Counter()
         self.evidence = EvidenceBook()
+        self.slots = Slots(self.committee.size, config.epoch)
         self.view = 0
         self.rounds: dict[int, Round] = {}
         self.blocks = Blocks()

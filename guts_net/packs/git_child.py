@@ -18,6 +18,7 @@ from attrs import frozen
 
 from guts_core.errors import LimitExceeded, Unavailable
 from guts_core.git.command import check_git_version, git_argv, git_environment
+from guts_net.tally import Tally
 
 # More children than this only wait for each other's disk and processor.
 CHILDREN_MAX = 8
@@ -44,7 +45,8 @@ class Answer:
 class GitChildren:
     """Starts git children, so many at a time."""
 
-    def __init__(self, most: int = CHILDREN_MAX, most_large: int = LARGE_MAX) -> None:
+    def __init__(self, most: int = CHILDREN_MAX, most_large: int = LARGE_MAX, tally: Tally | None = None) -> None:
+        self._tally = tally or Tally()
         self._limiter = trio.CapacityLimiter(most)
         self._large = trio.CapacityLimiter(most_large)
 
@@ -60,12 +62,13 @@ class GitChildren:
     ) -> Answer:
         """Run git to its end. Raises LimitExceeded for too much output or time, Unavailable without git."""
         async with self._large if is_large else contextlib.nullcontext(), self._limiter:
-            process = await _open(git_argv(*arguments), git_dir, cpu_seconds)
-            try:
-                with trio.move_on_after(seconds) as time:
-                    answer = await _converse(process, stdin, output_bytes_max)
-            finally:
-                await _end(process)
+            with self._tally.timed("git_children"):
+                process = await _open(git_argv(*arguments), git_dir, cpu_seconds)
+                try:
+                    with trio.move_on_after(seconds) as time:
+                        answer = await _converse(process, stdin, output_bytes_max)
+                finally:
+                    await _end(process)
         if time.cancelled_caught:
             raise LimitExceeded(f"git {arguments[0]} took longer than {seconds:g} seconds")
         return answer

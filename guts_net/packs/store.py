@@ -24,6 +24,7 @@ from guts_core.forge.actions import Blob
 from guts_core.git.chunks import CHUNK_BYTES, Digested, chunk_count
 from guts_core.names import Oid, RefName, RepoId
 from guts_net.disk import Disk
+from guts_net.tally import Tally
 
 from . import bare
 from .facts import Command, Facts, compute
@@ -41,7 +42,8 @@ _PACK_FILE = re.compile(r"([0-9a-f]{64})\.(?:pack|idx)")
 class PackStore:
     """All packs under one data directory. One instance a process; the directory is locked by the caller."""
 
-    def __init__(self, directory: Path, disk: Disk, git: GitChildren | None = None) -> None:
+    def __init__(self, directory: Path, disk: Disk, git: GitChildren | None = None, tally: Tally | None = None) -> None:
+        self._tally = tally or Tally()
         self.layout = Layout(directory)
         self.git = git or GitChildren()
         self._disk = disk
@@ -68,7 +70,9 @@ class PackStore:
     async def keep(self, checked: CheckedPack) -> None:
         """Store a checked pack durably under its digest; keeping one twice is no error."""
         self._used[checked.blob.digest] = trio.current_time()
-        await trio.to_thread.run_sync(self._keep, checked)
+        if await trio.to_thread.run_sync(self._keep, checked):
+            self._tally.add("packs")
+            self._tally.add("pack_bytes", checked.blob.size)
 
     async def adopt(self, blob: Blob, pieces: AsyncIterable[bytes]) -> None:
         """
@@ -175,15 +179,18 @@ class PackStore:
 
     # In threads.
 
-    def _keep(self, checked: CheckedPack) -> None:
+    def _keep(self, checked: CheckedPack) -> bool:
+        """Whether it was not kept before."""
         pack, idx = self.layout.pack(checked.blob.digest), self.layout.idx(checked.blob.digest)
-        if not self.has(checked.blob.digest):
+        is_new = not self.has(checked.blob.digest)
+        if is_new:
             self._disk.sync_file(checked.pack)
             self._disk.sync_file(checked.idx)
             self._disk.rename(checked.pack, pack)
             self._disk.rename(checked.idx, idx)
         # Also when another push kept the same pack: it may not have come so far yet.
         self._disk.sync_directory(self.layout.packs)
+        return is_new
 
     def _read_chunk(self, digest: bytes, index: int) -> bytes | None:
         try:

@@ -106,6 +106,12 @@ class PeerNetwork:
         link = self._slots[index, Channel.CONTROL].link
         return link.round_trip_us if link else None
 
+    def clock_ms(self, index: int) -> int | None:
+        """What a connected peer's clock shows now, milliseconds since 1970, as it told when it connected."""
+        if index not in self._announced:
+            return None
+        return self._clock_offsets[index] + int(trio.current_time() * 1000)
+
     def network_time_ms(self) -> int:
         """
         Milliseconds since 1970 as most of this node and its peers believe: what clients' deadlines are reckoned from.
