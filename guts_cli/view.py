@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Tell = Callable[[list[NodeState]], None]
+HEADINGS = ("node", "address", "pid", "height", "peers")
 
 
 @contextmanager
@@ -36,25 +38,26 @@ def open_view() -> Iterator[Tell]:
 def _table(states: list[NodeState]) -> Table:
     from rich.table import Table  # noqa: PLC0415 -- see open_view
 
-    table = Table("node", "address", "height", "peers", box=None, pad_edge=False)
+    table = Table(*HEADINGS, box=None, pad_edge=False)
     for state in states:
         table.add_row(*_cells(state))
     return table
 
 
-def _cells(state: NodeState) -> tuple[str, str, str, str]:
+def _cells(state: NodeState) -> tuple[str, str, str, str, str]:
+    index, url = str(state.seat.index), state.seat.url
     if state.pid is None:
-        return str(state.seat.index), state.seat.url, "stopped", ""
+        return index, url, "", "stopped", ""
     if state.status is None:
-        return str(state.seat.index), state.seat.url, "no answer", ""
-    return str(state.seat.index), state.seat.url, str(state.height), str(state.peers)
+        return index, url, str(state.pid), "no answer", ""
+    return index, url, str(state.pid), str(state.height), str(state.peers)
 
 
 class PlainView:
     """One line for a node when something about it changed."""
 
     def __init__(self) -> None:
-        self._last: dict[int, tuple[str, str, str, str]] = {}
+        self._last: dict[int, tuple[str, str, str, str, str]] = {}
 
     def tell(self, states: list[NodeState]) -> None:
         """Print the nodes that changed."""
@@ -62,13 +65,13 @@ class PlainView:
             cells = _cells(state)
             if self._last.get(state.seat.index) != cells:
                 self._last[state.seat.index] = cells
-                index, url, height, peers = cells
+                index, url, _, height, peers = cells
                 click.echo(f"node {index}  {url}  height {height}" + (f"  peers {peers}" if peers else ""))
 
 
 def plain_table(states: list[NodeState]) -> str:
     """The table as text."""
-    rows = [("node", "address", "height", "peers"), *(_cells(state) for state in states)]
+    rows = [HEADINGS, *(_cells(state) for state in states)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -78,14 +81,15 @@ def plain_table(states: list[NodeState]) -> str:
 def commands_to_try(network: Network) -> str:
     """What to type in another terminal; the token stays in its file."""
     first, last = network.file.seats[0], network.file.seats[-1]
-    owner, guts = network.file.account, program()
+    owner = network.file.account
     helper = shlex.quote(str(network.credential_helper.resolve()))
-    home = "" if network.path.resolve() == user_home().path.resolve() else f"  {home_line(network)}\n"
+    setting = _settings_line(network)
+    before = f"in another terminal:\n\n  {setting}\n\nthen" if setting else "try"
     return f"""\
-try, in any git repository (the first push creates the repository):
+{before}, in any git repository (the first push creates the repository):
 
-{home}  {guts} push {owner}/hello
-  {guts} clone {owner}/hello
+  guts push {owner}/hello
+  guts clone {owner}/hello
 
 or with git alone, to and from any node:
 
@@ -94,11 +98,12 @@ or with git alone, to and from any node:
 """
 
 
-def home_line(network: Network) -> str:
-    """How to make every guts command act on this network."""
-    return f"export GUTS_HOME={shlex.quote(str(network.path.resolve()))}"
-
-
-def program() -> str:
-    """What to type for this program: its path where the shell would not find it."""
-    return "guts" if shutil.which("guts") else shlex.quote(sys.argv[0])
+def _settings_line(network: Network) -> str:
+    """What a shell needs to find this program and this network; empty when it finds them already."""
+    settings = []
+    if network.path.resolve() != user_home().path.resolve():
+        settings.append(f"GUTS_HOME={shlex.quote(str(network.path.resolve()))}")
+    program = Path(sys.argv[0]).absolute()
+    if shutil.which("guts") is None and program.name == "guts":
+        settings.append(f"PATH={shlex.quote(str(program.parent))}:$PATH")
+    return f"export {' '.join(settings)}" if settings else ""

@@ -12,6 +12,7 @@ import click
 
 from guts_cli import devnet, network, view
 from guts_cli.first_token import ensure_token
+from guts_cli.home import user_home
 from guts_cli.network import DEVNET_PARAMS, VALIDATORS_MAX, Network, with_timings
 from guts_cli.outcomes import EXIT_OK, Said, show_object
 from guts_cli.pinned import pin_local
@@ -21,13 +22,19 @@ from guts_cli.shape import command, wants_json
 from guts_core.names import account_name
 from guts_core.simplex.quorum import FaultModel
 
+
+def _directory_here() -> Path:
+    """The network that GUTS_HOME was set to, from whatever directory; otherwise that of this directory."""
+    home = user_home().path
+    return home if "GUTS_HOME" in os.environ and network.exists(home) else Path(".guts-devnet")
+
+
 DIRECTORY = click.option(
     "--dir",
     "directory",
-    default=".guts-devnet",
-    show_default=True,
+    default=_directory_here,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the network is kept.",
+    help="Where the network is kept.  [default: GUTS_HOME where that is set to one, else .guts-devnet]",
 )
 TABLE_SECONDS = 1.0
 
