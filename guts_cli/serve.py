@@ -34,7 +34,7 @@ from .ports import require_free
 from .shape import wants_json
 
 # Asked every second by tables and monitors: their success is no news, and would fill the disk.
-PROBES = frozenset({"/livez", "/readyz", "/metrics", "/api/guts/v1/status"})
+PROBES = frozenset({"/livez", "/startupz", "/readyz", "/metrics", "/api/guts/v1/status"})
 HTTP_OK = 200
 # Pipes of a git child, a conversation with the node, a file that is written.
 FILES_PER_CHILD = 8

@@ -7,7 +7,7 @@ from typing import Any
 from guts_core.chain.header import RULES
 from guts_core.errors import NotFound
 from guts_core.forge import queries
-from guts_core.node.port import AskMempool, Waiting, WaitingList
+from guts_core.node.port import AskMempool, PeerStatus, Status, Waiting, WaitingList
 from guts_core.version import VERSION
 from guts_http.port import ask
 from guts_http.reader import Snapshot
@@ -56,10 +56,26 @@ async def status_values(asked: Asked) -> dict[str, Any]:
         "halted": status.halted,
         "disk_free": status.disk_free,
         "disk_reserve": status.disk_reserve,
-        "connections": [
-            {"index": one.index, "name": one.name, "connected": one.connected, "round_trip_us": one.round_trip_us}
-            for one in status.peer_statuses
-        ],
+        "started": status.started,
+        "uptime_seconds": status.uptime_ms // 1000,
+        "behind": status.behind,
+        "led": status.led,
+        "missed": status.missed,
+        "damage": status.damage,
+        "packs_damaged": status.packs_damaged,
+        "connections": [_connection(status, one) for one in status.peer_statuses],
+    }
+
+
+def _connection(status: Status, one: PeerStatus) -> dict[str, Any]:
+    return {
+        "index": one.index,
+        "name": one.name,
+        "connected": one.connected,
+        "round_trip_us": one.round_trip_us,
+        "clock_ms": None if one.clock is None else one.clock - status.clock,
+        "led": one.led,
+        "missed": one.missed,
     }
 
 

@@ -92,9 +92,16 @@ class TrioClient:
     keys = _calling(calls.keys)
 
     async def is_ready(self) -> bool:
-        """Whether the node says, at once, that it can serve."""
+        """Whether the node says, at once, that it is fit to be asked."""
         try:
             return (await self._send(Send("GET", "/readyz", {}), CONNECT_SECONDS)).status == 200
+        except Unreachable:
+            return False
+
+    async def is_started(self) -> bool:
+        """Whether the node says, at once, that it has started; it may still be catching up, or miss the others."""
+        try:
+            return (await self._send(Send("GET", "/startupz", {}), CONNECT_SECONDS)).status == 200
         except Unreachable:
             return False
 

@@ -41,6 +41,9 @@ class Connection:
     name: str
     connected: bool
     round_trip_us: int | None
+    clock_ms: int | None  # its clock less that of the asked node
+    led: int  # its turns to lead that became blocks, since the asked node's start
+    missed: int  # and those that were passed over
 
 
 @frozen
@@ -71,6 +74,13 @@ class Status:
     halted: str | None
     disk_free: int
     disk_reserve: int
+    started: bool
+    uptime_seconds: int
+    behind: int  # blocks it lacks, at most
+    led: int  # its own turns to lead that became blocks, since its start
+    missed: int  # and those that were passed over
+    damage: str | None
+    packs_damaged: int
     connections: tuple[Connection, ...]
 
     @property

@@ -93,9 +93,16 @@ class Client:
     keys = _calling(calls.keys)
 
     def is_ready(self) -> bool:
-        """Whether the node says, at once, that it can serve."""
+        """Whether the node says, at once, that it is fit to be asked."""
         try:
             return self._send(Send("GET", "/readyz", {}), CONNECT_SECONDS).status == 200
+        except Unreachable:
+            return False
+
+    def is_started(self) -> bool:
+        """Whether the node says, at once, that it has started; it may still be catching up, or miss the others."""
+        try:
+            return self._send(Send("GET", "/startupz", {}), CONNECT_SECONDS).status == 200
         except Unreachable:
             return False
 

@@ -201,6 +201,7 @@ def test_every_route_declares_what_it_needs() -> None:
         ("GET", "/"): Access.PUBLIC,
         ("GET", "/livez"): Access.PUBLIC,
         ("GET", "/readyz"): Access.PUBLIC,
+        ("GET", "/startupz"): Access.PUBLIC,
         ("GET", "/metrics"): Access.PUBLIC,
         ("GET", "/api/v3/user"): Access.SIGNED_IN,
         ("GET", "/api/v3/user/repos"): Permission.LIST_OWN,
