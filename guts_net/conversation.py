@@ -30,10 +30,6 @@ class Conversation:
             raise Malformed(f"a port frame of {size} bytes")
         return family.from_bytes(await self._exactly(size))
 
-    async def wait_closed(self) -> None:
-        """Until the other end closes; what it says meanwhile is not expected and ends the wait too."""
-        await self._stream.receive_some(1)
-
     async def _exactly(self, size: int) -> bytes:
         data = bytearray()
         while len(data) < size:

@@ -58,6 +58,7 @@ class PortServer:
         submissions: Submissions,
         pushes: PushGateway,
         prover: Prover,
+        suspect: Callable[[bytes], None],
         status: Callable[[], Status],
         figures: Callable[[], Figures],
         log: Log,
@@ -65,7 +66,7 @@ class PortServer:
         self._database, self._settled = database, settled
         self._packs, self._submissions = packs, submissions
         self._pushes, self._prover, self._status, self._log = pushes, prover, status, log
-        self._figures = figures
+        self._suspect, self._figures = suspect, figures
         self._open = 0
 
     async def converse(self, stream: trio.abc.Stream) -> None:

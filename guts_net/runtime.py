@@ -215,6 +215,7 @@ class _Machine:
             self.submissions,
             self.pushes,
             prover,
+            self._suspect,
             self.standing.status,
             self.standing.figures,
             log,

@@ -182,8 +182,8 @@ async def reading(site: Site, repository: Repository) -> AsyncIterator[Reading]:
         await site.check_private_reads()
     async with turn(site.git_reads, site.settings.queue_seconds, "readers of histories"):
         with trio.move_on_after(READ_SECONDS) as time:
-            async with lease(site, repository.id) as directory:
-                yield Reading(directory)
+            async with lease(site, repository.id) as leased:
+                yield Reading(leased.directory)
         if time.cancelled_caught:
             raise Unavailable(f"reading this took longer than {READ_SECONDS:g} s; ask for less of it, or clone")
 

@@ -24,9 +24,9 @@ from guts_core.git.command import git_argv, git_environment
 from guts_core.git.fetch_request import FetchRequest
 from guts_core.git.pkt_line import packet
 from guts_core.names import Oid, RepoId
-from guts_core.node.port import OpenFetch, Projection
+from guts_core.node.port import GitFailed, OpenFetch, Projection
 from guts_http.middleware import Receive, Send
-from guts_http.port import open_conversation
+from guts_http.port import Conversation, open_conversation
 from guts_http.problems import BadRequest
 from guts_http.site import Site
 
@@ -36,6 +36,10 @@ from .wants import NotOurRef, check_wants
 
 READ_BYTES = 64 * 1024
 STDERR_BYTES_KEPT = 2_000
+# Its answer has ended, and with it nearly always the child; one that lives on has no more to say.
+LAST_WORDS_SECONDS = 1.0
+# What git says of bytes that are not what was written once; of what a client asks it speaks otherwise.
+_DAMAGE = re.compile(rb"packed object|packfile|inflate|corrupt|unable to read|bad object|index file")
 # Counting the objects of a large history prints nothing for minutes when the client asked for quiet.
 SILENCE_SECONDS = 600
 _SETTINGS = (
@@ -67,7 +71,7 @@ class Child:
         assert process.stderr is not None
         self._process = process
         self.stdin, self.stdout, self.stderr = process.stdin, process.stdout, process.stderr
-        self.said = b""
+        self._said, self._has_said = b"", trio.Event()
 
     async def read(self) -> bytes:
         """The next bytes of the answer, b"" at the end."""
@@ -82,7 +86,14 @@ class Child:
     async def keep_errors(self) -> None:
         """Read what the child complains of, so that it never waits for us; the beginning is kept."""
         async for data in self.stderr:
-            self.said = (self.said + data)[:STDERR_BYTES_KEPT]
+            self._said = (self._said + data)[:STDERR_BYTES_KEPT]
+        self._has_said.set()
+
+    async def last_words(self) -> bytes:
+        """The beginning of what it complained of, once its answer has ended."""
+        with trio.move_on_after(LAST_WORDS_SECONDS):
+            await self._has_said.wait()
+        return self._said
 
     async def kill(self) -> None:
         """End it, and what it started."""
@@ -98,13 +109,13 @@ async def advertise(site: Site, repo: RepoId, scope: Any, send: Send) -> None:
     """Answer ``GET info/refs``."""
     protocol = _git_protocol(scope)
     async with (
-        lease(site, repo) as directory,
-        _child(directory, protocol, "--http-backend-info-refs") as child,
+        lease(site, repo) as leased,
+        _child(leased.directory, protocol, "--http-backend-info-refs") as child,
     ):
         await child.stdin.aclose()
         first = await child.read()
         if not first:
-            raise _failure(child)
+            raise await _failure(child, leased)
         await answers.start(send, _ADVERTISEMENT)
         # Version 2 answers with capabilities only, without the header of the older ones.
         await answers.more(send, first if protocol == "version=2" else service_header("git-upload-pack") + first)
@@ -120,15 +131,15 @@ async def fetch(site: Site, repo: RepoId, scope: Any, receive: Receive, send: Se
         raise BadRequest(f"the content type of a fetch is {_REQUEST.decode()}")
     asked = _Asked(Body(receive, headers.get(b"content-encoding"), site.settings.fetch_request_bytes_max))
     await asked.read_wants()
-    async with lease(site, repo) as directory:
+    async with lease(site, repo) as leased:
         try:
-            await check_wants(directory, asked.wants)
+            await check_wants(leased.directory, asked.wants)
         except NotOurRef as refused:
             await answers.whole(send, _RESULT, packet(f"ERR {refused}\n".encode()))
             return
-        async with _child(directory, _git_protocol(scope)) as child, trio.open_nursery() as nursery:
+        async with _child(leased.directory, _git_protocol(scope)) as child, trio.open_nursery() as nursery:
             nursery.start_soon(_feed, child, asked, receive, nursery.cancel_scope)
-            await _answer(child, send)
+            await _answer(child, leased, send)
             nursery.cancel_scope.cancel()
 
 
@@ -174,24 +185,39 @@ async def _feed(child: Child, asked: _Asked, receive: Receive, whole: trio.Cance
     whole.cancel()
 
 
-async def _answer(child: Child, send: Send) -> None:
+async def _answer(child: Child, leased: Lease, send: Send) -> None:
     first = await child.read()
     if not first:
-        raise _failure(child)
+        raise await _failure(child, leased)
     await answers.start(send, _RESULT)
     await answers.more(send, first)
     while data := await child.read():
         await answers.more(send, data)
+    # Bytes that are not what was written once fail a checksum of git's before they leave: it ends in the middle.
+    await leased.judge(await child.last_words())
     await answers.end(send)
 
 
+class Lease:
+    """The directory that shows the refs of one generation; it stays until the lease ends."""
+
+    def __init__(self, conversation: Conversation, directory: str) -> None:
+        self.directory = directory
+        self._conversation = conversation
+
+    async def judge(self, complaint: bytes) -> None:
+        """Have the node look at its packs when git complained of damage in them, not of its client (F09)."""
+        if _DAMAGE.search(complaint):
+            await self._conversation.say(GitFailed())
+
+
 @asynccontextmanager
-async def lease(site: Site, repo: RepoId) -> AsyncIterator[str]:
-    """The directory that shows the refs of one generation; it stays until the block ends."""
+async def lease(site: Site, repo: RepoId) -> AsyncIterator[Lease]:
+    """A lease on a repository's present refs."""
     async with open_conversation(site.port, OpenFetch(repo)) as conversation:
         leased = await conversation.hear()
         assert isinstance(leased, Projection)
-        yield leased.path
+        yield Lease(conversation, leased.path)
 
 
 @asynccontextmanager
@@ -227,7 +253,9 @@ def _git_protocol(scope: Any) -> str | None:
     return asked.decode("ascii") if _PROTOCOL.fullmatch(asked) else None
 
 
-def _failure(child: Child) -> Unavailable:
-    words = child.said.decode("utf-8", "replace").strip().splitlines()
+async def _failure(child: Child, leased: Lease) -> Unavailable:
+    said = await child.last_words()
+    await leased.judge(said)
+    words = said.decode("utf-8", "replace").strip().splitlines()
     told = [line for line in words if "/" not in line]  # never a path of this machine
     return Unavailable(f"git upload-pack failed: {told[-1] if told else 'it said nothing of use'}")

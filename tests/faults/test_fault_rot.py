@@ -21,6 +21,7 @@ from guts_core.names import RepoId
 from guts_core.simplex.certificates import check
 from guts_core.simplex.committee import Committee
 from guts_core.simplex.messages import Certificate
+from guts_http.doors import doors
 from guts_net.disk import Disk
 from guts_net.runtime import open_node
 from guts_net.scrub import DatabaseAudit, Pace
@@ -30,6 +31,8 @@ from tests.net.world import World, a_commit, found, push, status, wait_until
 
 HURRIED = Pace(rest_seconds_least=0.0, rest_factor=0.0, pack_rest_seconds=0.0, round_seconds=0.2)
 DATABASE_PAGE_BYTES = 4096
+# The first object of a pack is the newest commit, which git has to read before it sends a thing.
+IN_THE_COMMIT = 40
 COMMITTED = "SELECT * FROM {} ORDER BY 1"
 # What the state root, the headers and the certificates commit to; the other tables follow from the blocks.
 COVERED = ("records", "pages", "blocks", "receipts")
@@ -224,6 +227,35 @@ async def test_fault_F09_the_scrubber_finds_a_rotten_pack_and_has_it_fetched_aga
         linked = next((world.seats[1].directory / "repos").glob(f"??/*.git/objects/pack/*{suffix}"))
         assert linked.read_bytes() == kept
         assert node._server._packs.is_linked(RepoId(repo.id), bytes.fromhex(path.stem))
+
+
+async def test_fault_F09_a_clone_of_rotten_bytes_fails_and_has_them_looked_at(tmp_path: Path) -> None:
+    """What a client stumbles over is not left to the daily round: the pack is fetched again at once."""
+    world = await a_network(tmp_path, 4)
+    (path,) = (world.seats[1].directory / "packs").glob("*.pack")
+    kept = path.read_bytes()
+    async with (
+        world.running(first=2),
+        open_node(world.settings(0)),
+        open_node(world.settings(1)) as node,
+        trio.open_nursery() as nursery,
+    ):
+        url = await nursery.start(doors("127.0.0.1:0"), node, world.seats[1].directory / "chain.db")
+        clone = ["git", "clone", "--quiet", f"{url}/alice/hello0.git"]
+        await wait_until(lambda: node._server._status().scrub_rounds > 0)  # the next is tomorrow
+        with path.open("r+b") as file:  # in place: the links to it rot with it
+            path.chmod(0o600)
+            file.seek(IN_THE_COMMIT)
+            file.write(bytes((kept[IN_THE_COMMIT] ^ 8,)))
+        failed = await trio.run_process([*clone, str(tmp_path / "first")], check=False, capture_stderr=True)
+        await wait_until(lambda: path.exists() and path.read_bytes() == kept)
+        await wait_until(lambda: node._server._status().missing_packs == 0)
+        await trio.run_process([*clone, str(tmp_path / "second")], capture_stderr=True)
+        nursery.cancel_scope.cancel()
+
+    assert failed.returncode != 0
+    assert not (tmp_path / "first").exists()
+    assert (tmp_path / "second" / "data").exists()
 
 
 async def test_fault_F09_a_lone_node_with_a_rotten_pack_says_so_and_keeps_it(tmp_path: Path) -> None:
