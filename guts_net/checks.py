@@ -17,7 +17,7 @@ import trio
 from guts_core.errors import GutsError, Refused, Unavailable
 from guts_core.forge.actions import Blob, Manifest
 from guts_core.git.chunks import chunk_count, verify_chunk
-from guts_core.names import RefName
+from guts_core.names import RefName, RepoId
 from guts_core.node.effects import CheckPack
 from guts_core.node.events import PackChecked
 
@@ -55,7 +55,9 @@ class Checker:
         log: Log,
         report: Callable[[PackChecked], Awaitable[None]],
         tally: Tally,
+        lacks_packs: Callable[[RepoId], bool],
     ) -> None:
+        self._lacks_packs = lacks_packs
         self._tally = tally
         self._packs, self._network, self._space, self._log, self._report = packs, network, space, log, report
         self._judging = trio.CapacityLimiter(CHECKS_AT_ONCE)
@@ -85,6 +87,8 @@ class Checker:
 
     async def _judge(self, effect: CheckPack) -> None:
         manifest = effect.manifest
+        if self._lacks_packs(manifest.repo):
+            raise Unavailable("this node is still fetching packs of the repository")
         blob = manifest.blob
         if blob is not None and not self._packs.has(blob.digest):
             await self._take(manifest, blob, effect)

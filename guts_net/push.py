@@ -9,7 +9,7 @@ same pack.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import trio
 from attrs import define, field
@@ -17,7 +17,7 @@ from attrs import define, field
 from guts_core.chain.compose import PUSH_LIFETIME_MS
 from guts_core.chain.transaction import transaction_id
 from guts_core.codec import Tag, digest
-from guts_core.errors import GutsError, NotAllowed, NotFound, Refused
+from guts_core.errors import GutsError, NotAllowed, NotFound, Refused, Unavailable
 from guts_core.forge import queries
 from guts_core.forge.actions import Action, CreateRepository, Manifest, ManifestKind, RefUpdate, SourceKind
 from guts_core.forge.permissions import Permission, may
@@ -79,9 +79,17 @@ class _Push:
 class PushGateway:
     """Carries pushes from a conversation to finality."""
 
-    def __init__(self, node: Node, packs: PackStore, submissions: Submissions, log: Log, tally: Tally) -> None:
+    def __init__(
+        self,
+        node: Node,
+        packs: PackStore,
+        submissions: Submissions,
+        log: Log,
+        tally: Tally,
+        lacks_packs: Callable[[RepoId], bool],
+    ) -> None:
         self._node, self._packs, self._submissions, self._log = node, packs, submissions, log
-        self._tally = tally
+        self._tally, self._lacks_packs = tally, lacks_packs
 
     async def serve(self, conversation: Conversation, request: OpenPush) -> None:
         """Answer one OpenPush; the pack follows in the conversation."""
@@ -145,6 +153,9 @@ class PushGateway:
             raise NotFound("there is no such repository")
         if not may(acting.principal, Permission.WRITE_REPOSITORY, repository, view):
             raise NotAllowed("this token may not push to this repository")
+        if self._lacks_packs(repo):
+            # What it needs to judge a push may be in them.
+            raise Unavailable("this node is still fetching packs of this repository; try again, or another node")
 
     def _creation(self, request: OpenPush, acting: Acting) -> CreateRepository:
         if not may(acting.principal, Permission.CREATE_REPOSITORY, None, self._node.ledger.view()):

@@ -153,7 +153,9 @@ class _Machine:
         )
         self.waiters = Waiters()
         self.committer = Committer(self.database, self.packs, self.texts, self.space, self._committed, self.tally)
-        self.checker = Checker(self.packs, self.network, self.space, log, self._checked, self.tally)
+        self.checker = Checker(
+            self.packs, self.network, self.space, log, self._checked, self.tally, self.database.lacks_packs
+        )
         self.pump = Pump(
             self.node,
             self.journal,
@@ -177,7 +179,7 @@ class _Machine:
             self.network.network_time_ms,
             self.space,
         )
-        self.pushes = PushGateway(self.node, self.packs, self.submissions, log, self.tally)
+        self.pushes = PushGateway(self.node, self.packs, self.submissions, log, self.tally, self.database.lacks_packs)
         self._advanced = trio.Event()
         self.repairer = Repairer(self.database, self.packs, self.network, log)
         self.text_repairer = TextRepairer(self.database, self.texts, self.network, log)

@@ -150,6 +150,10 @@ class ChainDatabase:
         """The packs that state names and this disk does not hold."""
         return [MissingPack(RepoId(row[0]), *row[1:]) for row in self._reader.execute(schema.LIST_MISSING)]
 
+    def lacks_packs(self, repo: RepoId) -> bool:
+        """Whether the state names a pack of this repository that this disk does not hold yet."""
+        return self._one(schema.LACKS_PACKS, repo) is not None
+
     def listed_packs(self, applied: int) -> Iterator[AdmittedPack]:
         """
         Every pack that the committed state has nodes hold at a block time, over a connection of its own.

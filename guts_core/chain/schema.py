@@ -62,6 +62,7 @@ GET_RECEIPT = "SELECT height, position, receipt FROM receipts WHERE tx_id = ?"
 IS_REPLAY = "SELECT 1 FROM replay WHERE tx_id = ?"
 TOP = "SELECT max(height) FROM blocks"
 COUNT_MISSING = "SELECT count(*) FROM missing"
+LACKS_PACKS = "SELECT 1 FROM missing WHERE repo = ? LIMIT 1"
 LIST_MISSING = "SELECT repo, digest, idx_digest, size FROM missing"
 # (repo, ref, limit, offset); newest first, the columns are those of indexed.RefMove.
 REF_LOG = (

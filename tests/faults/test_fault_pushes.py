@@ -15,12 +15,13 @@ from guts_core.node.port import (
     OpenPush,
     PackData,
     PackEnd,
+    PortError,
     PushCommand,
     PushReport,
 )
 from guts_net.conversation import Conversation
 from guts_net.runtime import RunningNode
-from tests.net.world import WAIT_MS, Packed, World, a_commit, found, push, wait_until
+from tests.net.world import WAIT_MS, Packed, World, a_commit, ask, found, push, wait_until
 
 PIECE_BYTES = 64 * 1024
 CLIENTS = 50
@@ -133,3 +134,29 @@ async def test_fault_F44_of_pushes_to_one_ref_one_wins_and_the_others_are_told(t
             assert refs["refs/heads/main"] == winners[0]
             assert len(refs) == (2 if atomic else 1)
             assert set(refs.values()) == {winners[0]}
+
+
+async def test_a_node_that_lacks_a_pack_says_so_to_whoever_pushes(tmp_path: Path) -> None:
+    """It is no fault of the client, and no missing object: the next push is taken when the pack is here."""
+    world = found(tmp_path, 4)
+    first, second = a_commit(tmp_path / "one"), a_commit(tmp_path / "two")
+    async with world.running() as nodes:
+        assert (await world.give_credential(nodes[0])).error is None
+        assert [ref.error for ref in (await push(nodes[0], world, "hello", first)).refs] == [None]
+        node, database = nodes[1], nodes[1]._database
+        await wait_until(lambda: database.height() >= nodes[0]._node.ledger.head.height)
+        repo = node.read(lambda view: queries.repository_of(view, world.alice_id, "hello"))
+        assert repo is not None
+        (listed,) = [pack for pack in database.listed_packs(0) if pack.repo == repo.id]
+        database.add_missing(listed)
+
+        command = PushCommand("refs/heads/other", None, Oid(second.oid))
+        answer = await ask(
+            node, OpenPush(world.credential.seed, RepoId(repo.id), "hello", False, False, (command,), WAIT_MS)
+        )
+        assert isinstance(answer, PortError)
+        assert "still fetching packs of this repository" in answer.message
+        database.remove_missing(listed.repo, listed.digest)
+        report = await push(node, world, "hello", second, RepoId(repo.id), branch="other")
+
+    assert [ref.error for ref in report.refs] == [None]
