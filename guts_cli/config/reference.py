@@ -10,12 +10,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from guts_cli.metrics_page import metrics_page
+
 from .limits import limits_page
 from .pages import configuration_page
 
 PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/configuration.md": configuration_page,
     "docs/reference/limits.md": limits_page,
+    "docs/reference/metrics.md": metrics_page,
 }
 
 
