@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import httpx
+import pytest
 import trio
 import trustme
 
@@ -19,6 +19,7 @@ from guts_cli.ports import free_ports
 from guts_http.site import Settings
 from tests.http.http_world import PATIENCE_SECONDS
 from tests.http.node_world import Node, a_history, git, open_world
+from tests.optional_programs import program
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/put-nginx-in-front.md"
 PORTS_FIRST = 25_100
@@ -57,10 +58,8 @@ def the_page(port: int, upstream: str, path: Path) -> str:
 
 
 @asynccontextmanager
-async def nginx(path: Path, node: Node) -> AsyncIterator[str]:
+async def nginx(executable: str, path: Path, node: Node) -> AsyncIterator[str]:
     """An nginx for this node; its URL."""
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    assert program is not None, "this test needs nginx: sudo apt install nginx-light"
     issued = trustme.CA().issue_cert("127.0.0.1")
     (path / "fullchain.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
     (path / "privkey.pem").write_bytes(issued.private_key_pem.bytes())
@@ -68,7 +67,7 @@ async def nginx(path: Path, node: Node) -> AsyncIterator[str]:
     user = "user root;" if os.geteuid() == 0 else ""
     site = the_page(port, node.url.removeprefix("http://"), path)
     (path / "nginx.conf").write_text(MAIN.format(user=user, site=site))
-    argv = [program, "-p", str(path), "-c", "nginx.conf", "-e", "error.log"]
+    argv = [executable, "-p", str(path), "-c", "nginx.conf", "-e", "error.log"]
     async with trio.open_nursery() as nursery:
         run = partial(trio.run_process, argv, stdin=subprocess.DEVNULL, check=False)
         process: trio.Process = await nursery.start(run)
@@ -95,13 +94,19 @@ async def clients_of(node: Node, path: str) -> list[str]:
     return [access.client for access in node.accesses if access.path == path]
 
 
-async def test_git_and_the_api_pass_through_nginx(tmp_path: Path) -> None:
+@pytest.fixture
+def executable() -> str:
+    """The program, before anything is started that would have to be stopped."""
+    return program("nginx", "nginx-light")
+
+
+async def test_git_and_the_api_pass_through_nginx(tmp_path: Path, executable: str) -> None:
     """A push in chunks, a clone, links that lead back to nginx, and clients known by their own address."""
     front = tmp_path / "front"
     front.mkdir()
     async with (
         open_world(tmp_path / "net", Settings(trusted_proxies=("127.0.0.1",))) as node,
-        nginx(front, node) as url,
+        nginx(executable, front, node) as url,
     ):
         token = await node.token("alice")
         work = await a_history(tmp_path, payload=os.urandom(2 << 20))
