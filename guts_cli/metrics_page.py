@@ -12,8 +12,9 @@ this page with what a running node shows.
 
 `GET /metrics` answers in Prometheus's text format, to anybody: let a proxy keep it to those who shall see it. Times
 are in seconds, sizes in bytes. Counters end in `_total` and begin at zero with each start of the node; a summary has
-`_count` and `_sum`, a histogram `_bucket` as well. Labels are bounded: validators are those of the genesis, doors are
-`git`, `api` and `page`, unknown methods are `other`, and a request whose client has gone has the status `gone`.
+`_count` and `_sum`, a histogram `_bucket` as well; what the doors count has `_created`, the time of its first count.
+Labels are bounded: validators are those of the genesis, doors are `git`, `api` and `page`, unknown methods are
+`other`, and a request whose client has gone has the status `gone`.
 When the node behind the doors does not answer, `guts_node_up` is 0 and the others stay as they were.
 
 What to be woken by: `guts_node_up` 0; `guts_node_halted` or `guts_node_damaged` 1; `guts_node_peers + 1` below

@@ -110,7 +110,8 @@ def _check_manner(text: str) -> None:
             assert name.endswith(UNITS), name
     for metric in re.findall(r"^(\w+)\{([^}]*)\}", text, re.MULTILINE):
         labels = set(re.findall(r'(\w+)="', metric[1]))
-        known = next((f.labels for f in FAMILIES if metric[0].startswith(f.name)), ())
+        stem = metric[0].removesuffix("_created")
+        known = next((f.labels for f in FAMILIES if stem.startswith(f.name.removesuffix("_total"))), ())
         assert labels <= {*known, "le"}, metric
 
 
