@@ -27,7 +27,7 @@ from guts_core.simplex.messages import Proposal
 from guts_core.state.keys import Kind, Scope, key, tree_key
 from guts_core.state.nodes import EMPTY_ROOT
 from guts_core.state.tree import PageCache, Tree
-from guts_net.disk import Disk
+from guts_net.disk import LocalDisk
 from guts_net.store import ChainDatabase
 
 from .figures import Figure
@@ -93,7 +93,7 @@ class _Chain:
     """A database and the root of the tree in it."""
 
     def __init__(self, path: Path) -> None:
-        self.database = ChainDatabase(path, Disk())
+        self.database = ChainDatabase(path, LocalDisk())
         self._cache = PageCache()
         self._root: Root = EMPTY_ROOT
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from guts_core.codec import Tag
 from guts_core.identity import KeyPair, verify
 from guts_core.names import ChainId
-from guts_net.disk import Disk
+from guts_net.disk import LocalDisk
 
 from .figures import Figure, figure
 
@@ -24,7 +24,7 @@ def measure(directory: Path) -> list[Figure]:
     key, chain = KeyPair(bytes(range(32))), ChainId(bytes(32))
     body = bytes(RECORD_BYTES)
     signature = key.sign(Tag.SIGN_VOTE, chain, body)
-    file = Disk().append(directory / "append.log")
+    file = LocalDisk().append(directory / "append.log")
 
     def append() -> None:
         file.write(os.urandom(RECORD_BYTES))

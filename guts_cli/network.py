@@ -22,7 +22,7 @@ from guts_core.forge.params import Params
 from guts_core.identity import Ed25519Verifier
 from guts_core.names import account_name
 from guts_core.simplex.quorum import FaultModel
-from guts_net.disk import Disk
+from guts_net.disk import LocalDisk
 
 from .config import Address, Config
 from .home import Context, Home
@@ -143,7 +143,7 @@ while read -r line; do case $line in {hosts}) ours=yes ;; esac; done
 echo username={self.file.account}
 echo "password=$(cat {shlex.quote(str(token))})"
 """
-        Disk().write_file(self.credential_helper, text.encode(), EXECUTABLE_MODE)
+        LocalDisk().write_file(self.credential_helper, text.encode(), EXECUTABLE_MODE)
 
     def with_ports(self, http: list[int], p2p: list[int]) -> Network:
         """The same network, its nodes at other ports from the next start on. Nothing may run meanwhile."""

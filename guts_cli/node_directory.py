@@ -13,7 +13,7 @@ from guts_core.chain.genesis_json import GenesisFile, genesis_from_json
 from guts_core.errors import Conflict, NotFound
 from guts_core.identity import KeyPair
 from guts_core.names import NodeId
-from guts_net.disk import Disk
+from guts_net.disk import LocalDisk
 
 from .config import CONFIG_FILE, Config, Given, Loaded, config_text, load
 from .keys import (
@@ -127,4 +127,4 @@ class NodeDirectory:
 def write_public(path: Path, text: str) -> None:
     """Replace a file that anyone may read."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Disk().write_file(path, text.encode(), PUBLIC_MODE)
+    LocalDisk().write_file(path, text.encode(), PUBLIC_MODE)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from cattrs import BaseValidationError, Converter, transform_error
 
-from guts_net.disk import Disk
+from guts_net.disk import LocalDisk
 
 from .outcomes import Misconfigured
 
@@ -39,7 +39,7 @@ CONVERTER = _converter()
 def write_private(path: Path, text: str) -> None:
     """Replace a file, readable by its owner only from its first byte on."""
     path.parent.mkdir(mode=PRIVATE_DIRECTORY_MODE, parents=True, exist_ok=True)
-    Disk().write_file(path, text.encode(), PRIVATE_MODE)
+    LocalDisk().write_file(path, text.encode(), PRIVATE_MODE)
 
 
 def write_record(path: Path, record: object) -> None:

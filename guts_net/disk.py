@@ -34,7 +34,7 @@ UNWRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, er
 _MIB = 1 << 20
 
 
-class DiskFile:
+class LocalFile:
     """
     A file open for writing at its end.
 
@@ -42,7 +42,7 @@ class DiskFile:
     so took nothing, and may be tried again, unlike a sync.
     """
 
-    def __init__(self, disk: Disk, path: Path, raw: IO[bytes], *, promised: bool = False) -> None:
+    def __init__(self, disk: LocalDisk, path: Path, raw: IO[bytes], *, promised: bool = False) -> None:
         self._disk, self.path, self._raw, self._promised = disk, path, raw, promised
 
     def write(self, data: bytes) -> None:
@@ -81,7 +81,7 @@ class DiskFile:
         self._raw.close()
 
 
-class Disk:
+class LocalDisk:
     """Every durable operation of a node; ``observe(operation, subject)`` hears each one done."""
 
     def __init__(self, observe: Observer = _nobody) -> None:
@@ -110,16 +110,16 @@ class Disk:
             os.fsync(raw.fileno())
         self.observe("allocate", str(path))
 
-    def create(self, path: Path) -> DiskFile:
+    def create(self, path: Path) -> LocalFile:
         """A new file; FileExistsError if it exists."""
-        return DiskFile(self, path, path.open("xb"))
+        return LocalFile(self, path, path.open("xb"))
 
-    def append(self, path: Path) -> DiskFile:
+    def append(self, path: Path) -> LocalFile:
         """An existing or new file of what was promised, positioned at its end."""
         # Unbuffered: a write that finds the disk full shall say so itself, and how much it took.
         raw = path.open("r+b" if path.exists() else "x+b", buffering=0)
         raw.seek(0, os.SEEK_END)
-        return DiskFile(self, path, raw, promised=True)
+        return LocalFile(self, path, raw, promised=True)
 
     def write_file(self, path: Path, data: bytes, mode: int = 0o600) -> None:
         """A whole small file, atomically and durably: written beside, synced, renamed, directory synced."""

@@ -17,7 +17,8 @@ from guts_core.identity import SEED_BYTES, Ed25519Verifier, KeyPair
 from guts_core.names import AccountId, NodeId, account_name
 from guts_core.simplex.quorum import FaultModel
 
-from .disk import Disk
+from .disk import LocalDisk
+from .protocols import Disk
 from .settings import KEY_FILES
 
 PRIVATE_MODE, PUBLIC_MODE = 0o600, 0o644
@@ -46,12 +47,12 @@ def is_founded(directory: Path) -> bool:
 
 def found_alone(directory: Path, account: str = "me", disk: Disk | None = None) -> Founder:
     """A network of one node, all of it in this directory."""
-    return _found(directory, (directory,), account, disk or Disk())
+    return _found(directory, (directory,), account, disk or LocalDisk())
 
 
 def found_network(directory: Path, validators: int, account: str = "me", disk: Disk | None = None) -> Founder:
     """A network whose nodes have the directories ``node0``, ``node1``, ...; the genesis lies beside them."""
-    return _found(directory, [directory / f"node{index}" for index in range(validators)], account, disk or Disk())
+    return _found(directory, [directory / f"node{index}" for index in range(validators)], account, disk or LocalDisk())
 
 
 def _found(directory: Path, nodes: Sequence[Path], account: str, disk: Disk) -> Founder:

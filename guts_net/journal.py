@@ -25,7 +25,7 @@ from pathlib import Path
 from attrs import frozen
 
 from guts_core.errors import Corrupt
-from guts_net.disk import Disk, DiskFile
+from guts_net.protocols import Disk, DiskFile
 
 # A proposal of the largest size with its justification, twice over.
 RECORD_BYTES_MAX = 4 << 20

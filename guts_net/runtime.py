@@ -33,7 +33,7 @@ from .checks import Checker
 from .chunks import ChunkServer
 from .clock import MachineClock
 from .commits import Committer
-from .disk import Disk
+from .disk import LocalDisk
 from .journal import Journal
 from .lock import hold_lock
 from .logs import Log, open_logs
@@ -42,7 +42,7 @@ from .packs.git_child import GitChildren
 from .peers.events import PeerAddress
 from .peers.links import PeerNetwork
 from .port_server import PortServer
-from .protocols import Clock, Transport
+from .protocols import Clock, Disk, Transport
 from .proving import Prover
 from .pump import Pump, open_inbox
 from .push import PushGateway
@@ -355,7 +355,7 @@ async def open_node(
 
     Disk, transport and clock are this machine's unless others are given (``guts_net.protocols``).
     """
-    disk = disk or Disk()
+    disk = disk or LocalDisk()
     directory = settings.directory
     log = Log("node")
     tell_of_failures()

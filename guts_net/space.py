@@ -19,8 +19,9 @@ import trio
 
 from guts_core.errors import Unavailable
 
-from .disk import NO_ROOM, Disk
+from .disk import NO_ROOM
 from .logs import Log
+from .protocols import Disk
 
 RESERVE_BYTES_MOST = 1 << 30
 RESERVE_SHARE = 20

@@ -27,7 +27,7 @@ from guts_core.simplex.messages import Proposal
 from guts_core.state.keys import KEY_PREFIX_BYTES, SCOPE_BYTES, Kind, Scope
 from guts_core.state.view import Pair
 
-from .disk import Disk
+from .protocols import Disk
 
 MissingPack: TypeAlias = AdmittedPack
 

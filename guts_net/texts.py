@@ -24,9 +24,9 @@ from guts_core.forge.params import RESTORE_MS
 from guts_core.forge.records import TextState
 from guts_core.names import RepoId
 
-from .disk import Disk
 from .logs import Log
 from .peers.links import PeerNetwork
+from .protocols import Disk
 from .repair import Rounds
 from .store import ChainDatabase
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from guts_net.disk import Disk
+from guts_net.protocols import Disk
 
 CONFIG = b"[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
 NO_HEAD = b"ref: refs/heads/main\n"

@@ -21,7 +21,8 @@ from guts_core.forge.actions import Blob
 from guts_core.git.chunks import BlobDigest, Digested
 from guts_core.names import RepoId
 from guts_net.disk import NO_ROOM as FULL
-from guts_net.disk import UNWRITABLE, Disk, DiskFile
+from guts_net.disk import UNWRITABLE
+from guts_net.protocols import Disk, DiskFile
 
 from . import bare
 from .fsck_levels import strict_option

@@ -18,7 +18,7 @@ import trio
 
 from guts_core.codec import Tag, digest
 from guts_core.names import Oid, RefName, RepoId
-from guts_net.disk import Disk
+from guts_net.protocols import Disk
 
 from . import bare
 from .layout import Layout

@@ -23,7 +23,7 @@ from guts_core.errors import Corrupt, Malformed, Unavailable
 from guts_core.forge.actions import Blob
 from guts_core.git.chunks import CHUNK_BYTES, Digested, chunk_count
 from guts_core.names import Oid, RefName, RepoId
-from guts_net.disk import Disk
+from guts_net.protocols import Disk
 from guts_net.tally import Tally
 
 from . import bare

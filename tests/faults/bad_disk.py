@@ -13,7 +13,7 @@ import trio
 from attrs import define
 from typing_extensions import override
 
-from guts_net.disk import Disk, DiskFile
+from guts_net.disk import LocalDisk, LocalFile
 from guts_net.runtime import RunningNode, open_node
 from guts_net.settings import NodeSettings
 
@@ -39,7 +39,7 @@ class _Loose:
     undo: Callable[[Left], None]
 
 
-class FailingDisk(Disk):
+class FailingDisk(LocalDisk):
     """Counts operations, and cuts the power before the one with this number."""
 
     def __init__(self, cut_at: int | None = None) -> None:
@@ -77,14 +77,14 @@ class FailingDisk(Disk):
                 one.undo(left)
 
     @override
-    def create(self, path: Path) -> DiskFile:
+    def create(self, path: Path) -> LocalFile:
         self.turn("create", path)
         super().create(path).close()
         self.loose(path.parent, lambda _: path.unlink(missing_ok=True))
         return _FailingFile(self, path, path.open("r+b"))
 
     @override
-    def append(self, path: Path) -> DiskFile:
+    def append(self, path: Path) -> LocalFile:
         self.turn("append", path)
         raw = path.open("r+b" if path.exists() else "x+b")
         raw.seek(0, os.SEEK_END)
@@ -137,7 +137,7 @@ class FailingDisk(Disk):
         super().remove_tree(path)
 
 
-class _FailingFile(DiskFile):
+class _FailingFile(LocalFile):
     """Knows how much of itself is durable."""
 
     _disk: FailingDisk
@@ -162,7 +162,7 @@ class _FailingFile(DiskFile):
             os.truncate(self.path, size)
 
 
-class BrokenDisk(Disk):
+class BrokenDisk(LocalDisk):
     """Fails one kind of operation on paths that end in this, from when it is told to."""
 
     def __init__(self, operation: str, suffix: str, code: int = errno.EIO) -> None:
@@ -184,7 +184,7 @@ class BrokenDisk(Disk):
             raise OSError(self._code, os.strerror(self._code), str(path))
 
     @override
-    def append(self, path: Path) -> DiskFile:
+    def append(self, path: Path) -> LocalFile:
         raw = path.open("r+b" if path.exists() else "x+b")
         raw.seek(0, os.SEEK_END)
         return _BrokenFile(self, path, raw)
@@ -195,7 +195,7 @@ class BrokenDisk(Disk):
         super().sync_file(path)
 
 
-class _BrokenFile(DiskFile):
+class _BrokenFile(LocalFile):
     _disk: BrokenDisk
 
     @override

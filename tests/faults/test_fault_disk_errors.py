@@ -17,7 +17,7 @@ from guts_core.errors import Corrupt
 from guts_core.names import Oid
 from guts_core.node.port import REPLIES, OpenPush, PackData, PortError, PushCommand
 from guts_net.conversation import Conversation
-from guts_net.disk import Disk, DiskFile
+from guts_net.disk import LocalDisk, LocalFile
 from guts_net.journal import FRAME_HEAD_BYTES, HEAD_BYTES, Journal
 from guts_net.runtime import RunningNode, open_node
 from tests.faults.bad_disk import BrokenDisk, FailingDisk, Left, until_cut
@@ -78,14 +78,14 @@ async def test_fault_F06_a_vote_log_torn_at_any_byte_is_a_prefix_of_what_was_pro
         assert (await world.give_credential(nodes[0])).error is None
     path = world.seats[0].directory / "votes.log"
     data = path.read_bytes()
-    journal, records = Journal.open(path, Disk())
+    journal, records = Journal.open(path, LocalDisk())
     journal.close()
     assert len(records) > 3
 
     ends = range(len(data) - len(records[-1]) - 2 * FRAME_HEAD_BYTES, len(data))
     for cut in [*range(HEAD_BYTES, ends[0], 11), *ends]:
         path.write_bytes(data[:cut])
-        torn, left = Journal.open(path, Disk())
+        torn, left = Journal.open(path, LocalDisk())
         torn.close()
         assert left == records[: len(left)]
         assert len(left) < len(records)
@@ -159,7 +159,7 @@ async def test_fault_F15_packs_on_a_read_only_disk_are_refused_and_agreement_goe
         await is_one_state(nodes)
 
 
-class ReadOnlyQuarantine(Disk):
+class ReadOnlyQuarantine(LocalDisk):
     """No new file or directory, while it is so."""
 
     is_read_only = False
@@ -211,7 +211,7 @@ async def test_fault_F12_what_one_lying_disk_loses_is_at_all_others_and_comes_ba
 # ---- F13 ----
 
 
-class FullDisk(Disk):
+class FullDisk(LocalDisk):
     """Has as much room as it is told."""
 
     free: int | None = None
@@ -241,18 +241,18 @@ async def test_fault_F13_a_node_without_room_refuses_clients_votes_on_and_recove
 # ---- F16 ----
 
 
-class SlowDisk(Disk):
+class SlowDisk(LocalDisk):
     """Every sync of the vote log takes this long."""
 
     seconds = 0.0
 
     @override
-    def append(self, path: Path) -> DiskFile:
+    def append(self, path: Path) -> LocalFile:
         file = super().append(path)
         return _SlowFile(self, path, file._raw)
 
 
-class _SlowFile(DiskFile):
+class _SlowFile(LocalFile):
     _disk: SlowDisk
 
     @override

@@ -22,7 +22,7 @@ from guts_core.simplex.certificates import check
 from guts_core.simplex.committee import Committee
 from guts_core.simplex.messages import Certificate
 from guts_http.doors import doors
-from guts_net.disk import Disk
+from guts_net.disk import LocalDisk
 from guts_net.runtime import open_node
 from guts_net.scrub import DatabaseAudit, Pace
 from guts_net.settings import NodeSettings
@@ -199,7 +199,7 @@ async def test_fault_F08_a_database_that_lost_its_last_commits_gets_them_back(tm
     for leftover in path.parent.glob("chain.db-*"):
         leftover.unlink()
     shutil.copy(old, path)
-    database = ChainDatabase(path, Disk())
+    database = ChainDatabase(path, LocalDisk())
     assert database.height() < goal
     database.close()
 

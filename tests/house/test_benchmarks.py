@@ -20,7 +20,7 @@ from benchmarks.peer import Peer, open_peer
 from benchmarks.processes import Cpu, cpu, memory
 from benchmarks.profiling import part_of, parts
 from benchmarks.report import EXIT_MISSED, EXIT_OK, Report, bar, number, show, to_json, verdict, write_json
-from guts_net.disk import Disk
+from guts_net.disk import LocalDisk
 from tests.compat.devnet import Git
 
 FAST = figure("fast thing", "ms", [3.0, 1.0, 2.0], bar=10.0)
@@ -216,7 +216,7 @@ def test_profiles_are_summed_up_by_part() -> None:
 
 def test_a_profile_tells_syncing_from_what_called_it(tmp_path: Path) -> None:
     """A disk that is slow is no slow code."""
-    file = Disk().append(tmp_path / "log")
+    file = LocalDisk().append(tmp_path / "log")
     profile = cProfile.Profile()
     profile.runcall(file.sync)
     file.close()

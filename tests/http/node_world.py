@@ -29,7 +29,7 @@ from guts_http.app import create_app
 from guts_http.middleware import Access
 from guts_http.port import Port
 from guts_http.site import Settings
-from guts_net.disk import Disk
+from guts_net.disk import LocalDisk
 from guts_net.runtime import open_node
 from guts_net.settings import KEY_FILES, NodeSettings
 from tests.http.http_world import open_server
@@ -125,7 +125,7 @@ async def open_world(
     *,
     validators: int = 1,
     private_read_grace_seconds: float = 600,
-    disk: Disk | None = None,
+    disk: LocalDisk | None = None,
 ) -> AsyncIterator[Node]:
     """Found a network under ``path`` and run it; the first node has its doors open."""
     genesis, people = found(path, validators)

@@ -20,7 +20,7 @@ from guts_http.proxies import Forwarded
 from guts_http.rates import BURST_SECONDS, KEYS_MAX, LOOPBACK_COST, Rates
 from guts_http.serving import ServeSettings
 from guts_http.site import Settings
-from guts_net.disk import Disk
+from guts_net.disk import LocalDisk
 from tests.http.http_world import PATIENCE_SECONDS, LiveServer, Serving, open_server, read_all
 from tests.http.node_world import Node, a_history, bearing, git, open_world
 
@@ -251,12 +251,12 @@ async def test_an_address_that_asks_too_often_is_told_when_to_return(tmp_path: P
     assert (fetched.status_code, fetched.headers["content-type"]) == (429, "text/plain; charset=utf-8")
 
 
-class SmallDisk(Disk):
+class SmallDisk(LocalDisk):
     """A disk whose free space is what a test says."""
 
     free = 1 << 40
 
-    def free_bytes(self, path: Path) -> int:  # noqa: ARG002 -- as Disk has it
+    def free_bytes(self, path: Path) -> int:  # noqa: ARG002 -- as LocalDisk has it
         """As the test says."""
         return self.free
 

@@ -13,7 +13,7 @@ from trio.testing import memory_stream_pair
 from guts_core.simplex.ports import Instant
 from guts_net.clock import MachineClock
 from guts_net.conformance import NotConforming, check_clock, check_disk, check_transport
-from guts_net.disk import Disk, DiskFile
+from guts_net.disk import LocalDisk, LocalFile
 from guts_net.tcp import TcpTransport
 
 NOWHERE = "127.0.0.1:1"  # a port that needs a privileged listener, of which a test machine has none
@@ -24,7 +24,7 @@ async def test_tcp_conforms() -> None:
 
 
 def test_the_disk_conforms(tmp_path: Path) -> None:
-    check_disk(Disk(), tmp_path)
+    check_disk(LocalDisk(), tmp_path)
 
 
 def test_the_clock_conforms() -> None:
@@ -88,16 +88,16 @@ async def test_a_transport_that_breaks_its_word_is_found_out(transport: TcpTrans
         await check_transport(transport, "127.0.0.1:0", NOWHERE)
 
 
-class Careless(Disk):
+class Careless(LocalDisk):
     """Overwrites what it should create."""
 
-    def create(self, path: Path) -> DiskFile:
+    def create(self, path: Path) -> LocalFile:
         """An empty file, whatever was there."""
         path.unlink(missing_ok=True)
         return super().create(path)
 
 
-class Open(Disk):
+class Open(LocalDisk):
     """Lets everybody read."""
 
     def write_file(self, path: Path, data: bytes, mode: int = 0o600) -> None:
@@ -105,7 +105,7 @@ class Open(Disk):
         super().write_file(path, data, mode | 0o044)
 
 
-class Pedantic(Disk):
+class Pedantic(LocalDisk):
     """Minds what is absent."""
 
     def unlink(self, path: Path) -> None:
@@ -118,7 +118,7 @@ class Pedantic(Disk):
     [(Careless(), "raises FileExistsError"), (Open(), "nobody else's to read"), (Pedantic(), "No such file")],
     ids=["careless", "open", "pedantic"],
 )
-def test_a_disk_that_breaks_its_word_is_found_out(disk: Disk, error: str, tmp_path: Path) -> None:
+def test_a_disk_that_breaks_its_word_is_found_out(disk: LocalDisk, error: str, tmp_path: Path) -> None:
     with pytest.raises((NotConforming, FileNotFoundError), match=error):
         check_disk(disk, tmp_path)
 

@@ -12,7 +12,7 @@ import pytest
 
 from guts_core.errors import Conflict
 from guts_core.identity import token_of
-from guts_net.disk import Disk
+from guts_net.disk import LocalDisk
 from guts_net.lock import hold_lock
 from guts_net.logs import Log, bound, open_logs
 
@@ -122,7 +122,7 @@ def test_a_small_file_is_replaced_in_one_step_and_in_order(tmp_path: Path) -> No
     """Beside, sync, rename, sync of the directory: a power cut leaves the old file or the new one."""
     done: list[str] = []
     target = tmp_path / "config"
-    disk = Disk(lambda operation, _: done.append(operation))
+    disk = LocalDisk(lambda operation, _: done.append(operation))
     disk.write_file(target, b"one")
     done.clear()
 
@@ -136,7 +136,7 @@ def test_a_small_file_is_replaced_in_one_step_and_in_order(tmp_path: Path) -> No
 
 def test_a_link_that_exists_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"pack")
-    disk = Disk()
+    disk = LocalDisk()
 
     disk.link(tmp_path / "a", tmp_path / "b")
     disk.link(tmp_path / "a", tmp_path / "b")

@@ -21,7 +21,7 @@ from guts_core.forge.paths import pack
 from guts_core.forge.records import Pack
 from guts_core.names import AccountId, CredentialId, NodeId, Oid, RefName, RepoId, TxId
 from guts_http.reader import Snapshot
-from guts_net.disk import Disk
+from guts_net.disk import LocalDisk
 from guts_net.store import ChainDatabase
 from tests.core.chain.chain_world import a_genesis
 from tests.properties.state_commits import commit_of
@@ -40,7 +40,7 @@ CREATED = evolve(MOVE, old=None, relation=Relation.CREATED)
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[ChainDatabase]:
-    with closing(ChainDatabase(tmp_path / "chain.db", Disk())) as opened:
+    with closing(ChainDatabase(tmp_path / "chain.db", LocalDisk())) as opened:
         yield opened
 
 

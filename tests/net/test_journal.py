@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guts_core.errors import Corrupt
-from guts_net.disk import Disk, DiskFile
+from guts_net.disk import LocalDisk, LocalFile
 from guts_net.journal import FRAME_HEAD_BYTES, HEAD_BYTES, Journal
 
 RECORDS = (b"first vote", b"", b"a body" * 30, b"last vote")
@@ -24,7 +24,7 @@ def entropy(size: int) -> bytes:
 
 def journal_with(path: Path, *batches: tuple[bytes, ...]) -> bytes:
     """Write batches, each synced, and return the file."""
-    journal, _ = Journal.open(path, Disk(), entropy)
+    journal, _ = Journal.open(path, LocalDisk(), entropy)
     for batch in batches:
         journal.append(batch)
         journal.sync()
@@ -34,7 +34,7 @@ def journal_with(path: Path, *batches: tuple[bytes, ...]) -> bytes:
 
 def records_in(path: Path) -> tuple[bytes, ...]:
     """What the journal says."""
-    journal, records = Journal.open(path, Disk())
+    journal, records = Journal.open(path, LocalDisk())
     journal.close()
     return records
 
@@ -47,7 +47,7 @@ def reopened(path: Path, data: bytes) -> tuple[bytes, ...]:
 
 def test_what_was_appended_is_there_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "votes.log"
-    journal, records = Journal.open(path, Disk())
+    journal, records = Journal.open(path, LocalDisk())
     assert records == ()
     journal.append(RECORDS[:2])
     journal.append(RECORDS[2:])
@@ -55,7 +55,7 @@ def test_what_was_appended_is_there_after_a_restart(tmp_path: Path) -> None:
     size = journal.size
     journal.close()
 
-    again, records = Journal.open(path, Disk())
+    again, records = Journal.open(path, LocalDisk())
 
     assert records == RECORDS
     assert again.size == size == path.stat().st_size
@@ -91,7 +91,7 @@ def test_a_journal_goes_on_after_a_torn_tail(tmp_path: Path) -> None:
     path = tmp_path / "votes.log"
     path.write_bytes(journal_with(path, RECORDS)[:-1])
 
-    journal, _ = Journal.open(path, Disk(), entropy)
+    journal, _ = Journal.open(path, LocalDisk(), entropy)
     journal.append([b"again"])
     journal.sync()
     journal.close()
@@ -138,7 +138,7 @@ def test_a_batch_of_which_a_disk_kept_only_the_end_is_a_torn_tail(tmp_path: Path
     path = tmp_path / "votes.log"
     journal_with(path, (b"promised",))
     durable = path.stat().st_size
-    journal, _ = Journal.open(path, Disk(), entropy)
+    journal, _ = Journal.open(path, LocalDisk(), entropy)
     journal.append([b"x" * 5000])
     journal.append([b"its vote"])
     journal.sync()
@@ -164,7 +164,9 @@ def test_rewriting_replaces_everything_at_once(tmp_path: Path) -> None:
     done: list[tuple[str, str]] = []
     path = tmp_path / "votes.log"
     numbers = count()
-    journal, _ = Journal.open(path, Disk(lambda *seen: done.append(seen)), lambda size: bytes([next(numbers)]) * size)
+    journal, _ = Journal.open(
+        path, LocalDisk(lambda *seen: done.append(seen)), lambda size: bytes([next(numbers)]) * size
+    )
     journal.append(RECORDS * 10)
     journal.sync()
     done.clear()
@@ -188,7 +190,7 @@ def test_rewriting_replaces_everything_at_once(tmp_path: Path) -> None:
 
 def test_a_rewritten_journal_that_lost_a_record_stops_the_voter(tmp_path: Path) -> None:
     path = tmp_path / "votes.log"
-    journal, _ = Journal.open(path, Disk(), entropy)
+    journal, _ = Journal.open(path, LocalDisk(), entropy)
     journal.rewrite([b"floor", b"vote"])
     journal.close()
     data = bytearray(path.read_bytes())
@@ -203,7 +205,7 @@ def test_a_rewrite_that_was_cut_off_leaves_the_old_journal(tmp_path: Path) -> No
     journal_with(path, RECORDS)
     path.with_name("votes.log.new").write_bytes(b"half of a new one")
 
-    journal, records = Journal.open(path, Disk())
+    journal, records = Journal.open(path, LocalDisk())
     journal.close()
 
     assert records == RECORDS
@@ -212,18 +214,18 @@ def test_a_rewrite_that_was_cut_off_leaves_the_old_journal(tmp_path: Path) -> No
 
 def test_a_new_journal_is_durable_with_its_name_before_it_takes_a_record(tmp_path: Path) -> None:
     done: list[str] = []
-    journal, _ = Journal.open(tmp_path / "votes.log", Disk(lambda operation, _: done.append(operation)))
+    journal, _ = Journal.open(tmp_path / "votes.log", LocalDisk(lambda operation, _: done.append(operation)))
     journal.close()
 
     assert done == ["unlink", "unlink", "write", "sync", "rename", "sync-directory", "sync"]
 
 
-class FailingDisk(Disk):
+class FailingDisk(LocalDisk):
     """A disk whose syncs begin to fail."""
 
     failing = False
 
-    def append(self, path: Path) -> DiskFile:
+    def append(self, path: Path) -> LocalFile:
         """A file that fails when told to."""
         file = super().append(path)
         sync = file.sync

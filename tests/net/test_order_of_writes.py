@@ -14,7 +14,7 @@ import pytest
 from typing_extensions import override
 
 from guts_core.codec import kinds
-from guts_net.disk import Disk, DiskFile
+from guts_net.disk import LocalDisk, LocalFile
 
 from .world import a_commit, found, push
 
@@ -23,7 +23,7 @@ OK = ("told", "ok")
 COMMIT = ("commit", "chain.db")
 
 
-class WatchedDisk(Disk):
+class WatchedDisk(LocalDisk):
     """Writes down everything in order; skips the syncs whose path ends in ``without``."""
 
     def __init__(self, without: str | None = None) -> None:
@@ -35,7 +35,7 @@ class WatchedDisk(Disk):
         return self._without is not None and str(path).endswith(self._without)
 
     @override
-    def append(self, path: Path) -> DiskFile:
+    def append(self, path: Path) -> LocalFile:
         file = super().append(path)
         return UnsyncedFile(self, path, file._raw) if self._skips(path) else file
 
@@ -50,7 +50,7 @@ class WatchedDisk(Disk):
             super().sync_directory(path)
 
 
-class UnsyncedFile(DiskFile):
+class UnsyncedFile(LocalFile):
     """A file that a power cut would take."""
 
     @override

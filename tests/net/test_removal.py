@@ -21,7 +21,7 @@ from guts_core.forge.actions import Action, DeleteRepository, RestoreRepository
 from guts_core.forge.params import RESTORE_MS
 from guts_core.names import RepoId
 from guts_core.node.port import OpenFetch, Outcome, PortError, Projection, SubmitTransaction
-from guts_net.disk import Disk
+from guts_net.disk import LocalDisk
 from guts_net.packs.layout import Layout
 from guts_net.runtime import RunningNode, open_node
 from guts_net.store import ChainDatabase
@@ -84,7 +84,7 @@ def deleted_at(database: ChainDatabase, repo: RepoId) -> int | None:
     return record.deleted
 
 
-class Watched(Disk):
+class Watched(LocalDisk):
     """A disk that notes at which applied block time a repository was removed."""
 
     def __init__(self, directory: Path) -> None:
@@ -94,7 +94,7 @@ class Watched(Disk):
 
     def _note(self, operation: str, subject: str) -> None:
         if operation == "remove-tree" and subject.endswith(".git"):
-            with closing(ChainDatabase(self.layout.directory / "chain.db", Disk())) as database:
+            with closing(ChainDatabase(self.layout.directory / "chain.db", LocalDisk())) as database:
                 self.removed[subject] = applied(database)
 
 
@@ -133,7 +133,7 @@ async def running(
     world: World,
     index: int,
     offset: int,
-    disk: Disk | None,
+    disk: LocalDisk | None,
     task_status: trio.TaskStatus[RunningNode],
 ) -> None:
     """A node whose clock is ahead."""

@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from guts_net.disk import Disk, DiskFile
+from guts_net.disk import LocalDisk, LocalFile
 from guts_net.journal import Journal
 from guts_net.logs import Log
 from guts_net.space import BALLAST_BYTES_MOST, BALLAST_FILE, LOOK_SECONDS, DiskLow, Space, is_full
@@ -20,18 +20,18 @@ MIB = 1 << 20
 GIB = 1 << 30
 
 
-class SmallDisk(Disk):
+class SmallDisk(LocalDisk):
     """A disk whose size is what a test says."""
 
     def __init__(self, free: int, total: int = 100 * GIB) -> None:
         super().__init__()
         self.free, self.total = free, total
 
-    def free_bytes(self, path: Path) -> int:  # noqa: ARG002 -- as Disk has it
+    def free_bytes(self, path: Path) -> int:  # noqa: ARG002 -- as LocalDisk has it
         """As the test says, without the ballast."""
         return self.free
 
-    def total_bytes(self, path: Path) -> int:  # noqa: ARG002 -- as Disk has it
+    def total_bytes(self, path: Path) -> int:  # noqa: ARG002 -- as LocalDisk has it
         """As the test says."""
         return self.total
 
@@ -100,7 +100,7 @@ def test_a_ballast_that_finds_no_room_is_none(tmp_path: Path) -> None:
     """Somebody else took the space first."""
 
     class Full(SmallDisk):
-        def allocate(self, path: Path, size: int) -> None:  # noqa: ARG002 -- as Disk has it
+        def allocate(self, path: Path, size: int) -> None:  # noqa: ARG002 -- as LocalDisk has it
             path.write_bytes(b"a part")
             raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -124,15 +124,15 @@ class FullAt(io.FileIO):
         return super().write(taken)
 
 
-class FillingDisk(Disk):
+class FillingDisk(LocalDisk):
     """A disk on which promised files may find no room."""
 
-    def append(self, path: Path) -> DiskFile:
-        """As Disk, with such a file."""
+    def append(self, path: Path) -> LocalFile:
+        """As LocalDisk, with such a file."""
         super().append(path).close()
         raw = FullAt(path, "r+")
         raw.seek(0, io.SEEK_END)
-        return DiskFile(self, path, raw, promised=True)
+        return LocalFile(self, path, raw, promised=True)
 
 
 def test_fault_F13_a_vote_finds_room_on_a_full_disk(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_fault_F13_without_room_the_node_ends_and_forgets_nothing(tmp_path: Path
 
 def records_in(path: Path) -> tuple[bytes, ...]:
     """What a restart finds."""
-    journal, records = Journal.open(path, Disk())
+    journal, records = Journal.open(path, LocalDisk())
     journal.close()
     return records
 

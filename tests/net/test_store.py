@@ -16,7 +16,7 @@ from guts_core.errors import Corrupt
 from guts_core.forge.records import Pack
 from guts_core.names import RepoId, TxId
 from guts_core.state.keys import Kind, Scope, key
-from guts_net.disk import Disk
+from guts_net.disk import LocalDisk
 from guts_net.store import ChainDatabase, OtherBuild
 from tests.properties.state_commits import block_hash, commit_of
 
@@ -27,7 +27,7 @@ TX = TxId(bytes((9,)) * 32)
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[ChainDatabase]:
-    with closing(ChainDatabase(tmp_path / "chain.db", Disk())) as opened:
+    with closing(ChainDatabase(tmp_path / "chain.db", LocalDisk())) as opened:
         yield opened
 
 
@@ -48,10 +48,10 @@ def full_commit(height: int = 1) -> Commit:
 def test_a_commit_with_every_field_is_read_back_after_a_restart(tmp_path: Path) -> None:
     """Nothing of a block is lost between its finality and the next start."""
     commit = full_commit()
-    with closing(ChainDatabase(tmp_path / "chain.db", Disk())) as first:
+    with closing(ChainDatabase(tmp_path / "chain.db", LocalDisk())) as first:
         first.commit(commit, frozenset({LACKED.digest}))
 
-    with closing(ChainDatabase(tmp_path / "chain.db", Disk())) as database:
+    with closing(ChainDatabase(tmp_path / "chain.db", LocalDisk())) as database:
         assert database.height() == 1
         assert database.get(b"\x01key") == b"value"
         assert database.scan(b"\x01") == [(b"\x01key", b"value")]
@@ -86,7 +86,7 @@ def test_a_commit_is_told_to_the_disk_door_once_it_is_durable(tmp_path: Path) ->
             with closing(sqlite3.connect(path)) as other:
                 seen.append((operation, subject, other.execute("SELECT max(height) FROM blocks").fetchone()[0]))
 
-    with closing(ChainDatabase(path, Disk(observe))) as database:
+    with closing(ChainDatabase(path, LocalDisk(observe))) as database:
         database.commit(commit_of(1))
         database.commit(commit_of(1))
 
@@ -96,7 +96,7 @@ def test_a_commit_is_told_to_the_disk_door_once_it_is_durable(tmp_path: Path) ->
 def test_a_power_cut_before_commit_leaves_the_old_block_whole(tmp_path: Path) -> None:
     """Copies of the files taken at every statement of a commit open as the old state or the new one (F04)."""
     path = tmp_path / "chain.db"
-    with closing(ChainDatabase(path, Disk())) as database:
+    with closing(ChainDatabase(path, LocalDisk())) as database:
         database.commit(full_commit())
         copies: list[Path] = []
 
@@ -123,7 +123,7 @@ def test_a_power_cut_before_commit_leaves_the_old_block_whole(tmp_path: Path) ->
 
 
 def _whole_height(path: Path, pages: dict[bytes, bytes | None]) -> int:
-    with closing(ChainDatabase(path, Disk())) as found:
+    with closing(ChainDatabase(path, LocalDisk())) as found:
         height = found.height()
         told = (found.get(b"\x01key"), found.meta("state_root"), found.is_replay(TX), found.block_at(2) is None)
         assert told == {1: (b"value", b"root", True, True), 2: (b"new", b"2", False, False)}[height]
@@ -207,7 +207,7 @@ def test_another_builds_database_is_refused_and_left_alone(tmp_path: Path) -> No
     before = path.read_bytes()
 
     with pytest.raises(OtherBuild, match=r"layout 77.*empty directory"):
-        ChainDatabase(path, Disk())
+        ChainDatabase(path, LocalDisk())
 
     assert path.read_bytes() == before
 
@@ -218,4 +218,4 @@ def test_a_file_that_is_no_database_is_told_as_such(tmp_path: Path) -> None:
     path.write_bytes(b"not a database, whatever its name says" * 100)
 
     with pytest.raises(Corrupt, match=r"chain\.db"):
-        ChainDatabase(path, Disk())
+        ChainDatabase(path, LocalDisk())

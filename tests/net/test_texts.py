@@ -30,7 +30,7 @@ from guts_core.forge.params import RESTORE_MS
 from guts_core.forge.records import ObjectFormat, TextState
 from guts_core.names import RepoId
 from guts_core.node.port import Outcome, Phase, SubmitTransaction
-from guts_net.disk import Disk
+from guts_net.disk import LocalDisk
 from guts_net.runtime import RunningNode, open_node
 from guts_net.store import ChainDatabase
 from guts_net.texts import TextStore
@@ -161,7 +161,7 @@ class PowerCut(OSError):
     """The machine stopped."""
 
 
-class CutDisk(Disk):
+class CutDisk(LocalDisk):
     """Ends everything just after (or before) the first operation of this kind on such a path, once armed."""
 
     def __init__(self, operation: str, where: str, *, after: bool) -> None:
@@ -182,17 +182,17 @@ class CutDisk(Disk):
             raise PowerCut(f"cut at {operation} {subject}")
 
     def rename(self, source: Path, target: Path) -> None:
-        """As Disk."""
+        """As LocalDisk."""
         self._before("rename", target)
         super().rename(source, target)
 
     def unlink(self, path: Path) -> None:
-        """As Disk."""
+        """As LocalDisk."""
         self._before("unlink", path)
         super().unlink(path)
 
     def sync_directory(self, path: Path) -> None:
-        """As Disk."""
+        """As LocalDisk."""
         self._before("sync-directory", path)
         super().sync_directory(path)
 
@@ -379,7 +379,7 @@ async def test_texts_of_a_repository_that_cannot_be_restored_any_more_go_with_it
 
 
 def opened(path: Path) -> tuple[TextStore, ChainDatabase]:
-    disk = Disk()
+    disk = LocalDisk()
     database = ChainDatabase(path / "chain.db", disk)
     return TextStore(path, disk, database, lambda: 0), database
 

@@ -35,7 +35,7 @@ from guts_core.node.port import (
 )
 from guts_core.simplex.quorum import FaultModel
 from guts_net.conversation import Conversation
-from guts_net.disk import Disk
+from guts_net.disk import LocalDisk
 from guts_net.runtime import RunningNode, open_node
 from guts_net.settings import KEY_FILES, NodeSettings
 
@@ -77,7 +77,7 @@ class World:
 
     @asynccontextmanager
     async def running(
-        self, disks: Sequence[Disk | None] | None = None, first: int = 0
+        self, disks: Sequence[LocalDisk | None] | None = None, first: int = 0
     ) -> AsyncIterator[list[RunningNode]]:
         """All nodes from ``first`` on."""
         chosen = range(first, len(self.seats))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from guts_core.chain.commit import ChainStore, Commit, ReceiptRow
 from guts_core.chain.memory import MemoryStore
 from guts_core.names import TxId
-from guts_net.disk import Disk
+from guts_net.disk import LocalDisk
 from guts_net.store import ChainDatabase
 from tests.properties.state_commits import block_hash, commit_of
 
@@ -74,7 +74,7 @@ def test_memory_and_database_agree(chain: list[Commit]) -> None:
     """What holds in a simulation holds on a disk; doing a commit again changes nothing in either."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "chain.db"
-        memory, database = MemoryStore(), ChainDatabase(path, Disk())
+        memory, database = MemoryStore(), ChainDatabase(path, LocalDisk())
         for commit in chain:
             for _ in range(2):
                 memory.commit(commit)
@@ -82,7 +82,7 @@ def test_memory_and_database_agree(chain: list[Commit]) -> None:
 
                 assert answers(memory) == answers(database)
         database.close()
-        reopened = ChainDatabase(path, Disk())
+        reopened = ChainDatabase(path, LocalDisk())
 
         assert answers(memory) == answers(reopened)
         reopened.close()

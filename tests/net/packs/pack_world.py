@@ -12,7 +12,7 @@ from attrs import Factory, define, frozen
 
 from guts_core.names import Oid, RefName, RepoId
 from guts_core.node.port import PushCommand
-from guts_net.disk import Disk
+from guts_net.disk import LocalDisk
 from guts_net.packs import CheckedPack, PackStore
 from tests.fixtures.git_history import RawObject, git
 
@@ -66,7 +66,7 @@ class World:
 
     directory: Path
     operations: list[tuple[str, str]] = Factory(list)
-    store: PackStore = Factory(lambda self: PackStore(self.directory, Disk(self.saw)), takes_self=True)
+    store: PackStore = Factory(lambda self: PackStore(self.directory, LocalDisk(self.saw)), takes_self=True)
 
     def saw(self, operation: str, subject: str) -> None:
         """Note an operation of the disk and the last part of its path."""

@@ -28,7 +28,7 @@ from guts_core.git.receive_pack import (
 )
 from guts_core.git.refs import client_ref_name
 from guts_core.names import Oid, RefName
-from guts_net.disk import Disk
+from guts_net.disk import LocalDisk
 from guts_net.packs import CheckedPack, Incoming, PackStore
 from tests.net.packs.pack_world import REPO
 
@@ -36,7 +36,7 @@ from tests.net.packs.pack_world import REPO
 async def main(directory: Path, refs: dict[RefName, Oid]) -> None:
     """Serve one push."""
     say(receive_pack_advertisement(refs))
-    store = PackStore(directory, Disk())
+    store = PackStore(directory, LocalDisk())
     async with store.incoming() as incoming:
         request = await read(incoming)
         if not request.commands:

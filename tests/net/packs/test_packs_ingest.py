@@ -12,7 +12,7 @@ import trio
 from guts_core.codec import Tag, digest
 from guts_core.errors import LimitExceeded, Unavailable
 from guts_core.git.chunks import chunk_root
-from guts_net.disk import Disk, DiskFile
+from guts_net.disk import LocalDisk, LocalFile
 from guts_net.packs import BadPack, MissingObjects, PackStore, limits
 from guts_net.packs.fsck_levels import REFUSED, TOLERATED
 from guts_net.packs.git_child import Answer
@@ -218,14 +218,14 @@ async def test_a_check_that_takes_too_long_ends(world: World, monkeypatch: pytes
 async def test_fault_F13_a_full_disk_refuses_the_push_and_recovers(world: World) -> None:
     full = [True]
 
-    class SmallFile(DiskFile):
+    class SmallFile(LocalFile):
         def write(self, data: bytes) -> None:
             if full[0]:
                 raise OSError(errno.ENOSPC, "No space left on device")
             super().write(data)
 
-    class SmallDisk(Disk):
-        def create(self, path: Path) -> DiskFile:
+    class SmallDisk(LocalDisk):
+        def create(self, path: Path) -> LocalFile:
             return SmallFile(self, path, path.open("xb"))
 
     store = PackStore(world.directory, SmallDisk())

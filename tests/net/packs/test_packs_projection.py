@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from guts_core.names import Oid, RefName
-from guts_net.disk import Disk
+from guts_net.disk import LocalDisk
 from guts_net.packs import PackStore
 from tests.fixtures import git_history
 from tests.fixtures.git_history import git
@@ -123,7 +123,7 @@ async def test_projections_of_an_earlier_life_are_dropped_at_start(world: World,
         pass
     (path / "packed-refs").write_bytes(b"")
 
-    store = PackStore(world.directory, Disk())
+    store = PackStore(world.directory, LocalDisk())
     await store.sweep(frozenset())
 
     async with store.projected(REPO, 1, refs, MAIN) as again:

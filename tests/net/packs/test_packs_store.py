@@ -13,7 +13,7 @@ import trio.testing
 from guts_core.errors import Corrupt, LimitExceeded, Malformed
 from guts_core.forge.actions import Blob
 from guts_core.git.chunks import CHUNK_BYTES, chunk_path, verify_chunk
-from guts_net.disk import Disk
+from guts_net.disk import LocalDisk
 from guts_net.packs import GitChildren, PackStore
 from tests.fixtures.git_history import BLOB, PLAIN, RawObject, commit, git
 from tests.net.packs.pack_world import OTHER_REPO, REPO, World, pack_from, pack_of, pieces_of
@@ -172,7 +172,7 @@ async def test_a_certificate_is_law_for_what_is_in_a_pack(world: World) -> None:
     """After finality every holder stores the bytes, even those that its own checks would refuse."""
     disconnected = pack_of(commit(PLAIN.oid))
     (world.directory / "quorum").mkdir()
-    quorum = PackStore(world.directory / "quorum", Disk())
+    quorum = PackStore(world.directory / "quorum", LocalDisk())
     async with quorum.incoming() as incoming:
         await incoming.write(disconnected)
         blob = (await incoming.index()).blob
@@ -212,7 +212,7 @@ async def test_sweep_empties_the_quarantine_and_drops_what_nobody_needs(world: W
     (half / "incoming").write_bytes(b"PACK")
     (world.store.layout.packs / "README").write_text("not ours to remove")
 
-    removed = await PackStore(world.directory, Disk(world.saw)).sweep({attested})
+    removed = await PackStore(world.directory, LocalDisk(world.saw)).sweep({attested})
 
     assert removed == (orphan,)
     assert [world.store.has(digest) for digest in (listed, attested, orphan)] == [True, True, False]
@@ -234,7 +234,7 @@ async def test_sweep_keeps_what_the_state_lists_although_its_link_was_lost(world
 async def test_a_disk_that_fails_a_sync_is_not_asked_again(world: World) -> None:
     """F11: the kernel forgets dirty pages after it reported them once."""
 
-    class Failing(Disk):
+    class Failing(LocalDisk):
         def sync_file(self, path: Path) -> None:
             raise OSError(5, "Input/output error", str(path))
 
