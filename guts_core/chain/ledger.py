@@ -22,6 +22,8 @@ from guts_core.simplex.ports import Instant, Verdict
 from guts_core.state.view import Overlay
 
 from .admission import (
+    Candidate,
+    CannotPay,
     Inadmissible,
     Network,
     TextMissing,
@@ -317,6 +319,7 @@ class Ledger:
             self._doubtful.discard(tx_id)
         for tx_id in self.mempool.drop_expired(block.time + 1):
             self._end(tx_id, Standing(Where.EXPIRED, error=TransactionExpired.code, message=EXPIRED_WORDS))
+        self.mempool.resume(block.time + 1)
         for tx_id in sorted(self._doubtful):
             self._judge_again(tx_id, block.time + 1)
         self._doubtful.clear()
@@ -327,11 +330,25 @@ class Ledger:
         if candidate is None:
             return
         try:
+            place = place_of(candidate, self.view(), time, self._is_final)
             # With its signatures: the key that signed may have been removed since.
-            check_signatures(candidate, place_of(candidate, self.view(), time, self._is_final), self.network)
+            check_signatures(candidate, place, self.network)
+            pay(candidate, place.payer, Overlay(self.view()), self.network, time)
+        except CannotPay as refusal:
+            self._wait_to_pay(candidate, time, refusal)
         except Inadmissible as refusal:
             self.mempool.discard(tx_id)
             self._end(tx_id, Standing(Where.REFUSED, error=refusal.code, message=str(refusal)))
+
+    def _wait_to_pay(self, candidate: Candidate, time: int, refusal: CannotPay) -> None:
+        """Its payer can pay in the next window at the earliest; until then it is no work, or it is over."""
+        window = self.network.params.quota_window_ms
+        following = (time // window + 1) * window
+        if candidate.body.expires >= following:
+            self.mempool.postpone(candidate.tx_id, following)
+            return
+        self.mempool.discard(candidate.tx_id)
+        self._end(candidate.tx_id, Standing(Where.REFUSED, error=refusal.code, message=str(refusal)))
 
     def _end(self, tx_id: TxId, standing: Standing) -> None:
         if len(self._ended) >= ENDED_MAX:

@@ -48,7 +48,9 @@ class Mempool:
         self._bytes_max, self._transactions_max = bytes_max, transactions_max
         self._entries: dict[TxId, _Entry] = {}
         self._ready: dict[TxId, Candidate] = {}  # in the order in which they became proposable
-        self._ends: list[tuple[int, TxId]] = []  # a heap; entries that left earlier are skipped
+        # Heaps by block time; entries that left earlier are skipped.
+        self._ends: list[tuple[int, TxId]] = []
+        self._postponed: list[tuple[int, TxId]] = []
         self._total = _Load()
         self._loads: dict[AccountId, _Load] = {}
 
@@ -119,6 +121,18 @@ class Mempool:
         self._loads[entry.payer].bytes += grown
         entry.candidate = candidate
         self._ready[candidate.tx_id] = candidate
+
+    def postpone(self, tx_id: TxId, time: int) -> None:
+        """What waits here cannot be proposed before this block time: till then it waits apart."""
+        if self._ready.pop(tx_id, None) is not None:
+            heappush(self._postponed, (time, tx_id))
+
+    def resume(self, time: int) -> None:
+        """Let what was postponed to this block time or before be proposed."""
+        while self._postponed and self._postponed[0][0] <= time:
+            _, tx_id = heappop(self._postponed)
+            if tx_id in self._entries:
+                self._ready[tx_id] = self._entries[tx_id].candidate
 
     def discard(self, tx_id: TxId) -> None:
         """Forget a candidate, if it is here."""

@@ -33,6 +33,7 @@ from guts_core.chain.admission import (
 from guts_core.chain.block import Block, tx_root
 from guts_core.chain.genesis import chain_id
 from guts_core.chain.header import block_hash
+from guts_core.chain.standing import Where
 from guts_core.chain.transaction import (
     TEXT_BYTES_MAX,
     Hand,
@@ -57,6 +58,8 @@ from guts_core.simplex.quorum import FaultModel
 from tests.core.chain.chain_world import (
     HOUR,
     MAIN,
+    MINUTE,
+    TIME,
     Network,
     Person,
     a_genesis,
@@ -360,7 +363,32 @@ def test_a_quota_binds_within_one_block_too() -> None:
 
     network.step()
 
-    assert [network.status(one).where.name for one in signed] == ["FINAL", "FINAL", "PENDING"]
+    assert [network.status(one).where.name for one in signed] == ["FINAL", "FINAL", "REFUSED"]
+
+
+def test_what_its_payer_cannot_pay_is_no_work() -> None:
+    """Else each leader would follow an empty block by the next one; in the next window it is proposed."""
+    network = Network(a_genesis(params=Params(quota_transactions=1, quota_window_ms=10 * MINUTE)))
+    operator, ledger = network.operator(1), network.ledgers[0]
+    paid, over, late = (
+        network.by_key(operator, creation(f"repo-{minutes}"), expires=TIME + minutes * MINUTE) for minutes in (8, 9, 30)
+    )
+    for one in (paid, over, late):
+        network.submit(one)
+
+    network.step()
+
+    assert not ledger.has_work(ledger.final_point())
+    standing = network.status(over)
+    assert (standing.where, standing.error) == (Where.REFUSED, CannotPay.code)
+    assert network.status(late).where is Where.PENDING
+    network.pass_time(10 * MINUTE - 3000)
+    network.step()
+    assert not ledger.has_work(ledger.final_point())
+    network.step()
+    assert ledger.has_work(ledger.final_point())
+    network.step()
+    assert network.status(late).where is Where.FINAL
 
 
 def pushed(network: Network) -> Item:
