@@ -9,7 +9,7 @@ from typing import cast
 
 from attrs import define
 
-from guts_core.chain.admission import TransactionExpired
+from guts_core.chain.admission import TransactionExpired, UnknownAccount, UnknownCredential, WrongSignatures
 from guts_core.chain.commit import Commit
 from guts_core.forge import queries
 from guts_core.names import RepoId, TxId
@@ -31,6 +31,11 @@ from .shelf import TextChecks
 
 # A dead peer's socket is seen closed, and a new one is open, within this.
 _LINK_US = 20_000
+# What a gateway says by its own clock and by a state that may be a block old: its answer to what is new to it, and
+# none about what another one passed on.
+_SAID_OF_ITSELF = frozenset(
+    refusal.code for refusal in (TransactionExpired, UnknownAccount, UnknownCredential, WrongSignatures)
+)
 # One wish in so many is a contest of several people for one branch.
 _CONTEST = 5
 
@@ -247,8 +252,7 @@ class ForgeWorld(PackWorld):
         """Every wish has its answer, and nobody was told "no" about what happened."""
         tx_id, name = case.wish.tx_id, f"{case.wish.label} {case.wish.tx_id.hex()[:8]}"
         receipt = self.checks.receipts.get(tx_id)
-        # Expired by one gateway's clock is no answer about what another one passed on.
-        doubtful = case.may_happen or (case.again and case.refused == TransactionExpired.code)
+        doubtful = case.may_happen or (case.again and case.refused in _SAID_OF_ITSELF)
         is_answer = case.refused is not None and not doubtful
         if is_answer and receipt is not None and receipt.error is None:
             raise Broken(f"I12: {name} was refused ({case.refused}) and took effect")
