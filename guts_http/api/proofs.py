@@ -7,15 +7,8 @@ from typing import assert_never
 
 from quart import Response, request
 
-from guts_core.chain.block import Block
-from guts_core.codec import from_bytes
 from guts_core.errors import Unavailable
-from guts_core.forge import queries
-from guts_core.forge.actions import (
-    CreateCredential,
-)
-from guts_core.forge.mentions import mentioned
-from guts_core.forge.permissions import Permission, hidden, may
+from guts_core.forge.permissions import Permission
 from guts_core.forge.records import Repository
 from guts_core.names import TxId
 from guts_core.node.port import AskProof, ProofAnswer
@@ -31,8 +24,9 @@ from guts_core.proof import (
 from guts_core.proof.questions import about_ref, about_refs, about_transaction
 from guts_http.port import Port, open_conversation
 from guts_http.problems import BadRequest
-from guts_http.reader import Snapshot
 from guts_http.routing import HEIGHT, Access, Asked, Routes
+
+from .seen import named_in
 
 routes = Routes()
 CONTENT_TYPE = "application/cbor"
@@ -119,27 +113,8 @@ def _readable(asked: Asked, question: Question) -> list[Repository]:
             case RefQuestion(owner, name) | RefsQuestion(owner, name):
                 return [asked.site.repository(snapshot, asked.caller, owner, name, Permission.READ_REPOSITORY)]
             case TransactionQuestion() | ActivityQuestion():
-                return _of_transaction(asked, snapshot, TxId(question.tx_id))
+                return named_in(asked, snapshot, TxId(question.tx_id))
             case HeadersQuestion() | HeaderQuestion():
                 return []
             case _:
                 assert_never(question)
-
-
-def _of_transaction(asked: Asked, snapshot: Snapshot, tx_id: TxId) -> list[Repository]:
-    stored = snapshot.receipt(tx_id)
-    block = None if stored is None else snapshot.block(stored.height)
-    if stored is None or block is None:
-        return []  # there is nothing to be read: the node says so
-    body = from_bytes(Block, block.body).items[stored.index].signed.body
-    principal = asked.caller.principal
-    is_own = principal.account == body.author and (principal.credential is None or principal.credential.repos is None)
-    if any(isinstance(action, CreateCredential) for action in body.actions) and not is_own:
-        raise hidden()  # its note and its repositories are its owner's business
-    found = [queries.repository(snapshot, repo) for repo in mentioned(body.actions, body.author, body.chain_id)]
-    repositories = [repository for repository in found if repository is not None]
-    if len(repositories) < len(found) and not is_own:
-        raise hidden()
-    if not all(may(principal, Permission.READ_REPOSITORY, repository, snapshot) for repository in repositories):
-        raise hidden()
-    return repositories

@@ -15,6 +15,8 @@ from guts_http.problems import BadRequest
 from guts_http.routing import HEIGHT, Access, Asked, Reply, Routes, body
 from guts_http.site import settled
 
+from .seen import named_in
+
 routes = Routes()
 CONTENT_TYPES = ("application/cbor", "application/octet-stream")
 _PATH = "/api/guts/v1/transactions"
@@ -46,7 +48,23 @@ async def get_transaction(asked: Asked, tx_id: str) -> Reply:
     outcome = await asked.site.outcome(AskTransaction(wanted))
     if outcome.phase is Phase.UNKNOWN:
         raise NotFound("this node has never heard of this transaction")
-    return Reply(_shown(outcome))
+    return Reply({**_shown(outcome), **_hidden(asked, outcome)})
+
+
+def _hidden(asked: Asked, outcome: Outcome) -> dict[str, None]:
+    """
+    Ids stand in public blocks, and the words of a refusal may name what is private: its branches, say.
+
+    The code alone tells nothing of that; whoever submitted was told the words.
+    """
+    if outcome.message is None:
+        return {}
+    try:
+        with asked.site.reader.snapshot() as snapshot:
+            named_in(asked, snapshot, outcome.tx_id)
+    except NotFound:
+        return {"message": None}
+    return {}
 
 
 def _submitted(data: bytes) -> tuple[bytes, tuple[Text, ...]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 import trio
+from attrs import evolve
 
 from guts_core.chain.transaction import transaction_id
 from guts_core.forge.actions import CreateRepository
@@ -315,6 +316,23 @@ async def test_a_transaction_is_submitted_once_and_asked_for(tmp_path: Path) -> 
     assert first.json()["id"] == transaction_id(signed.body).hex()
     assert taken.status_code == 409
     assert [one.status_code for one in (garbage, kind, unknown, no_id)] == [400, 400, 404, 400]
+
+
+async def test_why_something_private_was_refused_is_told_to_who_may_know_of_it(tmp_path: Path) -> None:
+    """Ids of transactions stand in public blocks; the words of a receipt may name branches, or repositories."""
+    async with open_world(tmp_path) as node:
+        alice, bob = await node.token("alice"), await node.token("bob")
+        await node.create(alice, "hush", private=True)
+        refused = await node.submit(node.signed("alice", evolve(a_repository("hush"), private=True)))
+        [done] = (await node.http.get("/api/guts/v1/blocks?limit=1")).json()[0]["transactions"]
+        path = f"/api/guts/v1/transactions/{done['id']}"
+        answers = [
+            (await node.http.get(path, headers=headers)).json() for headers in ({}, bearing(bob), bearing(alice))
+        ]
+
+    assert refused.json()["message"] == "repository name hush is taken under this account"
+    assert [one["error"] for one in answers] == ["name-taken"] * 3
+    assert [one["message"] for one in answers] == [None, None, refused.json()["message"]]
 
 
 async def test_a_read_can_wait_for_a_height(tmp_path: Path) -> None:
