@@ -11,7 +11,7 @@ import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
@@ -76,9 +76,14 @@ class IndexFile:
         for offset in offsets:
             yield offset if offset < _LARGE else int.from_bytes(self._read(large_at + (offset - _LARGE) * 8, 8))
 
-    def name(self, position: int) -> Oid:
-        """The object at a position in the order of names."""
-        return Oid(self._read(_NAMES_AT + position * _OID_BYTES, _OID_BYTES))
+    def names_at(self, offsets: Container[int]) -> tuple[Oid, ...]:
+        """The objects whose entries start there, in the order of names."""
+        names = self._read(_NAMES_AT, self.objects * _OID_BYTES)
+        return tuple(
+            Oid(names[position * _OID_BYTES : (position + 1) * _OID_BYTES])
+            for position, offset in enumerate(self.offsets())
+            if offset in offsets
+        )
 
     def _position(self, oid: Oid) -> int | None:
         low = self._fan[oid[0] - 1] if oid[0] else 0

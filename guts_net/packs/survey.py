@@ -13,8 +13,8 @@ import sys
 import zlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
-from itertools import takewhile
+from collections.abc import Iterable, Iterator
+from itertools import compress, takewhile
 from pathlib import Path
 
 from attrs import define, frozen
@@ -40,6 +40,7 @@ _DELTA_SIZES_BYTES = 20
 _PIECE_BYTES = 256
 _PARENT_LINE_BYTES = len(b"parent ") + 2 * _OID_BYTES + 1
 _NO_BASE = 0xFFFFFFFF
+_IS_COMMIT = bytes(kind == _COMMIT for kind in range(256))
 
 
 @frozen
@@ -68,28 +69,49 @@ class _Entries:
     kinds: bytearray
     sizes: array[int]
     bases: array[int]
+    depths: array[int]
 
     @classmethod
     def read(cls, data: mmap.mmap, index: IndexFile) -> _Entries:
         offsets = array("Q", sorted(index.offsets()))
         count = len(offsets)
-        entries = cls(index, len(data), offsets, bytearray(count), array("Q", bytes(8 * count)), _blank(count))
-        for rank in range(count):
-            entries._take(rank, data)
+        entries = cls(
+            index, len(data), offsets, bytearray(count), array("Q", bytes(8 * count)), _blank(count), _blank(count, 0)
+        )
+        entries._read_heads(data)
         return entries
 
-    def _take(self, rank: int, data: mmap.mmap) -> None:
-        at = self.offsets[rank]
-        kind, size, at = _head(data, at)
-        if kind == _OFS_DELTA:
-            distance, at = _distance(data, at)
-            self.bases[rank] = self._rank(self.offsets[rank] - distance)
-        elif kind == _REF_DELTA:
+    def _read_heads(self, data: mmap.mmap) -> None:
+        # Done for every object of every push on every node: heads are read here, without calls.
+        kinds, sizes, bases, depths = self.kinds, self.sizes, self.bases, self.depths
+        for rank, start in enumerate(self.offsets):
+            byte = data[start]
+            kind, size, at, shift = byte >> 4 & 7, byte & 15, start + 1, 4
+            while byte & 0x80:
+                byte = data[at]
+                size |= (byte & 0x7F) << shift
+                at, shift = at + 1, shift + 7
+            if kind < _OFS_DELTA:
+                kinds[rank], sizes[rank] = kind, size
+                continue
+            base, at = self._base(start, kind, data, at)
+            bases[rank], sizes[rank] = base, _result_size(data, at)
+            # Most bases stand before what is made of them; the others are left to ``_resolve``.
+            if kinds[base]:
+                kinds[rank], depths[rank] = kinds[base], depths[base] + 1
+
+    def _base(self, start: int, kind: int, data: mmap.mmap, at: int) -> tuple[int, int]:
+        """Which entry a delta is made of, and where its deflated bytes start."""
+        if kind == _REF_DELTA:
             base = self.index.offset(Oid(data[at : at + _OID_BYTES]))
-            self.bases[rank], at = self._rank(-1 if base is None else base), at + _OID_BYTES
-        is_delta = self.bases[rank] != _NO_BASE
-        self.kinds[rank] = 0 if is_delta else kind
-        self.sizes[rank] = _result_size(_inflated(data, at, _DELTA_SIZES_BYTES)) if is_delta else size
+            return self._rank(-1 if base is None else base), at + _OID_BYTES
+        byte = data[at]
+        distance = byte & 0x7F
+        while byte & 0x80:
+            at += 1
+            byte = data[at]
+            distance = (distance + 1) << 7 | byte & 0x7F
+        return self._rank(start - distance), at + 1
 
     def _rank(self, offset: int) -> int:
         rank = bisect_left(self.offsets, offset)
@@ -102,29 +124,37 @@ class _Entries:
         if inflated > most:
             raise LimitExceeded(f"the objects of the pack come to {inflated} bytes; at most {most} for its size")
         self._resolve()
-        names = _Names(self.index)
-        self._check_sizes(names)
+        self._check_sizes()
         long = [rank for rank in self._commits() if self.sizes[rank] > _LONG_COMMIT_BYTES]
         for rank in long:
             if self.bases[rank] == _NO_BASE:
-                check_parents(names.at(self.offsets[rank]), _start_of(data, self.offsets[rank]))
-        deltas = tuple(names.at(self.offsets[rank]) for rank in long if self.bases[rank] != _NO_BASE)
+                check_parents(self._names([rank])[0], _start_of(data, self.offsets[rank]))
         is_deep = self.kinds.count(_TREE) > TREE_DEPTH_MAX
-        return Survey(deltas, tuple(names.at(self.offsets[rank]) for rank in self._commits()) if is_deep else ())
+        return Survey(
+            self._names(rank for rank in long if self.bases[rank] != _NO_BASE),
+            self._names(self._commits()) if is_deep else (),
+        )
 
-    def _check_sizes(self, names: _Names) -> None:
+    def _check_sizes(self) -> None:
+        if max(self.sizes, default=0) <= COMMIT_BYTES_MAX:
+            return
         for rank, size in enumerate(self.sizes):
             if size > COMMIT_BYTES_MAX and self.kinds[rank] in (_COMMIT, _TAG):
-                oid = names.at(self.offsets[rank]).hex()
+                oid = self._names([rank])[0].hex()
                 raise LimitExceeded(f"object {oid}: a commit or tag of {size} bytes; at most {COMMIT_BYTES_MAX}")
 
     def _commits(self) -> Iterator[int]:
-        return (rank for rank, kind in enumerate(self.kinds) if kind == _COMMIT)
+        return compress(range(len(self.kinds)), self.kinds.translate(_IS_COMMIT))
+
+    def _names(self, ranks: Iterable[int]) -> tuple[Oid, ...]:
+        """The ids of entries, in the order of ids; the index is gone through once for all of them."""
+        wanted = {self.offsets[rank] for rank in ranks}
+        return self.index.names_at(wanted) if wanted else ()
 
     def _resolve(self) -> None:
         """Give each delta the kind of its base; without recursion, since a chain may be as long as the pack."""
-        depths = array("I", bytes(4 * len(self.offsets)))
-        for start in range(len(self.offsets)):
+        start = 0
+        while (start := self.kinds.find(0, start)) >= 0:
             chain, rank = [], start
             while not self.kinds[rank]:
                 chain.append(rank)
@@ -133,25 +163,12 @@ class _Entries:
                     raise Corrupt("git indexed a pack with deltas that are each other's base")
             for above in reversed(chain):
                 self.kinds[above] = self.kinds[rank]
-                depths[above], rank = depths[rank] + 1, above
-                if depths[above] > DELTA_DEPTH_MAX:
-                    raise LimitExceeded(f"the pack has a chain of more than {DELTA_DEPTH_MAX} deltas; repack and push")
+                self.depths[above], rank = self.depths[rank] + 1, above
+        if max(self.depths, default=0) > DELTA_DEPTH_MAX:
+            raise LimitExceeded(f"the pack has a chain of more than {DELTA_DEPTH_MAX} deltas; repack and push")
 
 
 _LONG_COMMIT_BYTES = PARENTS_MAX * _PARENT_LINE_BYTES
-
-
-class _Names:
-    """From where an entry starts to the id of its object; made when first asked."""
-
-    def __init__(self, index: IndexFile) -> None:
-        self._index = index
-        self._positions: dict[int, int] | None = None
-
-    def at(self, offset: int) -> Oid:
-        if self._positions is None:
-            self._positions = {where: position for position, where in enumerate(self._index.offsets())}
-        return self._index.name(self._positions[offset])
 
 
 def check_parents(oid: Oid, commit: bytes) -> None:
@@ -176,10 +193,10 @@ def _inflated(data: mmap.mmap, at: int, most: int) -> bytes:
     return out
 
 
-def _blank(count: int) -> array[int]:
-    bases = array("I", b"\xff" * 4 * count)
-    assert bases.itemsize == 4, sys.platform
-    return bases
+def _blank(count: int, byte: int = 0xFF) -> array[int]:
+    numbers = array("I", bytes((byte,)) * 4 * count)
+    assert numbers.itemsize == 4, sys.platform
+    return numbers
 
 
 def _head(data: mmap.mmap, at: int) -> tuple[int, int, int]:
@@ -194,24 +211,20 @@ def _head(data: mmap.mmap, at: int) -> tuple[int, int, int]:
     return kind, size, at + 1
 
 
-def _distance(data: mmap.mmap, at: int) -> tuple[int, int]:
-    """How far back the base of an offset delta is, and where its deflated bytes start."""
-    byte = data[at]
-    distance = byte & 0x7F
-    while byte & 0x80:
+def _result_size(data: mmap.mmap, at: int) -> int:
+    """What the delta that is deflated here makes, by its second number; the first is the size of its base."""
+    # Nearly always the first bytes tell; the slow way is for what somebody deflated in a way of their own.
+    head = zlib.decompressobj().decompress(data[at : at + _PIECE_BYTES], _DELTA_SIZES_BYTES)
+    if len(head) < _DELTA_SIZES_BYTES:
+        head = _inflated(data, at, _DELTA_SIZES_BYTES)
+    at = 0
+    while head[at] & 0x80:
         at += 1
-        byte = data[at]
-        distance = (distance + 1) << 7 | byte & 0x7F
-    return distance, at + 1
-
-
-def _result_size(head: bytes) -> int:
-    """What a delta makes, by its second number; the first is the size of its base."""
-    at = next(at for at, byte in enumerate(head) if not byte & 0x80) + 1
     size, shift = 0, 0
-    for byte in head[at:]:
+    while True:
+        at += 1
+        byte = head[at]
         size |= (byte & 0x7F) << shift
         shift += 7
         if not byte & 0x80:
-            break
-    return size
+            return size
