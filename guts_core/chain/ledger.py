@@ -261,12 +261,17 @@ class Ledger:
         return candidate.tx_id
 
     def rehearse(self, item: Item) -> None:
-        """Raise the Refused that the transaction would meet now, on the finalized state with a true witness."""
+        """
+        Raise the Refused that the transaction would meet now, on the finalized state with a true witness.
+
+        Its signatures first: what the state says about an action is told to nobody but its author.
+        """
         candidate = candidate_of(item, self.network)
         # On an idle chain the last block time may lie far back; admission has judged the expiry.
         time = max(self._head.time + 1, candidate.body.expires - EXPIRY_MS_MAX)
         state = Overlay(self.view())
         place = place_of(candidate, state, time, self._is_final)
+        check_signatures(candidate, place, self.network)
         availability = self._availability(candidate.body)
         perform(candidate, place, availability, state, self.network, Moment(self._head.height + 1, time))
 
