@@ -30,7 +30,7 @@ from guts_core.chain.transaction import transaction_id
 from guts_core.codec import from_bytes
 from guts_core.errors import Corrupt, GutsError, Malformed, Unavailable
 from guts_core.git.chunks import BlobDigest
-from guts_core.names import BlockHash, Root
+from guts_core.names import BlockHash, RepoId, Root
 from guts_core.simplex.messages import Certificate, Proposal
 from guts_core.state.tree import GetPage
 
@@ -337,10 +337,18 @@ class Scrubber:
         if self._is_alone:
             self.damage = f"{path.name} is damaged; {ALONE_WORDS}"
             return
-        # The row first: a crash in between leaves a pack that is looked at again, never one that nobody misses.
-        await trio.to_thread.run_sync(self._database.add_missing, pack)
-        await self._packs.set_aside(pack.repo, pack.digest)
+        done: set[RepoId] = set()
+        # Links are one file, so it rotted in each repository that lists it; also in one that came meanwhile.
+        while rows := await trio.to_thread.run_sync(self._listing, pack.digest, done):
+            for row in rows:
+                # The row first: a crash in between leaves a pack that is looked at again, never one that nobody misses.
+                await trio.to_thread.run_sync(self._database.add_missing, row)
+            await self._packs.set_aside(pack.digest, [row.repo for row in rows])
+            done |= {row.repo for row in rows}
         self._wake_repair()
+
+    def _listing(self, digest: bytes, done: set[RepoId]) -> list[MissingPack]:
+        return [row for row in self._listed_now() if row.digest == digest and row.repo not in done]
 
     def _words(self, damage: Corrupt) -> str:
         return f"{self._path.name} is damaged ({damage}); {ALONE_WORDS if self._is_alone else REBUILD_WORDS}"

@@ -162,9 +162,9 @@ class PackStore:
         self._used = {digest: at for digest, at in self._used.items() if now - at < IN_USE_SECONDS}
         return await trio.to_thread.run_sync(self._drop_packs, tuple(digests))
 
-    async def set_aside(self, repo_id: RepoId, digest: bytes) -> None:
-        """A damaged pack: out of its repository and of the packs, so that nobody is given it; the sweep removes it."""
-        await trio.to_thread.run_sync(self._set_aside, repo_id, digest)
+    async def set_aside(self, digest: bytes, repos: Iterable[RepoId]) -> None:
+        """A damaged pack: out of these repositories and of the packs, so that nobody is given it; the sweep takes it."""
+        await trio.to_thread.run_sync(self._set_aside, digest, tuple(repos))
 
     # Start.
 
@@ -249,11 +249,12 @@ class PackStore:
             dropped.append(digest)
         return tuple(dropped)
 
-    def _set_aside(self, repo_id: RepoId, digest: bytes) -> None:
+    def _set_aside(self, digest: bytes, repos: Iterable[RepoId]) -> None:
         """Index first: without it git does not look for the pack."""
-        linked = self.layout.linked_pack(self.layout.repo(repo_id), digest)
-        self._disk.unlink(linked.with_suffix(".idx"))
-        self._disk.unlink(linked)
+        for repo_id in repos:
+            linked = self.layout.linked_pack(self.layout.repo(repo_id), digest)
+            self._disk.unlink(linked.with_suffix(".idx"))
+            self._disk.unlink(linked)
         for path in (self.layout.idx(digest), self.layout.pack(digest)):
             if path.exists():
                 self._disk.rename(path, self.layout.quarantine / f"damaged-{path.name}")

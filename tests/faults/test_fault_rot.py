@@ -229,6 +229,27 @@ async def test_fault_F09_the_scrubber_finds_a_rotten_pack_and_has_it_fetched_aga
         assert node._server._packs.is_linked(RepoId(repo.id), bytes.fromhex(path.stem))
 
 
+async def test_fault_F09_a_rotten_pack_of_two_repositories_is_whole_again_in_both(tmp_path: Path) -> None:
+    """Links are one file: what rots in one repository rots in each that took the same pack."""
+    world, shared = found(tmp_path, 4), a_commit(tmp_path / "shared")
+    async with world.running() as nodes:
+        assert (await world.give_credential(nodes[0])).error is None
+        for name in ("one", "two"):
+            assert [ref.error for ref in (await push(nodes[0], world, name, shared)).refs] == [None]
+        goal = nodes[0]._node.ledger.head.height
+        await wait_until(lambda: all(node._server._status().height >= goal for node in nodes))
+    (path,) = (world.seats[1].directory / "packs").glob("*.pack")
+    kept = path.read_bytes()
+    path.chmod(0o600)
+    path.write_bytes(kept[:-30] + bytes((kept[-30] ^ 8,)) + kept[-29:])
+
+    async with world.running(first=2), open_node(world.settings(0)), open_node(hurried(world, 1)) as node:
+        await wait_until(lambda: path.exists() and path.read_bytes() == kept)
+        await wait_until(lambda: node._server._status().missing_packs == 0)
+        linked = list((world.seats[1].directory / "repos").glob("??/*.git/objects/pack/*.pack"))
+        assert [one.read_bytes() == kept for one in linked] == [True, True]
+
+
 async def test_fault_F09_a_clone_of_rotten_bytes_fails_and_has_them_looked_at(tmp_path: Path) -> None:
     """What a client stumbles over is not left to the daily round: the pack is fetched again at once."""
     world = await a_network(tmp_path, 4)
