@@ -134,6 +134,8 @@ def _answer_errors(app: QuartTrio, site: Site) -> None:
     def problem(answer: Answer) -> Response:
         base = site.base_url(request.headers.get("Host"), request.scheme)
         body: dict[str, Any] = {"message": answer.message, "documentation_url": f"{base}/#api"}
+        if general := _githubs_words(answer):
+            body.update(message=general, detail=answer.message)
         if answer.errors:
             body["errors"] = [
                 {"resource": one.resource, "field": one.field, "code": one.code, "message": one.message}
@@ -155,14 +157,24 @@ def _answer_errors(app: QuartTrio, site: Site) -> None:
     @app.errorhandler(HTTPException)
     async def of_http(error: HTTPException) -> Response:
         status = error.code or 500
-        return problem(
-            Answer(status, "Not Found" if status == 404 else error.name, _HTTP_CODES.get(status, "bad-request"))
-        )
+        words = "Not Found" if status == 404 else error.name
+        methods = sorted(getattr(error, "valid_methods", None) or ())
+        headers = {"Allow": ", ".join(methods)} if methods else {}
+        return problem(Answer(status, words, _HTTP_CODES.get(status, "bad-request"), headers))
 
     @app.errorhandler(Exception)
     async def of_bugs(error: Exception) -> Response:
         log.error("%s %s met a bug", request.method, request.path, exc_info=error)
         return problem(Answer(500, "this node made a mistake; its operator finds it in the log", "bug"))
+
+
+def _githubs_words(answer: Answer) -> str | None:
+    """GitHub's clients choose their exceptions by these very texts; ours stands beside as ``detail``."""
+    if not request.path.startswith("/api/v3/"):
+        return None
+    if answer.status == 404:
+        return "Not Found"
+    return "Bad credentials" if answer.status == 401 and "Authorization" in request.headers else None
 
 
 async def _too_many(scope: Any, send: Send, refusal: TooManyRequests) -> None:

@@ -125,7 +125,14 @@ def install(app: Quart, site: Site, texts: Texts, routes: list[Route]) -> None:
         about_one = "<owner>" in route.path or "<deleted>" in route.path
         assert (route.need in ROLE_NEEDED) <= about_one, f"{route.path} needs a role in no repository"
         endpoint = f"{route.method} {route.path}"
-        app.add_url_rule(route.path, endpoint, _view(site, texts, route), methods=[route.method])
+        app.add_url_rule(
+            route.path,
+            endpoint,
+            _view(site, texts, route),
+            methods=[route.method],
+            # Where the last part may be empty, the slash before it may be missing as well.
+            strict_slashes=not route.path.endswith("/"),
+        )
 
 
 def check_all_declared(app: Quart, routes: list[Route]) -> None:

@@ -54,7 +54,8 @@ def list_collaborators(asked: Asked, snapshot: Snapshot) -> Reply:
     for account_id, role in people[first : first + page.size]:
         account = queries.account(snapshot, account_id)
         assert account is not None
-        shown.append({**shapes.user(account, asked.base_url), "role_name": ROLE_NAMES[role]})
+        may = {"admin": role >= Role.ADMIN, "push": role >= Role.WRITE, "pull": True}
+        shown.append({**shapes.user(account, asked.base_url), "permissions": may, "role_name": ROLE_NAMES[role]})
     return Reply(shown, headers=links(asked, request.path, page, more=len(people) > first + page.size))
 
 

@@ -220,12 +220,14 @@ def _said(answer: Answer) -> dict[str, Any]:
 def _words(answer: Answer) -> str | None:
     """The node's sentence, and what it says of single fields."""
     said = _said(answer)
-    if not isinstance(said.get("message"), str):
+    # Where the message has GitHub's general words, the detail has the node's own.
+    words = said.get("detail") or said.get("message")
+    if not isinstance(words, str):
         return None
     errors = said.get("errors")
     found = [one.get("message") for one in errors if isinstance(one, dict)] if isinstance(errors, list) else []
     details = "; ".join(each for each in found if isinstance(each, str))
-    return f"{said['message']}: {details}" if details else said["message"]
+    return f"{words}: {details}" if details else words
 
 
 def _transaction_in(answer: Answer) -> TxId | None:

@@ -16,6 +16,7 @@ from guts_core.chain.transaction import transaction_id
 from guts_core.forge.actions import CreateRepository
 from guts_core.forge.queries import repository_by_name
 from guts_core.forge.records import ObjectFormat, Scope
+from guts_core.identity import token_of
 from guts_http.app import all_routes, create_app
 from guts_http.metrics import Metrics
 from guts_http.reader import Reader
@@ -125,6 +126,31 @@ async def test_errors_have_one_shape(tmp_path: Path) -> None:
         assert "x-request-id" in answer.headers
 
 
+async def test_clients_of_github_find_the_texts_they_choose_exceptions_by(tmp_path: Path) -> None:
+    """What is not there, and a token that is not accepted; the node's own sentence stands beside, and is ours alone."""
+    stranger = {"Authorization": f"token {token_of(bytes(32))}"}
+    async with open_world(tmp_path) as node:
+        missing = (await node.http.get("/api/v3/repos/alice/nothing")).json()
+        refused = (await node.http.get("/api/v3/user", headers=stranger)).json()
+        unsaid = (await node.http.get("/api/v3/user")).json()
+        ours = (await node.http.get("/api/guts/v1/repos/alice/nothing/reflog")).json()
+
+    assert (missing["message"], missing["code"]) == ("Not Found", "not-found")
+    assert refused["message"] == "Bad credentials"
+    assert unsaid["message"] == "Requires authentication"
+    assert missing["detail"] == ours["message"] == "there is no such repository, or you may not read it"
+    assert refused["detail"] == "the token is unknown, expired or revoked"
+    assert "detail" not in ours
+
+
+async def test_a_method_that_is_not_served_is_answered_with_those_that_are(tmp_path: Path) -> None:
+    """RFC 9110 wants it, and whoever explores by hand is helped."""
+    async with open_world(tmp_path) as node:
+        answer = await node.http.put("/api/v3/user/repos")
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS, POST")
+
+
 async def test_private_and_missing_are_the_same_404(tmp_path: Path) -> None:
     """The API never challenges for a repository: it is not there."""
     async with open_world(tmp_path) as node:
@@ -169,6 +195,7 @@ async def test_a_collaborator_comes_pushes_and_goes(tmp_path: Path) -> None:
     assert writing.status_code == 204
     assert can.code == 0, can.err
     assert [(one["login"], one["role_name"]) for one in people.json()] == [("alice", "admin"), ("bob", "write")]
+    assert people.json()[1]["permissions"] == {"admin": False, "push": True, "pull": True}
     assert [(one["name"], one["commit"]["sha"]) for one in branches.json()] == [("main", head)]
     assert [one["full_name"] for one in own.json()] == ["alice/hush"]
     assert (higher.status_code, other.status_code) == (403, 403)

@@ -222,7 +222,15 @@ async def test_an_empty_repository_has_no_commits_but_lists(tmp_path: Path) -> N
         await node.create(await node.token("alice"), "hello")
         replies = {
             path: await node.http.get(f"{REPO}/{path}")
-            for path in ("commits", "commits/main", "branches", "tags", "git/matching-refs/", "branches/main")
+            for path in (
+                "commits",
+                "commits/main",
+                "branches",
+                "tags",
+                "git/matching-refs/",
+                "git/matching-refs",
+                "branches/main",
+            )
         }
 
     assert {path: reply.status_code for path, reply in replies.items()} == {
@@ -231,10 +239,11 @@ async def test_an_empty_repository_has_no_commits_but_lists(tmp_path: Path) -> N
         "branches": 200,
         "tags": 200,
         "git/matching-refs/": 200,
+        "git/matching-refs": 200,
         "branches/main": 404,
     }
     assert replies["commits"].json()["message"] == "Git Repository is empty."
-    assert [replies[path].json() for path in ("branches", "tags", "git/matching-refs/")] == [[], [], []]
+    assert [replies[path].json() for path in ("branches", "tags", "git/matching-refs")] == [[], [], []]
 
 
 async def test_branches_tags_and_refs(tmp_path: Path) -> None:
