@@ -163,7 +163,7 @@ class PackStore:
         return await trio.to_thread.run_sync(self._drop_packs, tuple(digests))
 
     async def set_aside(self, digest: bytes, repos: Iterable[RepoId]) -> None:
-        """A damaged pack: out of these repositories and of the packs, so that nobody is given it; the sweep takes it."""
+        """A damaged pack: out of these repositories and of the packs, so that nobody is given it; a sweep takes it."""
         await trio.to_thread.run_sync(self._set_aside, digest, tuple(repos))
 
     # Start.
