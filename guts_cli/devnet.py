@@ -7,6 +7,7 @@ nothing restarts it.
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +23,8 @@ from guts_core.simplex.quorum import FaultModel
 
 from . import network as networks
 from .network import Network, Plan, Seat
-from .outcomes import Usage
+from .node_directory import NodeDirectory
+from .outcomes import Misconfigured, Usage
 from .ports import P2P_PORT_FIRST, choosing_ports, free_ports, http_ports, is_free, require_free
 from .processes import Started, log_tail, running, spawn, stop
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 # What `devnet start` promises; a node needs about a second of processor time to load.
 READY_SECONDS = 30.0
+# Peers that run are connected long before.
+ALONE_SECONDS = 4.0
 # Asked nicely first; `stop` as a whole stays below its promise of ten seconds.
 STOP_SECONDS = 6.0
 # Ctrl-C in the foreground promises five.
@@ -73,11 +77,13 @@ def start(directory: Path, wish: Wish) -> Network:
     """Make or resume the network, start what does not run, and wait until every node is ready."""
     with choosing_ports():
         network = _resume(directory, wish) if networks.exists(directory) else _make(directory, wish)
+        for seat in network.file.seats:
+            require_plain(network.node(seat))
         stopped = [seat for seat in network.file.seats if not running_node(network, seat)]
         try:
             for seat in stopped:
                 start_process(network, seat)
-            wait_ready(network, network.file.seats)
+            wait_ready(network, network.file.seats, alone_too=False)
         except BaseException:
             # Half a network is no answer: what this start began, it ends.
             stop([found for seat in stopped if (found := running_node(network, seat))], INTERRUPT_SECONDS)
@@ -105,7 +111,7 @@ def _resume(directory: Path, wish: Wish) -> Network:
     if len(stopped) == len(file.seats):
         return moved_if_taken(network, wish.http_port)
     if wish.http_port not in (None, file.seats[0].http_port):
-        raise Usage(f"{directory}: nodes run at other ports", f"guts devnet stop --dir {directory}")
+        raise Usage(f"{directory}: nodes run at other ports", f"guts devnet stop --dir {shlex.quote(str(directory))}")
     for seat in stopped:
         require_ports(seat)
     return network
@@ -155,14 +161,32 @@ def require_ports(seat: Seat) -> None:
     require_free([seat.http_port, seat.p2p_port])
 
 
-def wait_ready(network: Network, seats: Sequence[Seat]) -> None:
-    """Until every node says it can serve; Unavailable, with its last words, when one ended or time is up."""
+def require_plain(node: NodeDirectory) -> None:
+    """Misconfigured when a node of a local network is to serve TLS: its commands speak plain HTTP on loopback."""
+    loaded = node.settings()
+    if loaded.config.http.tls_cert:
+        raise Misconfigured(
+            f"{loaded.origin('http.tls_cert')}: tls_cert is set, and `guts up` and `guts devnet` speak plain HTTP to "
+            "their own nodes: take it away, or put the node on the network by `guts node run`",
+            f"guts node config --dir {shlex.quote(str(node.path))}",
+        )
+
+
+def wait_ready(network: Network, seats: Sequence[Seat], *, alone_too: bool = True) -> None:
+    """
+    Until every node says it is ready; Unavailable, with its last words, when one ended or time is up.
+
+    With ``alone_too`` one that has started is enough after a while: the others that it needs may not run.
+    """
     from guts_http.client import open_client  # noqa: PLC0415 -- a third of a second to load, wanted only here
 
     deadline = time.monotonic() + READY_SECONDS
+    enough = time.monotonic() + ALONE_SECONDS
     for seat in seats:
         with open_client(seat.url) as client:
             while not client.is_ready():
+                if alone_too and time.monotonic() > enough and client.is_started():
+                    break
                 _check_waiting(network, seat, deadline)
                 time.sleep(POLL_SECONDS)
 

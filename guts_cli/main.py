@@ -28,6 +28,7 @@ NODE = Group(
     entries={
         "init": _entry("node", "init", "Make a node's keys and the entry file to hand over."),
         "run": _entry("node", "run", "Run the node until it is told to stop."),
+        "status": _entry("node_status", "status", "Show how a node is, and the one thing to do about it."),
         "config": _entry("node", "config", "Check the settings; show each with where it comes from."),
     },
 )
@@ -139,7 +140,7 @@ ROOT = Group(
         "up": _entry("up", "up", "Start one node, with an account and a token: nothing to set up.", RUN),
         "devnet": Entry(HERE, "DEVNET", "Several validators on this machine: start, stop, status.", RUN),
         "status": _entry("status", "status", "Show what a node knows: height, root, peers.", RUN),
-        "node": Entry(HERE, "NODE", "One node of a larger network: init, run, config.", FORM),
+        "node": Entry(HERE, "NODE", "One node of a larger network: init, run, status, config.", FORM),
         "genesis": Entry(HERE, "GENESIS", "What a network begins with: new, add, seal.", FORM),
         "clone": _entry("clone", "clone", "Clone a repository: OWNER/NAME.", USE),
         "push": _entry("push", "push", "Push the current branch; the first push creates the repository.", USE),
@@ -153,6 +154,7 @@ ROOT = Group(
         "context": Entry(HERE, "CONTEXT", "Choose among networks: list, show, use, add, remove.", USE),
         "completion": _entry("completion", "completion", "Print a shell's completion script.", USE),
         "credential": _entry("credential", "credential", "Answer git as its credential helper.", None),
+        "doctor": _entry("doctor", "doctor", "Look for what is wrong here, and say what mends it.", "Check"),
         "verify": _entry("verify", "verify_", "Check a ref, all refs or a transaction by proof.", "Check"),
         "network": Entry(HERE, "NETWORK", "The networks whose proofs you believe: trust, list.", "Check"),
         "sim": _entry("sim", "sim", "Run a whole network from one seed, with faults, in memory.", "Check"),

@@ -29,6 +29,7 @@ from guts_net.runtime import RunningNode, open_node
 from .adapters import node_settings, serve_settings, site_settings
 from .config import Config, Given, check_doors
 from .node_directory import NodeDirectory
+from .open_files import files_wanted
 from .outcomes import EXIT_OK, show_object
 from .ports import require_free
 from .shape import wants_json
@@ -36,10 +37,6 @@ from .shape import wants_json
 # Asked every second by tables and monitors: their success is no news, and would fill the disk.
 PROBES = frozenset({"/livez", "/startupz", "/readyz", "/metrics", "/api/guts/v1/status"})
 HTTP_OK = 200
-# Pipes of a git child, a conversation with the node, a file that is written.
-FILES_PER_CHILD = 8
-# Peers, handshakes at the p2p door, databases and logs.
-FILES_OF_NODE = 1_000
 
 
 @frozen
@@ -92,10 +89,7 @@ def run_node(directory: NodeDirectory, genesis: Path, config: Config, on_ready: 
 
 def _allow_files(config: Config) -> None:
     """Raise this process's own bound of open files to what its limits may need, as far as the system lets it."""
-    limits = config.limits
-    wanted = (
-        limits.connections + FILES_PER_CHILD * (limits.fetches + limits.pushes + limits.git_children) + FILES_OF_NODE
-    )
+    wanted = files_wanted(config)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft not in (resource.RLIM_INFINITY, hard) and soft < most:

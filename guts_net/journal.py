@@ -110,6 +110,12 @@ class Journal:
         self._broken = False
 
 
+def records_in(path: Path) -> int:
+    """How many records a journal holds, without opening it for writing; raises Corrupt as ``Journal.open`` does."""
+    data = path.read_bytes()
+    return len(_scan(path, data, _nonce_in(path, data)).records)
+
+
 @frozen
 class _Scan:
     """What stands in a file: its records, and where they end."""

@@ -32,6 +32,22 @@ def hold_lock(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def lock_holder(path: Path) -> str | None:
+    """The number of the process that holds this lock, "unknown" where it is not told; None when nobody does."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, _PID_BYTES_MAX, 0).decode("ascii", "replace").strip()
+        return holder if holder.isdigit() else "unknown"
+    finally:
+        os.close(descriptor)
+    return None
+
+
 def _lock(descriptor: int, path: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

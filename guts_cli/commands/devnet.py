@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -77,7 +78,7 @@ def start(
         started = devnet.start(directory, wish)
         ensure_token(started)
     pin_local(started)
-    said = Said(devnet.network_row(started), _welcome(started), f"guts devnet stop --dir {directory}")
+    said = Said(devnet.network_row(started), _welcome(started), f"guts devnet stop --dir {shlex.quote(str(directory))}")
     if detach:
         return said
     return _stay(started, said)
@@ -121,7 +122,7 @@ def stop(directory: Path) -> Said:
     with working("waiting until every node has ended"):
         stopped = devnet.stop_all(network.load(directory))
     words = f"stopped {len(stopped)} nodes" if stopped else "no node was running"
-    return Said({"stopped": stopped}, words, f"guts devnet start --dir {directory}")
+    return Said({"stopped": stopped}, words, f"guts devnet start --dir {shlex.quote(str(directory))}")
 
 
 @command()
@@ -134,7 +135,11 @@ def status(directory: Path) -> Said:
     data = {**devnet.network_row(found), "nodes": rows}
     del data["token"]
     down = [state.seat.index for state in states if state.pid is None]
-    following = f"guts devnet start-node --dir {directory} --index {down[0]} --detach" if down else "guts status"
+    following = (
+        f"guts devnet start-node --dir {shlex.quote(str(directory))} --index {down[0]} --detach"
+        if down
+        else "guts status"
+    )
     return Said(data, view.plain_table(states), following)
 
 
@@ -154,6 +159,7 @@ def start_node(directory: Path, index: int, detach: bool) -> Said | None:
     """Start one node of the network in DIR that was stopped or killed: exactly `guts node run`."""
     found = network.load(directory)
     seat = found.seat(index)
+    devnet.require_plain(found.node(seat))
     running = devnet.running_node(found, seat)
     if not detach and running is None:
         argv = devnet.node_command(found, seat)
@@ -165,4 +171,4 @@ def start_node(directory: Path, index: int, detach: bool) -> Said | None:
     with working("waiting until the node is ready"):
         devnet.wait_ready(found, [seat])
     data = devnet.node_row(found, seat, running.pid)
-    return Said(data, f"node {index} is ready at {seat.url}", f"guts devnet status --dir {directory}")
+    return Said(data, f"node {index} is ready at {seat.url}", f"guts devnet status --dir {shlex.quote(str(directory))}")

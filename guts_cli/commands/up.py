@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import shlex
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ import trio
 from guts_cli import network as networks
 from guts_cli import view
 from guts_cli.config import Address, Given
-from guts_cli.devnet import moved_if_taken, network_row
+from guts_cli.devnet import moved_if_taken, network_row, require_plain
 from guts_cli.first_token import ensure_token
 from guts_cli.home import user_home
 from guts_cli.network import DEVNET_PARAMS, Network, Plan, Seat
@@ -47,6 +48,7 @@ def up(directory: Path | None, http_port: int | None, account: str | None) -> in
     network = _resume(path, http_port) if networks.exists(path) else _make(path, http_port, account)
     seat = network.file.seats[0]
     node = network.node(seat)
+    require_plain(node)
     listen = str(Address(LOOPBACK, seat.http_port))
     ports = (Given("http.listen", listen, "network.json"), Given("p2p.listen", seat.p2p, "network.json"))
     config = node.settings(ports).config
@@ -73,7 +75,7 @@ def _make(path: Path, http_port: int | None, account: str | None) -> Network:
 def _resume(path: Path, http_port: int | None) -> Network:
     network = networks.load(path)
     if len(network.file.seats) > 1:
-        following = f"guts devnet start --dir {path}"
+        following = f"guts devnet start --dir {shlex.quote(str(path))}"
         raise Usage(f"{path} holds a network of {len(network.file.seats)} nodes; `guts up` runs one", following)
     with choosing_ports():
         return moved_if_taken(network, http_port)

@@ -27,11 +27,11 @@ _TOKEN = re.compile(r"[\x21-\x7e]{1,512}", re.ASCII)
 
 @frozen
 class Address:
-    """A node's base URL, the token shown there, and the CA file that its certificate is checked with."""
+    """A node's base URL, the token shown there, and the CA file (or context) that its certificate is checked with."""
 
     base: str
     token: str | None = field(default=None, repr=False)
-    verify: Path | None = None
+    verify: Path | ssl.SSLContext | None = None
     seconds: float = TIMEOUT_SECONDS  # for one answer
 
     @property
@@ -51,6 +51,8 @@ class Address:
 
         if self.base.startswith("http:"):
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # believes nobody, and loads in no time
+        if isinstance(self.verify, ssl.SSLContext):
+            return self.verify
         given = self.verify or os.environ.get("SSL_CERT_FILE")
         directory = None if self.verify else os.environ.get("SSL_CERT_DIR")
         if not given and not directory:
@@ -61,7 +63,7 @@ class Address:
             raise Invalid(f"certificates cannot be read from {given or directory}: {error.strerror}") from None
 
 
-def address(base: str, token: str | None, verify: str | Path | None, seconds: float) -> Address:
+def address(base: str, token: str | None, verify: str | Path | ssl.SSLContext | None, seconds: float) -> Address:
     """The address, if it is one; raises Invalid with words that repeat no secret."""
     try:
         parts = urlsplit(base)
@@ -72,4 +74,4 @@ def address(base: str, token: str | None, verify: str | Path | None, seconds: fl
         raise Invalid("a node's URL is http://HOST:PORT or https://HOST, with nothing behind it and no token in it")
     if token is not None and not _TOKEN.fullmatch(token):
         raise Invalid("a token is one word of printable ASCII")
-    return Address(base.rstrip("/"), token, None if verify is None else Path(verify), seconds)
+    return Address(base.rstrip("/"), token, Path(verify) if isinstance(verify, str) else verify, seconds)

@@ -17,6 +17,8 @@ from .http import Collected, failed, opened, timeouts
 from .results import Transaction
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 P = ParamSpec("P")
@@ -161,7 +163,11 @@ class TrioClient:
 
 @asynccontextmanager
 async def open_trio_client(
-    base: str, token: str | None = None, *, verify: str | Path | None = None, seconds: float = TIMEOUT_SECONDS
+    base: str,
+    token: str | None = None,
+    *,
+    verify: str | Path | ssl.SSLContext | None = None,
+    seconds: float = TIMEOUT_SECONDS,
 ) -> AsyncIterator[TrioClient]:
     """``open_client`` for trio programs."""
     where = address(base, token, verify, seconds)

@@ -18,6 +18,8 @@ from .http import Collected, failed, opened, timeouts
 from .results import Transaction
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 P = ParamSpec("P")
@@ -152,12 +154,16 @@ class Client:
 
 @contextmanager
 def open_client(
-    base: str, token: str | None = None, *, verify: str | Path | None = None, seconds: float = TIMEOUT_SECONDS
+    base: str,
+    token: str | None = None,
+    *,
+    verify: str | Path | ssl.SSLContext | None = None,
+    seconds: float = TIMEOUT_SECONDS,
 ) -> Iterator[Client]:
     """
     A client of the node at this URL.
 
-    ``verify`` is a file of CA certificates (else SSL_CERT_FILE, else the usual ones), ``seconds`` how
+    ``verify`` is a file of CA certificates, or a context (else SSL_CERT_FILE, else the usual ones), ``seconds`` how
     long one answer may take. Proxies of the environment are not used: whoever names a node means it.
     """
     where = address(base, token, verify, seconds)

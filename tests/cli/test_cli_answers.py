@@ -91,6 +91,8 @@ def _people(told: Story) -> None:
     tell("devnet", "start-node", "--dir", "net", "--index", "0", "--detach")
     tell("devnet", "status", "--dir", "net")
     tell("status")
+    tell("node", "status", "--dir", "net/node0")
+    tell("doctor", "--dir", "net/node0", "--limits")
     tell("key", "rotate")
     tell("account", "create", "bob")
     tell("token", "create", "--account", "bob", "--scope", "repo", "--save")
