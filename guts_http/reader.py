@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from guts_core.chain import schema
-from guts_core.chain.block import Block
+from guts_core.chain.block import header_of
 from guts_core.chain.commit import StoredBlock, StoredReceipt
 from guts_core.chain.foundation import Foundation, found_state
 from guts_core.chain.genesis import Genesis, chain_id, genesis_hash
 from guts_core.chain.indexed import RefMove
-from guts_core.codec import from_bytes
 from guts_core.errors import Corrupt, Unavailable
 from guts_core.forge.actions import Relation
 from guts_core.names import AccountId, BlockHash, ChainId, RepoId, TxId
@@ -62,7 +61,7 @@ class Reader:
         height = connection.execute(schema.TOP).fetchone()[0] or 0
         if height != self._tip[0]:
             row = connection.execute(schema.GET_BLOCK, (height,)).fetchone()
-            self._tip = (height, row[1], from_bytes(Block, row[3]).header.time)
+            self._tip = (height, row[1], header_of(row[3]).time)
         return Snapshot(connection, self._foundation, *self._tip)
 
     def close(self) -> None:

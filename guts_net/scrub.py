@@ -23,7 +23,7 @@ from attrs import frozen
 
 from guts_core.chain import schema
 from guts_core.chain.audit import audit_block, audit_page, audit_records, audit_root, leaves_in, parent_of
-from guts_core.chain.block import Block
+from guts_core.chain.block import Block, header_of
 from guts_core.chain.commit import StoredBlock
 from guts_core.chain.continuity import STATE_ROOT
 from guts_core.chain.transaction import transaction_id
@@ -127,7 +127,7 @@ class DatabaseAudit:
             root = reader.execute(schema.GET_META, (STATE_ROOT,)).fetchone()
             if top is None:
                 return None
-            header = from_bytes(Block, top.body).header
+            header = header_of(top.body)
             if root is None or root[0] != header.state_root:
                 raise Corrupt(f"the state root that is stored is not the one of block {top.height}")
             audit_root(Root(header.state_root), get)
@@ -153,7 +153,7 @@ class DatabaseAudit:
             stored = StoredBlock(*row)
             if stored.height != after:
                 raise Corrupt(f"block {after} is missing")
-            self._block(reader, stored, from_bytes(Block, newest.body).header.time)
+            self._block(reader, stored, header_of(newest.body).time)
         return after if rows else None
 
     def _block(self, reader: sqlite3.Connection, stored: StoredBlock, now: int) -> None:

@@ -24,7 +24,7 @@ from guts_core.state.pages import ITEMS_MAX, ROOT_PATH, Item, Page, build, decod
 from guts_core.state.tree import GetPage
 from guts_core.state.view import Pair
 
-from .block import Block, tx_root
+from .block import Block, header_of, tx_root
 from .commit import StoredBlock
 from .header import block_hash
 from .receipt import Receipt, receipts_root
@@ -82,7 +82,7 @@ def audit_block(stored: StoredBlock, receipts: Sequence[bytes]) -> None:
 
 def parent_of(stored: StoredBlock) -> BlockHash:
     """The hash that the block below an audited one must be stored under."""
-    return BlockHash(from_bytes(Block, stored.body).header.parent_hash)
+    return BlockHash(header_of(stored.body).parent_hash)
 
 
 def _made_of(items: Sequence[Item], path: bytes) -> bytes | None:

@@ -10,6 +10,7 @@ from .records import all_kinds as all_kinds
 from .records import from_bytes as from_bytes
 from .records import from_value as from_value
 from .records import kind_of as kind_of
+from .records import peek as peek
 from .records import record as record
 from .records import to_bytes as to_bytes
 from .records import to_value as to_value

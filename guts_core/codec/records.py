@@ -83,6 +83,18 @@ def from_bytes(cls: type[T], data: bytes) -> T:
     return cast("T", _coder(cls).read(decode(data)))
 
 
+def peek(cls: type[T], data: bytes, at: int) -> T | None:
+    """
+    The record of this class that begins here in longer bytes, which were taken apart as a whole once.
+
+    None: only the whole says what stands here.
+    """
+    try:
+        return cast("T", (_READERS.get(cls) or _reader(cls))(data, at)[0])
+    except STUMBLES:
+        return None
+
+
 _WRITERS: dict[type, Write] = {}
 _READERS: dict[type, Read] = {}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from guts_core.chain import history, merkle
-from guts_core.chain.block import Block, item_leaf, witness_hash
+from guts_core.chain.block import Block, header_of, item_leaf, witness_hash
 from guts_core.chain.commit import StoredBlock
 from guts_core.chain.header import Header
 from guts_core.chain.receipt import Receipt
@@ -117,7 +117,7 @@ def _finality(source: Source, height: int, under: StoredBlock | None = None) -> 
 
 
 def _header(block: StoredBlock) -> Header:
-    return from_bytes(Block, block.body).header
+    return header_of(block.body)
 
 
 # ---- what the state says ----

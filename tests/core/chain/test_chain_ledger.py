@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from guts_core.chain.block import Block, tx_root
+from guts_core.chain.block import Block, header_of, tx_root
 from guts_core.chain.commit import Commit
 from guts_core.chain.genesis import chain_id, genesis_hash
 from guts_core.chain.header import block_hash, validators_hash
@@ -17,7 +17,7 @@ from guts_core.chain.ledger import CLOCK_TOLERANCE_MS, Ledger
 from guts_core.chain.standing import Where
 from guts_core.chain.transaction import TRANSACTION_BYTES_MAX, Item, Text, transaction_id
 from guts_core.codec import from_bytes, to_bytes
-from guts_core.errors import Corrupt
+from guts_core.errors import Corrupt, Malformed
 from guts_core.forge import queries
 from guts_core.forge.actions import RemoveCollaborator, SetCollaborator
 from guts_core.forge.params import Params
@@ -566,3 +566,18 @@ def test_what_the_tip_holds_is_no_work_until_the_tip_is_abandoned() -> None:
         assert ledger.has_work(base)
     network.submit(network.by_key(network.operator(1), creation("other")))
     assert network.ledgers[1].has_work(proposal)
+
+
+def test_a_header_is_read_without_the_transactions_below_it() -> None:
+    """Proofs of many headers and every read look at headers alone; what is no block is no header."""
+    network = Network()
+    network.submit(network.by_key(network.operator(0), creation("hello")))
+    network.step()
+    [(_, body)] = network.bodies
+    header = from_bytes(Block, body).header
+
+    assert header_of(body) == header
+    assert header_of(body[:-100]) == header  # nothing behind the header was looked at
+    for wrong in (b"", b"\x00" + body[1:], body[1:]):
+        with pytest.raises(Malformed):
+            header_of(wrong)
