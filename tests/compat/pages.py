@@ -2,7 +2,8 @@
 Pages as somebody follows them: their shell blocks typed in order into one shell, their outputs compared.
 
 A block that begins with ```` ```sh ```` is typed, ```` ```sh fails ```` is typed and has to fail, and a
-```` ```text ```` right after it is what it shows. Words are compared; numbers, ids and times are not, and
+```` ```text ```` right after it is what it shows; other words behind ``sh`` are for whoever follows the page. Words of
+outputs are compared; numbers, ids and times are not, and
 ``...`` stands for anything.
 """
 
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from .devnet import PATIENCE_SECONDS
 
@@ -34,8 +35,13 @@ class Step:
 
     line: int
     commands: str
+    notes: tuple[str, ...] = ()  # what stands behind ``sh``
     shows: str | None = None
-    fails: bool = False
+
+    @property
+    def fails(self) -> bool:
+        """Whether it has to."""
+        return "fails" in self.notes
 
 
 def steps_of(page: str) -> list[Step]:
@@ -45,9 +51,9 @@ def steps_of(page: str) -> list[Step]:
         kind, body = found[2] or "", re.sub(rf"^{found[1]}", "", found[3], flags=re.MULTILINE)
         line = page.count("\n", 0, found.start()) + 1
         if kind.split(" ")[0] == "sh":
-            steps.append(Step(line, body, fails=kind == "sh fails"))
+            steps.append(Step(line, body, tuple(kind.split(" ")[1:])))
         elif kind == "text" and steps and not page[: found.start()].rpartition("```")[2].strip():
-            steps[-1] = Step(steps[-1].line, steps[-1].commands, body, steps[-1].fails)
+            steps[-1] = evolve(steps[-1], shows=body)
     return steps
 
 

@@ -1,0 +1,221 @@
+"""The how-to pages, typed as they stand: only their example hosts, keys and ids are exchanged for real ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from attrs import define, field
+
+from guts_cli.ports import choosing_ports, free_ports
+
+from .devnet import PATIENCE_SECONDS, Devnet, wait_until
+from .pages import Shell, Step, exchanged, steps_of
+from .terminal import Terminal
+
+pytestmark = pytest.mark.e2e
+HOW_TO = Path(__file__).parents[2] / "docs/how-to"
+# Tried by a test of its own, beside the program that it is about.
+ELSEWHERE = {"put-nginx-in-front.md": "tests/http/test_http_nginx.py", "operate-a-node.md": "tests/cli/test_operate.py"}
+OPERATORS = ("ada", "bea", "cyd", "dan")
+PORTS_FIRST = 26_000
+STOP_SECONDS = 15.0
+
+
+def steps(page: str) -> list[Step]:
+    """The shell blocks of a page."""
+    return steps_of((HOW_TO / page).read_text())
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """A user with this ``GUTS_HOME``, whom git knows."""
+    who = {f"GIT_{role}_{what}": "alice@example.test" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {"PATH": path, "HOME": str(home.parent), "GUTS_HOME": str(home), "LC_ALL": "C.UTF-8"} | who | more
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Callable[[Path, Mapping[str, str]], Shell]]:
+    """Shells that are left in the end."""
+    (tmp_path / "typed").mkdir()
+    with ExitStack() as stack:
+
+        def start(directory: Path, settings: Mapping[str, str]) -> Shell:
+            scratch = tmp_path / "typed" / directory.name
+            scratch.mkdir()
+            shell = Shell.open(directory, settings, scratch)
+            stack.callback(shell.close)
+            return shell
+
+        yield start
+
+
+Opened = Callable[[Path, Mapping[str, str]], Shell]
+
+
+def a_work_tree(directory: Path, shell_of: Opened, home: Path) -> Shell:
+    """Alice in a repository with one commit."""
+    directory.mkdir()
+    shell = shell_of(directory, environment(home))
+    shell.type(Step(0, "git init -q -b main && echo one > file && git add file && git commit -qm one"))
+    return shell
+
+
+def test_repositories_are_worked_with(own_net: Callable[..., Devnet], tmp_path: Path, opened: Opened) -> None:
+    """From the first push to a key on another machine."""
+    net = own_net()
+    shell = a_work_tree(tmp_path / "work", opened, net.home)
+    other = opened(tmp_path, environment(tmp_path / "laptop"))
+    words = {
+        "guts repo delete alice/hello": "guts repo delete alice/hello --yes-delete alice/hello",
+        "https://node.example.org": net.url(1),
+        "/media/usb": str(tmp_path),
+        "guts context use local": "guts context use devnet",
+    }
+    for step in steps("work-with-repositories.md"):
+        if "key new" in step.commands:
+            other.type(step, words)
+            continue
+        if "PUBLIC_KEY" in step.commands:
+            spare = net.guts_json("key", "add", "new", "--out", str(tmp_path / "lost.json"))["public_key"]
+            words |= {"PUBLIC_KEY": spare, "revoke ID": f"revoke {a_further_token(net)}"}
+        shell.type(step, words)
+
+    shown = net.guts_json("repo", "view", "alice/hello")
+    assert (shown["description"], shown["private"]) == ("A greeting", True)
+    assert "guts key add guts_key_" in other.seen
+
+
+def a_further_token(net: Devnet) -> str:
+    """One that can be revoked; its id."""
+    net.guts("token", "create", "--scope", "read", "--note", "old laptop")
+    rows = net.guts_json("token", "list")["tokens"]
+    return next(str(row["id"]) for row in rows if row["note"] == "old laptop")
+
+
+def test_a_repository_is_verified(own_net: Callable[..., Devnet], tmp_path: Path, opened: Opened) -> None:
+    """With the genesis that somebody sent, and a node of which nothing else is known."""
+    net = own_net()
+    a_work_tree(tmp_path / "work", opened, net.home).type(Step(0, "guts push alice/hello"))
+    net.wait_all_at(0)
+    (tmp_path / "reader").mkdir()
+    shell = opened(tmp_path / "reader", environment(tmp_path / "readers-home"))
+    shell.type(Step(0, f"git clone -q {net.url(1)}/alice/hello.git . && cp {net.info['genesis']} genesis.json"))
+    pushed = net.guts_json("ref", "log", "alice/hello@main")["moves"][0]["tx_id"]
+    for step in steps("verify-a-repository.md"):
+        shell.type(step, {"https://node.example": net.url(2), "5ca1...e0": pushed})
+
+    oid = shell.type(Step(0, "git rev-parse HEAD")).strip()
+    assert shell.seen.count(f"alice/hello@refs/heads/main  {oid}") >= 3
+    assert (tmp_path / "reader/main.proof").exists()
+
+
+def test_keys_are_backed_up(own_net: Callable[..., Devnet], tmp_path: Path, opened: Opened) -> None:
+    """What was copied works when the rest is gone; what was removed does not."""
+    net = own_net()
+    shutil.copytree(Path(net.info["nodes"][0]["dir"]), tmp_path / "node", ignore=shutil.ignore_patterns("*.db*"))
+    (tmp_path / "usb").mkdir()
+    shell = opened(tmp_path, environment(net.home))
+    spare = ""
+    for step in steps("back-up-keys.md"):
+        words = {"/media/usb": str(tmp_path / "usb"), "~/.guts": str(net.home)}
+        if "PUBLIC_KEY" in step.commands:
+            lost = net.guts_json("key", "add", "new", "--out", str(tmp_path / "lost.json"))["public_key"]
+            words |= {"PUBLIC_KEY": lost, "revoke ID": f"revoke {a_further_token(net)}"}
+        shell.type(step, words)
+        spare = spare or next(iter(path.read_text() for path in (tmp_path / "usb").glob("alice.json")), "")
+
+    (tmp_path / "rescue/keys").mkdir(parents=True, mode=0o700)
+    shutil.copy(tmp_path / "usb/alice.json", tmp_path / "rescue/keys/alice.json")
+    net.guts("repo", "create", "rescued", "--account", "alice", "--node", net.url(0), home=tmp_path / "rescue")
+    assert json.loads(spare)["name"] == "alice"
+
+
+@define(eq=False)
+class Operator:
+    """One of the four: a directory, a home and a shell of their own; the node stays in another terminal."""
+
+    name: str
+    directory: Path
+    http: str
+    p2p: str
+    shell: Shell
+    settings: Mapping[str, str]
+    node: Terminal | None = field(default=None)
+
+    def follow(self, step: Step, words: Mapping[str, str]) -> None:
+        """What the page has this operator do."""
+        mine = {**words, "127.0.0.1:8080": self.http, "0.0.0.0:7080": self.p2p}  # the page's, exchanged
+        if "stay" not in step.notes:
+            self.shell.type(step, mine)
+            return
+        argv = ["bash", "-c", f"exec {exchanged(step.commands, mine)}"]
+        self.node = Terminal.open(argv, self.directory, self.settings)
+        self.node.wait_for("is ready at", PATIENCE_SECONDS)
+
+
+def test_four_operators_form_a_network(tmp_path: Path, opened: Opened) -> None:
+    """Four directories that share nothing but the files which the page has them send."""
+    with choosing_ports(), ExitStack() as stack:
+        ports = free_ports(8, PORTS_FIRST)
+        everybody = {name: an_operator(tmp_path / name, opened, *ports[at::4]) for at, name in enumerate(OPERATORS)}
+        stack.callback(lambda: [one.node.close() for one in everybody.values() if one.node])
+        words = {f"{one.name}.example.org:7080": one.p2p for one in everybody.values()}
+        for step in steps("form-a-network.md"):
+            everybody[step.notes[0]].follow(step, words)
+            send(tmp_path, everybody["ada"].directory)
+        heights = [json.loads(status(one))["height"] for one in everybody.values()]
+        assert min(heights) >= 1
+        for one in everybody.values():
+            assert one.node is not None
+            one.node.interrupt(STOP_SECONDS)
+            assert one.node.process.returncode == 0
+
+
+def an_operator(directory: Path, opened: Opened, http: int, p2p: int) -> Operator:
+    directory.mkdir()
+    listen = f"127.0.0.1:{http}"
+    settings = environment(directory / "home", GUTS_HTTP_LISTEN=listen)
+    return Operator(directory.name, directory, listen, f"127.0.0.1:{p2p}", opened(directory, settings), settings)
+
+
+def send(everywhere: Path, sealer: Path) -> None:
+    """Entries go to the sealer, the genesis to everybody."""
+    for entry in everywhere.glob("*/node/*.entry.json"):
+        shutil.copy(entry, sealer / entry.name)
+    for name in OPERATORS:
+        if (sealer / "genesis.json").exists() and everywhere / name != sealer:
+            shutil.copy(sealer / "genesis.json", everywhere / name / "genesis.json")
+
+
+def status(one: Operator) -> str:
+    """What the operator's node says, once it is at block 1."""
+    said = ""
+
+    def is_at_one() -> bool:
+        nonlocal said
+        said = one.shell.type(Step(0, f"guts status --json --node http://{one.http}"))
+        return bool(json.loads(said)["height"] >= 1)
+
+    wait_until(is_at_one, f"{one.name} has block 1")
+    return said
+
+
+def test_every_page_is_followed_somewhere() -> None:
+    """A page whose commands nobody types goes stale."""
+    tested = Path(__file__).read_text()
+    tree = HOW_TO.parents[1]
+    forgotten = [
+        path.name
+        for path in sorted(HOW_TO.glob("*.md"))
+        if f'steps("{path.name}")' not in tested
+        and not (path.name in ELSEWHERE and path.name in (tree / ELSEWHERE[path.name]).read_text())
+    ]
+
+    assert forgotten == []
