@@ -125,11 +125,15 @@ class LocalDisk:
         """A whole small file, atomically and durably: written beside, synced, renamed, directory synced."""
         beside = path.with_name(path.name + ".new")
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(descriptor, "wb") as raw:
-            raw.write(data)
-            raw.flush()
-            os.fsync(raw.fileno())
-        self.rename(beside, path)
+        try:
+            with os.fdopen(descriptor, "wb") as raw:
+                raw.write(data)
+                raw.flush()
+                os.fsync(raw.fileno())
+            self.rename(beside, path)
+        except OSError:
+            beside.unlink(missing_ok=True)  # nobody would find what it holds by its name
+            raise
         self.sync_directory(path.parent)
 
     def sync_file(self, path: Path) -> None:

@@ -5,6 +5,7 @@ disk lost a file, becomes whole by itself.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -18,6 +19,7 @@ from .checks import SHORTAGES, MissingEverywhere
 from .logs import Log
 from .packs import PackStore
 from .peers.links import PeerNetwork
+from .space import is_full
 from .store import ChainDatabase, MissingPack
 
 Row = TypeVar("Row")
@@ -45,7 +47,7 @@ class Rounds(Generic[Row]):
         pause = RETRY_SECONDS
         while True:
             rows = self._rows()
-            repaired = [await self._repair(row) for row in rows]
+            repaired = [await self._repaired(row) for row in rows]
             if any(repaired):
                 pause = RETRY_SECONDS
             elif not rows:
@@ -55,6 +57,15 @@ class Rounds(Generic[Row]):
                     await self._wake.wait()
                 pause = RETRY_SECONDS if self._wake.is_set() else min(2 * pause, RETRY_SECONDS_MAX)
             self._wake = trio.Event()
+
+    async def _repaired(self, row: Row) -> bool:
+        """A disk that is full now may take it when the next round comes (F13)."""
+        try:
+            return await self._repair(row)
+        except (OSError, sqlite3.OperationalError) as error:
+            if not is_full(error):
+                raise
+            return False
 
 
 class Repairer:

@@ -11,6 +11,7 @@ Nothing here logs a text, and no error message holds one.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from .logs import Log
 from .peers.links import PeerNetwork
 from .protocols import Disk
 from .repair import Rounds
+from .space import is_full
 from .store import ChainDatabase
 
 # Fetched from peers at once, and noted in one commit: a link answers four at a time.
@@ -139,9 +141,14 @@ class TextStore:
         """Ask peers for texts that turned out not to be here, or not to be what they were."""
         async with self.changing:
             lacking = [name for name in names if self.is_listed(name)]
-            if lacking:
-                self._log.error("texts_lacking", count=len(lacking), commitment=lacking[0].commitment.hex())
+            if not lacking:
+                return
+            self._log.error("texts_lacking", count=len(lacking), commitment=lacking[0].commitment.hex())
+            try:
                 await trio.to_thread.run_sync(self._database.add_missing_texts, lacking)
+            except sqlite3.OperationalError as error:
+                if not is_full(error):  # on a full disk whoever misses them next notes it (F13)
+                    raise
 
 
 class TextRepairer:

@@ -134,6 +134,17 @@ def test_a_small_file_is_replaced_in_one_step_and_in_order(tmp_path: Path) -> No
     assert [target] == list(tmp_path.iterdir())
 
 
+def test_a_small_file_that_cannot_be_written_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    """What would stand there may be a text, which is erased by its own name later."""
+    target = tmp_path / "in the way"
+    target.mkdir()
+
+    with pytest.raises(OSError, match="in the way"):
+        LocalDisk().write_file(target, b"words")
+
+    assert [target] == list(tmp_path.iterdir())
+
+
 def test_a_link_that_exists_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"pack")
     disk = LocalDisk()

@@ -7,6 +7,7 @@ step, after which the node's next start puts right what was left.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 import trio
 from attrs import evolve
+from typing_extensions import override
 
 from guts_core.chain import compose
 from guts_core.chain.commit import ListedText, TextName
@@ -337,6 +339,33 @@ async def test_fault_F09_a_text_that_a_disk_lost_or_damaged_is_fetched_again(tmp
         await wait_until(lambda: all(file(world, text, index).exists() for index in range(4)))
         await wait_until(lambda: all(file(world, text, index).read_bytes() == good for index in range(4)))
         await wait_until(lambda: all(node._server._status().missing_texts == 0 for node in nodes))
+
+
+class FullDisk(LocalDisk):
+    """Takes no small file until there is room."""
+
+    has_room = False
+    refused = 0
+
+    @override
+    def write_file(self, path: Path, data: bytes, mode: int = 0o600) -> None:
+        if not self.has_room:
+            self.refused += 1
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        super().write_file(path, data, mode)
+
+
+async def test_fault_F13_a_full_disk_takes_a_fetched_text_later_and_the_node_goes_on(tmp_path: Path) -> None:
+    """It is one more try of a search that goes on anyway."""
+    world, text, disk = found(tmp_path, 4), a_text(), FullDisk()
+    async with world.running(first=1) as nodes:
+        await describe(nodes[0], world, text)
+        async with open_node(world.settings(0), disk) as late:
+            await wait_until(lambda: disk.refused > 0)
+            assert late._server._status().missing_texts == 1
+            disk.has_room = True
+            await wait_until(lambda: late._server._status().missing_texts == 0)
+            assert file(world, text).read_bytes() == to_bytes(text)
 
 
 async def test_a_text_that_nobody_holds_stays_missing_and_is_said_to_be(tmp_path: Path) -> None:
