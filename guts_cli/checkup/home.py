@@ -7,7 +7,8 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -105,28 +106,29 @@ def _contexts(home: Home, environment: dict[str, str], *, needs_network: bool) -
 
 
 def _context(home: Home, context: Context, environment: dict[str, str], *, is_current: bool) -> Iterator[Finding]:
-    answering = None
-    for url in context.nodes:
-        try:
-            with open_client(url, seconds=PROBE_SECONDS) as client:
-                chain_id = client.status().chain_id.hex()
-        except GutsError:
-            continue
-        if chain_id != context.chain_id:
-            words = f"context {context.name}: {url} belongs to another network ({chain_id[:12]})"
-            yield wrong("contexts", words, f"guts context remove {context.name}, then guts context add URL")
-            continue
-        answering = answering or url
+    said = dict(_chains(context.nodes))
+    strangers = [url for url, chain_id in said.items() if chain_id != context.chain_id]
+    answering = next((url for url in said if url not in strangers), None)
+    for url in strangers:
+        words = f"context {context.name}: {url} belongs to another network ({said[url][:12]})"
+        yield wrong("contexts", words, f"guts context remove {context.name}, then guts context add URL")
     if answering is not None:
         yield well("contexts", f"context {context.name}: {answering} answers")
-    elif is_current:
+    elif not is_current:
+        yield well("contexts", f"context {context.name}: no node answers now; it is not the one in use")
+    elif not strangers:
         words = f"context {context.name}: no node answers ({', '.join(context.nodes)})"
         yield wrong("contexts", words, "guts up, guts devnet start, or guts context use NAME")
-    else:
-        yield well("contexts", f"context {context.name}: no node answers now; it is not the one in use")
     if is_current:
         yield from looked("genesis", partial(_pinned, home, context), TRUST)
         yield from looked("token", partial(_token, home, context, answering, environment), MAKE_TOKEN)
+
+
+def _chains(urls: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Those that answer, and which network they belong to."""
+    for url in urls:
+        with suppress(GutsError), open_client(url, seconds=PROBE_SECONDS) as client:
+            yield url, client.status().chain_id.hex()
 
 
 def _pinned(home: Home, context: Context) -> Iterator[Finding]:
