@@ -17,7 +17,6 @@ from attrs import evolve, frozen
 
 from guts_core.chain.genesis import Draft, EntryFile, check_params, seal
 from guts_core.chain.genesis_json import GenesisFile, addresses_of, genesis_from_json, to_json
-from guts_core.errors import NotFound
 from guts_core.forge.params import Params
 from guts_core.identity import Ed25519Verifier
 from guts_core.names import account_name
@@ -29,6 +28,7 @@ from .home import Context, Home
 from .keys import new_genesis_account
 from .node_directory import NodeDirectory, write_public
 from .ports import LOOPBACK
+from .outcomes import Missing
 from .private_files import read_record, write_record
 
 VALIDATORS_MAX = 31  # more processes than that teach nothing more on one machine
@@ -119,7 +119,8 @@ class Network:
         for seat in self.file.seats:
             if seat.index == index:
                 return seat
-        raise NotFound(f"{self.path} has nodes 0 to {len(self.file.seats) - 1}, not {index}")
+        status = f"guts devnet status --dir {shlex.quote(str(self.path))}"
+        raise Missing(f"{self.path} has nodes 0 to {len(self.file.seats) - 1}, not {index}", status)
 
     def token(self) -> str | None:
         """The account's token, once there is one."""
@@ -132,7 +133,7 @@ class Network:
 
     def write_helper(self) -> None:
         """(Re)write the credential helper for the nodes' present addresses."""
-        token = self.home.token_path(self.file.chain_id, self.file.account_id).resolve()
+        token = self.home.token_path(self.file.chain_id, self.file.account_id).relative_to(self.path)
         hosts = "|".join(f"host={LOOPBACK}:{seat.http_port}" for seat in self.file.seats)
         text = f"""#!/bin/sh
 # Answers git for the nodes of this network and for nobody else.
@@ -141,7 +142,8 @@ ours=
 while read -r line; do case $line in {hosts}) ours=yes ;; esac; done
 [ "$ours" ] || exit 0
 echo username={self.file.account}
-echo "password=$(cat {shlex.quote(str(token))})"
+# The directory may have been moved since.
+echo "password=$(cat "${{0%/*}}"/{token})"
 """
         LocalDisk().write_file(self.credential_helper, text.encode(), EXECUTABLE_MODE)
 
@@ -174,7 +176,7 @@ def exists(path: Path) -> bool:
 def load(path: Path) -> Network:
     """The network in a directory."""
     if not exists(path):
-        raise NotFound(f"{path} holds no network; `guts devnet start --dir {path}` makes one")
+        raise Missing(f"{path} holds no network", f"guts devnet start --dir {shlex.quote(str(path))}")
     return Network(path, read_record(path / NETWORK_FILE, NetworkFile))
 
 

@@ -82,7 +82,7 @@ def commands_to_try(network: Network) -> str:
     """What to type in another terminal; the token stays in its file."""
     first, last = network.file.seats[0], network.file.seats[-1]
     owner = network.file.account
-    helper = shlex.quote(str(network.credential_helper.resolve()))
+    helper = shlex.quote(helper_for_git(network))
     setting = _settings_line(network)
     before = f"in another terminal:\n\n  {setting}\n\nthen" if setting else "try"
     return f"""\
@@ -93,9 +93,17 @@ def commands_to_try(network: Network) -> str:
 
 or with git alone, to and from any node:
 
-  git -c credential.helper={helper} push {first.url}/{owner}/hello.git HEAD:main
+  git -c credential.helper={helper} \\
+    push {first.url}/{owner}/hello.git HEAD:main
   git clone {last.url}/{owner}/hello.git
 """
+
+
+def helper_for_git(network: Network) -> str:
+    """What git is told: a path, or where a shell would read that as several words, a line for its shell."""
+    path = str(network.credential_helper.resolve())
+    quoted = shlex.quote(path)
+    return path if quoted == path else f"!{quoted}"
 
 
 def _settings_line(network: Network) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import stat
 import subprocess
@@ -23,6 +24,7 @@ from guts_cli.outcomes import EXIT_CODES, Misconfigured, Usage, failure_of, prin
 from guts_cli.ports import free_ports, http_ports
 from guts_cli.private_files import write_record
 from guts_cli.processes import Started, is_alive, running, spawn, stop, wait_gone
+from guts_cli.view import commands_to_try
 from guts_core import errors
 from guts_core.chain.genesis_json import genesis_from_json
 from guts_core.errors import Conflict, Invalid, NotFound
@@ -196,6 +198,24 @@ def test_the_credential_helper_answers_its_own_nodes_only(tmp_path: Path) -> Non
     assert asked("127.0.0.1:18201") == "username=alice\npassword=guts_pat_x\n"
     assert asked("127.0.0.1:18202") == ""
     assert asked("example.org") == ""
+
+
+def test_the_credential_helper_works_in_git_from_a_directory_that_was_moved(tmp_path: Path) -> None:
+    """What `guts devnet start` prints is pasted into a shell; git runs a helper's path through another one."""
+    a_network(tmp_path / "before").keep_token("guts_pat_x")
+    (tmp_path / "before").rename(tmp_path / "with space's")
+    line = next(one for one in commands_to_try(networks.load(tmp_path / "with space's")).splitlines() if "-c " in one)
+
+    filled = subprocess.run(
+        ["sh", "-c", f"{line.removesuffix(chr(92))} credential fill"],
+        input="protocol=http\nhost=127.0.0.1:18201\n\n",
+        text=True,
+        capture_output=True,
+        check=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GIT_TERMINAL_PROMPT": "0"},
+    )
+
+    assert "password=guts_pat_x" in filled.stdout.splitlines()
 
 
 def test_a_node_directory_never_loses_its_keys(tmp_path: Path) -> None:
