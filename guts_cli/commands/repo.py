@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from secrets import token_bytes
 
 import click
 
 from guts_cli.acting import SALT_BYTES, network_options, open_network, saved_token
 from guts_cli.completing import complete_repository
-from guts_cli.outcomes import Said, Usage
-from guts_cli.ownership import open_sight
+from guts_cli.outcomes import Missing, Said, Usage, counted
+from guts_cli.ownership import Sight, open_sight
 from guts_cli.shape import command
 from guts_core.chain.transaction import Text
 from guts_core.forge.actions import (
@@ -26,6 +27,7 @@ from guts_core.names import repository_name
 from guts_http.client import Repository, as_json, open_client
 
 DEFAULT_BRANCH = "main"
+SHOWN_CHARS = 100
 READABLE = {
     False: "readable by everybody",
     True: "readable by members and by the operators of this network",
@@ -77,7 +79,10 @@ def list_(*, node: str | None, account: str | None) -> Said:
             found = list(client.my_repositories())
         network.home.remember_repository(network.chain_id.hex(), *(repo.full_name for repo in found))
     rows = [{"name": repo.full_name, "private": repo.private, "clone_url": repo.clone_url} for repo in found]
-    lines = [f"{row['name']}  {'private' if row['private'] else 'public'}  {row['clone_url']}" for row in rows]
+    width = max((len(repo.full_name) for repo in found), default=0)
+    lines = [
+        f"{repo.full_name:{width}}  {'private' if repo.private else 'public':7}  {repo.clone_url}" for repo in found
+    ]
     following = f"guts clone {rows[0]['name']}" if rows else "guts repo create NAME"
     return Said({"repositories": rows}, "\n".join(lines) or "no repositories yet", following)
 
@@ -91,7 +96,7 @@ def view(*, repository: str, node: str | None, account: str | None) -> Said:
         found = sight.repository()
         branches = sum(1 for _ in sight.client.branches(found.full_name))
     data = _data(found, branches)
-    return Said(data, _words(data), f"guts clone {found.full_name}")
+    return Said(data, _words(data), f"guts {'clone' if branches else 'push'} {found.full_name}")
 
 
 def role_of(found: Repository) -> str | None:
@@ -112,7 +117,8 @@ def _data(found: Repository, branches: int) -> dict[str, object]:
         "size_kib": found.size,
         "clone_url": found.clone_url,
         "created": shown["created"],
-        "pushed": shown["pushed"],
+        # A new repository has GitHub's `pushed_at`: when it was made.
+        "pushed": None if not branches and found.pushed == found.created else shown["pushed"],
         "role": role_of(found),
     }
 
@@ -164,6 +170,7 @@ def edit(
         if description is not None and description != (found.description or ""):
             actions.append(DescribeRepository(found.id, None if text is None else text.commitment))
         if default_branch is not None and default_branch != found.default_branch:
+            _require_branch(sight, found, default_branch)
             actions.append(SetDefaultBranch(found.id, BRANCHES + default_branch))
         if (name, description, private, default_branch) == (None, None, None, None):
             raise Usage("nothing is to be changed", "guts repo edit --help")
@@ -175,5 +182,13 @@ def edit(
         now = sight.client.repository(f"{owner}/{name or found.name}")
         branches = sum(1 for _ in sight.client.branches(now.full_name))
     data = _data(now, branches)
-    words = f"{len(actions)} change(s)\n" if actions else "it is so already\n"
+    words = f"{counted(len(actions), 'change')}\n" if actions else "it is so already\n"
     return Said({**data, "changes": len(actions)}, words + _words(data), f"guts repo view {now.full_name}")
+
+
+def _require_branch(sight: Sight, found: Repository, name: str) -> None:
+    """A clone of a repository without its default branch shows nothing. An empty one has the branch yet to come."""
+    names = [branch.name for branch in sight.client.branches(found.full_name)]
+    if names and name not in names:
+        words = f"{found.full_name} has no branch {name[:SHOWN_CHARS]!r}"
+        raise Missing(words, f"guts push {found.full_name} {shlex.quote(f'HEAD:{BRANCHES}{name}')}")
