@@ -68,9 +68,15 @@ class Network:
         """The key of an account of this network: the named one, or the context's."""
         if name is None:
             if self.context is None or self.context.account is None:
-                raise Usage("which account?", "the same command with --account NAME")
+                raise self._no_account()
             return self._settled(self.home.key_by_id(self.context.account))
         return self._settled(_registered(self.home.keys_by_name(name), self.client.account(name), name))
+
+    def _no_account(self) -> Usage:
+        if self.home.all_keys():
+            return Usage("which account?", "the same command with --account NAME")
+        make = f"guts account create NAME --node {self.client.base}, or guts key new NAME for one of another machine"
+        return Usage(f"no account of this network is known in {self.home.path}", make)
 
     def _settled(self, key: AccountKey) -> AccountKey:
         return settled(self.home, key, lambda: self.keys_on_chain(key))
@@ -181,7 +187,15 @@ def _first_answer(urls: Sequence[str]) -> tuple[str, Status]:
         stopped.append((url, status))
     if stopped:
         return stopped[0]
-    raise Unreachable("; ".join(words for _, words in problems))
+    raise Unreachable(in_one_sentence(problems))
+
+
+def in_one_sentence(problems: Sequence[tuple[str, str]]) -> str:
+    """Why each of these nodes gave nothing; where it is the same with all, said once."""
+    same = {words.replace(url, "{}") for url, words in problems}
+    if len(same) == 1:
+        return same.pop().replace("{}", ", ".join(url for url, _ in problems))
+    return "; ".join(words for _, words in problems)
 
 
 def _tell_passed_over(urls: Sequence[str], chosen: str) -> None:

@@ -169,5 +169,5 @@ def user_home() -> Home:
     """The home of whoever runs the command."""
     configured = os.environ.get("GUTS_HOME")
     if configured == "":
-        raise Misconfigured("GUTS_HOME is set but empty")
+        raise Misconfigured("GUTS_HOME is set but empty", "unset GUTS_HOME")
     return Home(Path(configured) if configured else Path.home() / ".guts")

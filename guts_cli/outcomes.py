@@ -8,6 +8,7 @@ object goes to standard output, be it the answer or the error.
 from __future__ import annotations
 
 import json
+import os
 import unicodedata
 from collections.abc import Mapping
 from typing import ClassVar, Final
@@ -15,7 +16,7 @@ from typing import ClassVar, Final
 import click
 from attrs import field, frozen
 
-from guts_core.errors import Conflict, GutsError, NotFound, Refused
+from guts_core.errors import Conflict, GutsError, NotFound, Refused, Unauthenticated
 
 EXIT_OK: Final = 0
 EXIT_BUG: Final = 70
@@ -104,15 +105,17 @@ class Failure:
 
 def failure_of(error: BaseException) -> Failure:
     """The code, words and exit code of anything that ends a command."""
-    if isinstance(error, click.UsageError):
-        path = error.ctx.command_path if error.ctx else "guts"
-        return Failure("usage", error.format_message(), f"{path} --help", EXIT_CODES["usage"])
     if isinstance(error, click.ClickException):
-        return Failure("usage", error.format_message(), None, EXIT_CODES["usage"])
+        path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "guts"
+        # click writes choices one a line.
+        words = " ".join(error.format_message().split())
+        return Failure("usage", words, f"{path} --help", EXIT_CODES["usage"])
     if isinstance(error, GutsError):
         codes = [cls.__dict__["code"] for cls in type(error).__mro__ if "code" in cls.__dict__]
         exit_code = next((EXIT_CODES[code] for code in codes if code in EXIT_CODES), EXIT_BUG)
         fallback = next((NEXT_AFTER[code] for code in codes if code in NEXT_AFTER), None)
+        if fallback and isinstance(error, Unauthenticated):
+            fallback = other_token(fallback)
         exit_code = getattr(error, "exit_code", exit_code)
         return Failure(error.code, str(error), getattr(error, "next_step", None) or fallback, exit_code)
     if isinstance(error, OSError):
@@ -121,8 +124,18 @@ def failure_of(error: BaseException) -> Failure:
     return Failure("bug", message, "report it with the lines above", EXIT_BUG)
 
 
+def other_token(make: str) -> str:
+    """What to type where a token is not accepted: that of the environment would come before any new one."""
+    return f"unset GUTS_TOKEN; {make}" if os.environ.get("GUTS_TOKEN") else make
+
+
 def _os_words(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+
+
+def counted(number: int, thing: str) -> str:
+    """``1 node``, ``2 nodes``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def show(said: Said, as_json: bool) -> None:

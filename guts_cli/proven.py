@@ -75,7 +75,8 @@ def _lines(verified: Verified) -> list[str]:
             return [f"{_named(verified.question, repository)}@{ref}  {what}"]
         case ProvenRefs(repository, refs):
             listed = [f"  {ref.oid.hex()}  {ref.name}" for ref in refs]
-            return [f"{_named(verified.question, repository)} has exactly these {len(refs)} refs:", *listed]
+            many = {0: "no refs", 1: "exactly this ref:"}.get(len(refs), f"exactly these {len(refs)} refs:")
+            return [f"{_named(verified.question, repository)} has {many}", *listed]
         case ProvenTransaction():
             return _transaction_lines(answer)
         case ProvenHeaders(headers):

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from guts_core.errors import GutsError, NotAllowed, NotFound, Refused, Unauthenticated
-from guts_http.client import open_client
+from guts_http.client import Client, open_client
 
 from .acting import known_token, open_network
 from .git import GitEnded, Helper, ask_git, run_git
-from .outcomes import Said, Usage
+from .outcomes import Said, Usage, other_token
 from .shape import wants_json
 from .target import Target, parse_target
 
@@ -43,26 +43,35 @@ class Remote:
         refusal = self._refusal(verb)
         if refusal is None:
             return GitEnded(f"git {verb} ended with exit code {code}", code)
-        following = MAKE_TOKEN if isinstance(refusal, Unauthenticated | NotAllowed) else "guts repo list"
+        is_tokens = isinstance(refusal, Unauthenticated | NotAllowed)
+        following = other_token(MAKE_TOKEN) if is_tokens else "guts repo list"
         return GitEnded(str(refusal), code, refusal.code, following)
 
     def _refusal(self, verb: str) -> Refused | None:
         """What the node says of the token, and of the repository. Git's own words stand on the terminal already."""
         try:
             with open_client(self.base, self.token) as client:
-                if self.token is not None:
-                    client.user()
-                elif verb == "push":
+                if self.token is None and verb == "push":
                     return Unauthenticated("a push needs a token, and none is saved here")
-                client.repository(self.target.full_name)
-        except NotFound as error:
-            if self.token is not None:
-                return error
-            return Unauthenticated(f"{self.target.full_name} is private or not there, and no token is saved here")
+                user = None if self.token is None else client.user().name
+                return self._missing(client, user, verb)
         except Refused as error:
             return error
         except GutsError:
             pass
+        return None
+
+    def _missing(self, client: Client, user: str | None, verb: str) -> Refused | None:
+        name = self.target.full_name
+        try:
+            client.repository(name)
+        except NotFound as error:
+            if user is None:
+                return Unauthenticated(f"{name} is private or not there, and no token is saved here")
+            if verb == "push" and user == self.target.owner:
+                # It would have been created: what the node had against that stands above, in git's output.
+                return NotAllowed(f"{name} is not there, and this push did not create it")
+            return error
         return None
 
     def said(self, words: str, following: str, **more: object) -> Said:
@@ -85,7 +94,7 @@ def open_remote(target: Target, node: str | None, account: str | None) -> Remote
     return Remote(target, base, Helper(base, tuple(words)), token)
 
 
-def remote_here(node: str | None, account: str | None) -> tuple[Remote, tuple[str, ...]]:
+def remote_here(verb: str, node: str | None, account: str | None) -> tuple[Remote, tuple[str, ...]]:
     """
     The repository that the working directory pushes to and pulls from, and the settings that lead git there.
 
@@ -96,7 +105,7 @@ def remote_here(node: str | None, account: str | None) -> tuple[Remote, tuple[st
     url = ask_git("config", f"remote.{name}.url")
     if url is None:
         require_work_tree()
-        raise Usage("this repository has no remote yet: name one as OWNER/NAME", "guts repo list")
+        raise Usage("this repository has no remote yet: name one as OWNER/NAME", f"guts {verb} OWNER/NAME")
     target = parse_target(url)
     assert target.base is not None, "a URL was parsed"
     remote = open_remote(target if node is None else Target(target.owner, target.name), node, account)

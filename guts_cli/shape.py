@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 from .outcomes import Said, show
 
 JSON_KEY = "guts.json"
+SHOWN_CHARS = 100
 
 
 class Command(click.Command):
@@ -95,6 +96,19 @@ class Group(click.Group):
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """Names in the order of the table."""
         return list(self.entries)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but what was mistyped is told with what it looks like."""
+        if args and args[0] not in self.entries and not args[0].startswith("-"):
+            from difflib import get_close_matches  # noqa: PLC0415 -- for what was mistyped only
+
+            known = [name for name, entry in self.entries.items() if entry.section]
+            similar = get_close_matches(args[0], known, n=1)
+            hint = f"; did you mean {similar[0]!r}?" if similar else ""
+            ctx.fail(f"there is no command {args[0][:SHOWN_CHARS]!r}{hint}")
+        return super().resolve_command(ctx, args)
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, imported now."""

@@ -8,7 +8,7 @@ from attrs import evolve
 from guts_cli.acting import open_network
 from guts_cli.completing import complete_account, complete_context
 from guts_cli.home import Context, Home, user_home
-from guts_cli.outcomes import Missing, Said, Usage
+from guts_cli.outcomes import InTheWay, Missing, Said, Usage, counted
 from guts_cli.shape import command
 from guts_core.errors import Conflict
 
@@ -92,7 +92,7 @@ def add(url: str, name: str | None) -> Said:
         context = Context(called, chain, (base,))
     home.remember(context)
     following = "guts status" if context.account else f"guts account create NAME --node {base}"
-    return Said(context_row(home, context), f"{context.name} has {len(context.nodes)} node(s) here", following)
+    return Said(context_row(home, context), f"{context.name} has {counted(len(context.nodes), 'node')} here", following)
 
 
 @command()
@@ -126,4 +126,4 @@ def _checked(name: str) -> str:
 
 def _require_free(home: Home, name: str) -> None:
     if name in home.contexts().contexts:
-        raise Conflict(f"another network is known here as {name}; choose a name with --name")
+        raise InTheWay(f"another network is known here as {name}", "the same command with --name NAME")

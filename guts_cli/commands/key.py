@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from guts_cli.acting import Network, network_options, open_network
 from guts_cli.home import Context, Home, user_home
 from guts_cli.keys import AccountKey, new_pair, write_account_key
 from guts_cli.node_directory import NodeDirectory
-from guts_cli.outcomes import Said, Usage
+from guts_cli.outcomes import Said, Usage, counted
 from guts_cli.rotation import rotate as rotate_key
 from guts_cli.shape import command
 from guts_core.chain.compose import add_key
@@ -39,7 +40,9 @@ def _node_keys(directory: Path) -> Said:
     pairs = {"node": node.node_key(), "vote": node.vote_key(), "operator": node.operator_key()}
     public: dict[str, object] = {role: pair.public_key.hex() for role, pair in pairs.items()}
     lines = [f"{role:8}  {key}" for role, key in public.items()]
-    return Said({"dir": str(directory), **public}, "\n".join(lines), f"guts node run --dir {directory}")
+    return Said(
+        {"dir": str(directory), **public}, "\n".join(lines), f"guts node run --dir {shlex.quote(str(directory))}"
+    )
 
 
 def _account_keys(home: Home) -> Said:
@@ -59,7 +62,10 @@ def _row(key: AccountKey, state: str, *, is_current: bool) -> dict[str, object]:
 
 def _line(row: dict[str, object]) -> str:
     state = "" if row["state"] == "active" else f"  ({row['state']})"
-    return f"{'*' if row['current'] else ' '} {row['account']}  id {row['id']}  key {row['public_key']}{state}"
+    # On lines of their own: two ids do not fit beside each other on a terminal.
+    return (
+        f"{'*' if row['current'] else ' '} {row['account']}{state}\n    id   {row['id']}\n    key  {row['public_key']}"
+    )
 
 
 @command()
@@ -154,7 +160,7 @@ def remove(*, public_key: str, node: str | None, account: str | None) -> Said:
         network.act(key, (RemoveKey(bytes.fromhex(public_key)),))
         keys = network.keys_on_chain(key)
     data = {"account": key.name, "removed": public_key, "keys": [one.hex() for one in keys]}
-    return Said(data, f"{key.name} has {len(keys)} key(s)", "guts key show")
+    return Said(data, f"{key.name} has {counted(len(keys), 'key')}", "guts key show")
 
 
 @command()

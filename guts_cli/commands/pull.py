@@ -28,7 +28,7 @@ def pull(*, repository: str | None, refs: tuple[str, ...], node: str | None, acc
     The saved token is used, and the next node of the network where the first does not answer.
     """  # noqa: D301 -- the backspace is click's mark of lines to be left as they are
     if repository is None:
-        remote, settings = remote_here(node, account)
+        remote, settings = remote_here("pull", node, account)
         remote.run(["pull", *git_arguments()], settings)
     else:
         remote = open_remote(parse_target(repository), node, account)

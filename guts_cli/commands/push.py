@@ -33,7 +33,7 @@ def push(
     the next node of the network where the first does not answer.
     """  # noqa: D301 -- the backspace is click's mark of lines to be left as they are
     if repository is None:
-        remote, settings = remote_here(node, account)
+        remote, settings = remote_here("push -u", node, account)
         remote.run(["push", *git_arguments()], settings)
     else:
         remote = open_remote(parse_target(repository), node, account)

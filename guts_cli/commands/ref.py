@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from itertools import islice
 
 import click
@@ -11,6 +12,7 @@ from guts_cli.completing import complete_repository
 from guts_cli.outcomes import Said
 from guts_cli.ownership import open_sight
 from guts_cli.shape import command
+from guts_core.git.refs import BRANCHES
 from guts_http.client import RefMove, as_json
 
 SHOWN_CHARS = 10
@@ -35,7 +37,16 @@ def log(*, where: str, node: str | None, account: str | None, limit: int) -> Sai
         moves = list(islice(sight.client.ref_log(repository.full_name, ref or None), limit))
     wanted = moves[0].ref
     data = {"repository": repository.full_name, "ref": wanted, "moves": as_json(moves)}
-    return Said(data, "\n".join(_line(move) for move in moves), f"guts clone {repository.full_name}")
+    return Said(
+        data,
+        "\n".join(_line(move) for move in moves),
+        f"guts verify {shlex.quote(f'{repository.full_name}@{_short(wanted)}')}",
+    )
+
+
+def _short(ref: str) -> str:
+    """As people call it: a branch by its name alone."""
+    return ref.removeprefix(BRANCHES)
 
 
 def _line(move: RefMove) -> str:
@@ -43,6 +54,6 @@ def _line(move: RefMove) -> str:
     with_what = f"token {move.credential.hex()[:SHOWN_CHARS]}" if move.credential else "account key"
     through = f" through {move.gateway}" if move.gateway else ""
     return (
-        f"{old} -> {new}  {move.relation:12}  height {move.height:<6}  {move.time:%Y-%m-%d %H:%M:%S}"
+        f"{old} -> {new}  {move.relation.replace('_', '-'):12}  height {move.height:<6}  {move.time:%Y-%m-%d %H:%M:%S}"
         f"  {move.author or '?'}, {with_what}{through}"
     )

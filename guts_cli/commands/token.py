@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import click
 
 from guts_cli.acting import TokenWish, network_options, open_network
-from guts_cli.outcomes import Said, Usage
+from guts_cli.outcomes import Missing, Said, Usage, counted
 from guts_cli.shape import command
-from guts_core.errors import NotFound
 from guts_core.forge.records import Scope
 from guts_core.names import NodeId
 from guts_http.client import Validator
@@ -65,7 +64,9 @@ def create(
         "token": token,
         "gateways": [gateway.hex() for gateway in listed],
     }
-    text = f"token of {key.name}, for {', '.join(scopes)}, {len(listed)} gateway(s), shown only now:\n\n  {token}"
+    text = (
+        f"token of {key.name}, for {', '.join(scopes)}, {counted(len(listed), 'gateway')}, shown only now:\n\n  {token}"
+    )
     by_hand = f"git push {base}/{key.name}/NAME.git  (user {key.name}, the token as password)"
     return Said(data, text, f"guts push {key.name}/NAME" if save else by_hand)
 
@@ -84,6 +85,7 @@ def _gateways(validators: Sequence[Validator], wanted: tuple[str, ...]) -> tuple
     for word in wanted:
         match = [v for v in validators if word in (v.name, v.node_id.hex())]
         if not match:
-            raise NotFound(f"no node {word[:64]!r}; there are {', '.join(v.name for v in validators)}")
+            names = ", ".join(v.name for v in validators)
+            raise Missing(f"no node {word[:64]!r}; there are {names}", "the same command with --gateway all")
         found.append(match[0].node_id)
     return tuple(found)

@@ -40,7 +40,7 @@ def list_(*, node: str | None, account: str | None, everything: bool) -> Said:
 
 def _line(token: Token) -> str:
     state = "" if token.active else ("  revoked" if token.revoked else "  expired")
-    gateways = ", ".join(token.gateways) or "no node"
+    gateways = ", ".join(sorted(token.gateways)) or "no node"
     return (
         f"{'*' if token.current else ' '} {token.id.hex()[:SHOWN_CHARS]}  {', '.join(token.scopes):18}  "
         f"until {token.expires:%Y-%m-%d}  {gateways}{state}  {token.note}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import time
 from pathlib import Path
 
@@ -28,7 +29,9 @@ from guts_core.proof.questions import about_ref, about_refs, about_transaction
 from guts_core.state.proof import BadProof
 
 _AGE = re.compile(r"([1-9][0-9]{0,5})([smhd])", re.ASCII)
+_LIKE_A_REPOSITORY = re.compile(r"[^/.][^/]*/[^/]*")
 _UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+HELP = "guts verify --help"
 EXIT_ABSENT = EXIT_CODES[NotFound.code]
 
 
@@ -78,7 +81,7 @@ def verify_(
 def _tell(verified: Verified, now_ms: int, saved: Path | None) -> int:
     is_absent = isinstance(verified.answer, ProvenRef) and verified.answer.oid is None
     object_ = {**as_object(verified), "saved": None if saved is None else str(saved)}
-    following = f"guts verify {saved}" if saved else None
+    following = f"guts verify {shlex.quote(str(saved))}" if saved else None
     show(Said(object_, as_text(verified, now_ms), following), wants_json())
     return EXIT_ABSENT if is_absent else EXIT_OK
 
@@ -88,7 +91,7 @@ def _tell(verified: Verified, now_ms: int, saved: Path | None) -> int:
 
 def _asked(target: str | None, tx: str | None, node: str | None) -> Question | Path:
     if (target is None) == (tx is None):
-        raise Usage("verify what? one of OWNER/NAME@REF, OWNER/NAME, --tx ID, or the file of a saved proof")
+        raise Usage("verify what? one of OWNER/NAME@REF, OWNER/NAME, --tx ID, or the file of a saved proof", HELP)
     if tx is not None:
         return about_transaction(tx)
     assert target is not None
@@ -96,8 +99,8 @@ def _asked(target: str | None, tx: str | None, node: str | None) -> Question | P
     if (node is None or source is not ParameterSource.COMMANDLINE) and Path(target).is_file():
         return Path(target)
     name, at, ref = target.partition("@")
-    if "/" not in name:
-        raise Usage(f"there is no file {target[:200]!r}, and it names no repository: write OWNER/NAME@REF")
+    if "://" not in name and not _LIKE_A_REPOSITORY.fullmatch(name):
+        raise Usage(f"there is no file {target[:200]!r}, and it names no repository: write OWNER/NAME@REF", HELP)
     found = parse_target(name)
     if found.base is not None:
         raise Usage("name the node with --node URL, and the repository as OWNER/NAME")
@@ -119,6 +122,7 @@ class Fetched:
 
 def _fetch(question: Question, node: str | None, home: Home) -> Fetched:
     """From the named node, or the first of the context's that answers."""
+    from guts_cli.acting import in_one_sentence  # noqa: PLC0415 -- likewise
     from guts_http.client import Unreachable, open_client  # noqa: PLC0415 -- a saved proof is verified without sockets
 
     context = _context_of(home, node)
@@ -126,16 +130,16 @@ def _fetch(question: Question, node: str | None, home: Home) -> Fetched:
     if not urls:
         raise Misconfigured("no network is known here", "the same command with --node URL")
     expected = ChainId(bytes.fromhex(context.chain_id)) if context else None
-    problems = []
+    problems: list[tuple[str, str]] = []
     for url in urls:
         try:
             with open_client(url, _token(home, context)) as client:
                 return Fetched(client.proof(question), expected)
         except Unreachable as error:
-            problems.append(str(error))
+            problems.append((url, str(error)))
         except NotFound as error:
             raise NotFound(f"{url} says: {error} (its word, not a proof)") from error
-    raise Unreachable("; ".join(problems))
+    raise Unreachable(in_one_sentence(problems))
 
 
 def _context_of(home: Home, node: str | None) -> Context | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,10 @@ from .exchange import Answer
 
 if TYPE_CHECKING:
     import httpx
+
+
+# The system's number of an error, before its words.
+_ERRNO = re.compile(r"^\[Errno -?[0-9]+\] ")
 
 
 def opened(where: Address) -> dict[str, Any]:
@@ -43,7 +48,7 @@ def failed(base: str) -> Iterator[None]:
         raise UnexpectedAnswer(f"{base}: a link that leads nowhere") from None
     except httpx.TransportError as error:
         never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-        words = str(error) or type(error).__name__
+        words = _ERRNO.sub("", str(error)) or type(error).__name__
         raise Unreachable(f"no answer from {base}: {words}", was_sent=not never_sent) from error
 
 

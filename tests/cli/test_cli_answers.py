@@ -252,6 +252,67 @@ def test_who_asks_and_from_where_is_checked(
     assert error["next"] is not None or error["code"] == "configuration"
 
 
+@pytest.mark.parametrize(
+    ("words", "exit_code", "message", "following"),
+    [
+        (["rpeo"], 2, "there is no command 'rpeo'; did you mean 'repo'?", "guts --help"),
+        (["repo", "veiw", "alice/greeting"], 2, "there is no command 'veiw'; did you mean 'view'?", "guts repo --help"),
+        (
+            ["token", "create"],
+            2,
+            "Missing option '--scope'. Choose from: read, repo, delete_repo",
+            "guts token create --help",
+        ),
+        (
+            ["token", "create", "--scope", "read", "--gateway", "x"],
+            3,
+            "no node 'x'",
+            "the same command with --gateway all",
+        ),
+        (
+            ["devnet", "status", "--dir", "no where"],
+            3,
+            "no where holds no network",
+            "guts devnet start --dir 'no where'",
+        ),
+        (["verify", "/no/such.proof"], 2, "there is no file '/no/such.proof'", "guts verify --help"),
+        (["verify"], 2, "verify what?", "guts verify --help"),
+        (
+            ["status", "--node", "http://127.0.0.1:1"],
+            6,
+            "no answer from http://127.0.0.1:1: Connection refused",
+            "guts ",
+        ),
+    ],
+)
+def test_what_was_mistyped_is_told_with_what_to_type(
+    refused: Refuse, words: list[str], exit_code: int, message: str, following: str
+) -> None:
+    """One line of words, without what is the machine's business, and one to go on with."""
+    error = refused(words, exit_code)["error"]
+
+    assert error["message"].startswith(message)
+    assert "\n" not in error["message"]
+    assert error["next"].startswith(following)
+
+
+def test_a_token_of_the_environment_is_the_one_to_take_away(refused: Refuse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new token that is saved would not be asked for while the variable is set."""
+    monkeypatch.setenv("GUTS_TOKEN", STRANGERS_TOKEN)
+
+    assert refused(["repo", "list"], 4)["error"]["next"].startswith("unset GUTS_TOKEN; guts token create ")
+
+
+def test_somebody_without_an_account_is_told_how_to_get_one(story: Story) -> None:
+    """Whoever knows no more than a node's address has no name to say with --account."""
+    url = story.said["guts devnet start"]["nodes"][0]["http"]
+    stranger = story.desk.elsewhere("strangers-machine")
+
+    refused = stranger.json("repo", "list", "--node", url, code=2)["error"]
+
+    assert refused["next"].startswith(f"guts account create NAME --node {url}")
+
+
 def test_what_a_role_does_not_allow_is_refused(story: Story) -> None:
     """Bob may read a public repository, and nothing more; of a private one he learns nothing."""
     story.desk.json("repo", "edit", "alice/second", "--public")

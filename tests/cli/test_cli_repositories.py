@@ -77,6 +77,29 @@ def typed(desk: Desk, text: str, *words: str) -> tuple[int, str]:
     return child.returncode, said
 
 
+def test_the_default_branch_is_one_that_is_there(desk: Desk) -> None:
+    """A clone of a repository without its default branch shows nothing; the API refuses it as well."""
+    desk.json("repo", "create", "later")
+    before_the_first = desk.json("repo", "edit", "alice/later", "--default-branch", "trunk")
+    desk.work_tree().run("push", "alice/headless")
+
+    refused = desk.json("repo", "edit", "alice/headless", "--default-branch", "trunk", code=3)
+
+    assert (before_the_first["default_branch"], before_the_first["pushed"]) == ("trunk", None)
+    assert refused["error"]["next"] == "guts push alice/headless HEAD:refs/heads/trunk"
+    assert desk.json("repo", "view", "alice/headless")["default_branch"] == "main"
+
+
+def test_a_token_that_may_not_create_is_not_told_of_a_missing_repository(desk: Desk) -> None:
+    """Nobody looks for a typing error in the name where the token is what is wrong."""
+    token = desk.json("token", "create", "--scope", "read")["token"]
+
+    failed = desk.work_tree().run("push", "alice/uncreated", code=128, GUTS_TOKEN=token).stderr
+
+    assert "its scope is read" in failed
+    assert "guts: alice/uncreated is not there, and this push did not create it\nnext: unset GUTS_TOKEN; " in failed
+
+
 def test_a_person_types_the_name_of_what_is_deleted(desk: Desk) -> None:
     """A yes is typed too quickly; for a day even the name is no last word."""
     desk.work_tree().run("push", "alice/precious")
@@ -121,7 +144,7 @@ def test_a_revoked_token_opens_nothing(desk: Desk) -> None:
 
     failed = work.run("push", "alice/opened", code=128, GUTS_TOKEN=lost)
 
-    assert "next: guts token create" in failed.stderr
+    assert "next: unset GUTS_TOKEN; guts token create" in failed.stderr
     assert [one["revoked"] for one in desk.json("token", "list", "--all")["tokens"] if one["note"] == "lost"] == [True]
     assert "lost" not in [one["note"] for one in desk.json("token", "list")["tokens"]]
     assert desk.json("token", "revoke", "--note", "lost", code=3)["error"]["next"] == "guts token list --all"

@@ -112,7 +112,7 @@ def test_a_token_that_is_not_accepted_is_said_with_the_command_that_makes_one(
     """Git alone says "Authentication failed"."""
     failed = desk.work_tree().run("push", "alice/nothing", code=128, GUTS_TOKEN=token)
 
-    assert failed.stderr.endswith("next: guts token create --scope repo --gateway all --save\n")
+    assert failed.stderr.endswith("next: unset GUTS_TOKEN; guts token create --scope repo --gateway all --save\n")
     assert "token" in failed.stderr.splitlines()[-2]
     assert token not in failed.stderr + failed.stdout
 
