@@ -27,8 +27,8 @@ from .config import Address, Config
 from .home import Context, Home
 from .keys import new_genesis_account
 from .node_directory import NodeDirectory, write_public
-from .ports import LOOPBACK
 from .outcomes import Missing
+from .ports import LOOPBACK
 from .private_files import read_record, write_record
 
 VALIDATORS_MAX = 31  # more processes than that teach nothing more on one machine
