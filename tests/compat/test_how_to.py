@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -165,7 +165,7 @@ def test_four_operators_form_a_network(tmp_path: Path, opened: Opened) -> None:
     with choosing_ports(), ExitStack() as stack:
         ports = free_ports(8, PORTS_FIRST)
         everybody = {name: an_operator(tmp_path / name, opened, *ports[at::4]) for at, name in enumerate(OPERATORS)}
-        stack.callback(lambda: [one.node.close() for one in everybody.values() if one.node])
+        stack.callback(hang_up, everybody.values())
         words = {f"{one.name}.example.org:7080": one.p2p for one in everybody.values()}
         for step in steps("form-a-network.md"):
             everybody[step.notes[0]].follow(step, words)
@@ -176,6 +176,13 @@ def test_four_operators_form_a_network(tmp_path: Path, opened: Opened) -> None:
             assert one.node is not None
             one.node.interrupt(STOP_SECONDS)
             assert one.node.process.returncode == 0
+
+
+def hang_up(operators: Iterable[Operator]) -> None:
+    """Whatever happened, no node stays."""
+    for one in operators:
+        if one.node is not None:
+            one.node.close()
 
 
 def an_operator(directory: Path, opened: Opened, http: int, p2p: int) -> Operator:
