@@ -33,6 +33,7 @@ from guts_core.node.port import (
 )
 
 from .conversation import Conversation
+from .disk import NO_ROOM
 from .logs import Log
 from .packs import PackStore
 from .proving import Prover
@@ -43,6 +44,8 @@ from .submission import Submissions
 # Conversations open at once; each holds a socket pair and at most a frame.
 CONVERSATIONS_MAX = 2_048
 FULL_WORDS = "this node serves too many requests at once; try again in a moment"
+# Reading needs a little: the refs of a new generation are laid out for git (F13).
+NO_ROOM_WORDS = "this node's disk is full, down to what reading needs: make room there, or ask another node"
 # A refusal is a few bytes, which a socket takes at once; whoever does not read it has gone.
 REFUSE_SECONDS = 1.0
 
@@ -99,6 +102,10 @@ class PortServer:
             await self._answer(conversation, await conversation.hear(REQUESTS))
         except GutsError as error:
             await conversation.say(PortError(error.code, str(error)))
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            await conversation.say(PortError(Unavailable.code, NO_ROOM_WORDS))
 
     async def _answer(self, conversation: Conversation, request: object) -> None:
         match request:

@@ -125,11 +125,11 @@ class Devnet:
         return answer
 
     def wait_ready(self, index: int) -> None:
-        """Until the node says so."""
+        """Until the node says that it has started; the others may be down."""
 
         def ready() -> bool:
             try:
-                return self.http(index, "/readyz").status == 200
+                return self.http(index, "/startupz").status == 200
             except OSError:
                 return False
 
