@@ -8,14 +8,15 @@ everywhere. A pack that another repository lists, or that this node vouched for,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 
 import trio
 
-from guts_core.chain.commit import Commit
+from guts_core.chain.commit import Commit, TextName
 from guts_core.forge import queries
 from guts_core.forge.params import RESTORE_MS
+from guts_core.names import RepoId
 
 from .logs import Log
 from .packs import PackStore
@@ -61,14 +62,27 @@ class Remover:
         """Everything that cannot be restored in a block later than this time."""
         for repo, time in self._database.deleted_for_good(self._done, applied):
             self._left |= {pack.digest for pack in queries.packs(self._database, repo)}
-            async with self._texts.changing:
-                await trio.to_thread.run_sync(self._database.forget_repository, repo)
-                await trio.to_thread.run_sync(self._texts.forget_repository, repo)
-            await self._packs.drop_repository(repo)
+            texts = [TextName(repo, text.commitment) for text in queries.texts(self._database, repo)]
+            if self._is_left(repo, texts):
+                await self._remove(repo, texts)
             self._done = time
         await self._remove_packs(applied, promised)
         first = self._database.first_deleted(self._done)
         self._due = None if first is None else first + RESTORE_MS
+
+    def _is_left(self, repo: RepoId, texts: Iterable[TextName]) -> bool:
+        """Every start looks at all that was ever deleted: what is gone already costs a few look-ups."""
+        return (
+            self._packs.has_repository(repo)
+            or self._database.has_filed(repo)
+            or any(self._texts.path(name).exists() for name in texts)
+        )
+
+    async def _remove(self, repo: RepoId, texts: Iterable[TextName]) -> None:
+        async with self._texts.changing:
+            await trio.to_thread.run_sync(self._database.forget_repository, repo)
+            await trio.to_thread.run_sync(self._texts.forget, texts)
+        await self._packs.drop_repository(repo)
 
     async def _remove_packs(self, applied: int, promised: AbstractSet[bytes]) -> None:
         """State says who else lists a pack: in a directory that was copied, links are files of their own."""

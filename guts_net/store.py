@@ -54,6 +54,7 @@ _PUT_MOVE = "INSERT INTO ref_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_DELETED = "INSERT OR REPLACE INTO deleted (repo, owner, time) VALUES (?, ?, ?)"
 _PUT_MISSING_TEXT = "INSERT OR IGNORE INTO missing_texts (repo, commitment) VALUES (?, ?)"
 _DELETE_MISSING_TEXT = "DELETE FROM missing_texts WHERE repo = ? AND commitment = ?"
+_FILED = ("ref_log", "missing", "missing_texts")
 _SCAN_KIND = "SELECT key, value FROM records WHERE key >= ? AND key < ? AND substr(key, ?, 1) = ?"
 
 
@@ -186,12 +187,18 @@ class ChainDatabase:
         found: int | None = self._reader.execute(schema.FIRST_DELETED, (after,)).fetchone()[0]
         return found
 
+    def has_filed(self, repo: RepoId) -> bool:
+        """Whether anything is filed of a repository that ``forget_repository`` would drop."""
+        return any(
+            self._reader.execute(f"SELECT 1 FROM {table} WHERE repo = ? LIMIT 1", (repo,)).fetchone()  # noqa: S608  # names of ours
+            for table in _FILED
+        )
+
     def forget_repository(self, repo: RepoId) -> None:
         """Drop what is filed of a repository that is gone for good: its log of refs, and what was to be fetched."""
         with self._writing, _Transaction(self._writer):
-            self._writer.execute("DELETE FROM ref_log WHERE repo = ?", (repo,))
-            self._writer.execute("DELETE FROM missing WHERE repo = ?", (repo,))
-            self._writer.execute("DELETE FROM missing_texts WHERE repo = ?", (repo,))
+            for table in _FILED:
+                self._writer.execute(f"DELETE FROM {table} WHERE repo = ?", (repo,))  # noqa: S608  # names of ours
 
     def add_missing(self, pack: AdmittedPack) -> None:
         """Note that the state names a pack which this disk does not hold; a row that stands is no error."""

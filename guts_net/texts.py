@@ -86,14 +86,9 @@ class TextStore:
     def forget(self, names: Iterable[TextName]) -> None:
         """Take files away, and their names out of their directories, durably."""
         for path in [self.path(name) for name in names]:
-            if path.parent.exists():
+            if path.exists():
                 self._disk.unlink(path)
                 self._disk.sync_directory(path.parent)
-
-    def forget_repository(self, repo: RepoId) -> None:
-        """Take away all texts of a repository that was deleted too long ago to be restored."""
-        found = [name_in(path.name) for path in self._root.glob(f"*/*-{repo.hex()}")]
-        self.forget(name for name in found if name is not None)
 
     def sweep(self) -> int:
         """

@@ -152,6 +152,10 @@ class PackStore:
 
     # What nothing needs any more.
 
+    def has_repository(self, repo_id: RepoId) -> bool:
+        """Whether the repository has a directory."""
+        return self.layout.repo(repo_id).exists()
+
     async def drop_repository(self, repo_id: RepoId) -> None:
         """Remove a repository's directory, with the links to its packs; none is no error."""
         await trio.to_thread.run_sync(self._disk.remove_tree, self.layout.repo(repo_id))
