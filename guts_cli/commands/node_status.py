@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ def status(directory: Path | None, node: str | None) -> Said:
     """
     if directory is not None and node is not None:
         raise Usage("--dir names a node and --node another: leave one away")
-    url, found = _of_directory(directory) if directory is not None else _of_network(node)
+    url, found = _of_directory(directory) if directory is not None else _of_network(node or os.environ.get("GUTS_NODE"))
     given = advice(found)
     return Said(_data(url, found, given), _text(url, found, given), given.next)
 
