@@ -28,6 +28,8 @@ from attrs import frozen
 TREE = Path(__file__).parents[2]
 # What is about to be committed is part of the tree that is tried.
 UNCOMMITTED = ("--cached", "--others", "--exclude-standard")
+# Parts of an interpreter's own library that nothing here imports.
+UNUSED = ("test", "idlelib", "tkinter", "ensurepip", "site-packages")
 _GUTS = """#!{python}
 import sys
 from guts_cli.main import main
@@ -135,15 +137,15 @@ def _interpreter(directory: Path) -> Path:
     """The running interpreter, where everybody can run it; otherwise the same files at another place."""
     program = Path(sys.executable).resolve()
     prefix = Path(sys.base_prefix).resolve()
-    return _readable(prefix, directory / "python") / program.relative_to(prefix)
+    return _readable(prefix, directory / "python", *UNUSED) / program.relative_to(prefix)
 
 
-def _readable(path: Path, copy: Path) -> Path:
+def _readable(path: Path, copy: Path, *unused: str) -> Path:
     """The directory itself if everybody may enter it, or else a copy by links, which costs no space."""
     if os.geteuid() != 0 or all(parent.stat().st_mode & stat.S_IXOTH for parent in (path, *path.parents)):
         return path
-    unused = shutil.ignore_patterns("test", "idlelib", "tkinter", "ensurepip", "__pycache__")
-    return Path(shutil.copytree(path, copy, symlinks=True, copy_function=_link, ignore=unused))
+    ignore = shutil.ignore_patterns(*unused)
+    return Path(shutil.copytree(path, copy, symlinks=True, copy_function=_link, ignore=ignore))
 
 
 def _link(source: str, target: str) -> None:

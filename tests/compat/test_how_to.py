@@ -22,7 +22,7 @@ from .terminal import Terminal
 pytestmark = pytest.mark.e2e
 HOW_TO = Path(__file__).parents[2] / "docs/how-to"
 # Tried by a test of its own, beside the program that it is about.
-ELSEWHERE = {"put-nginx-in-front.md": "tests/http/test_http_nginx.py", "operate-a-node.md": "tests/cli/test_operate.py"}
+ELSEWHERE = {"put-nginx-in-front.md": "tests/http/test_http_nginx.py"}
 OPERATORS = ("ada", "bea", "cyd", "dan")
 PORTS_FIRST = 26_000
 STOP_SECONDS = 15.0
@@ -135,6 +135,31 @@ def test_keys_are_backed_up(own_net: Callable[..., Devnet], tmp_path: Path, open
     shutil.copy(tmp_path / "usb/alice.json", tmp_path / "rescue/keys/alice.json")
     net.guts("repo", "create", "rescued", "--account", "alice", "--node", net.url(0), home=tmp_path / "rescue")
     assert json.loads(spare)["name"] == "alice"
+
+
+def test_a_node_is_operated_and_comes_back_from_its_backup(
+    own_net: Callable[..., Devnet], tmp_path: Path, opened: Opened
+) -> None:
+    """The daily look; then the disk is lost, and keys, settings and genesis are all that was copied."""
+    net = own_net(4, "byzantine", "--heartbeat-ms", "500")
+    lost = Path(net.info["nodes"][3]["dir"])
+    a_work_tree(tmp_path / "work", opened, net.home).type(Step(0, "guts push alice/hello"))
+    shell = opened(tmp_path, environment(net.home))
+    for step in steps("operate-a-node.md"):
+        shell.type(step, {"n0": net.info["nodes"][0]["dir"]})
+    net.kill(3)
+    lost.rename(tmp_path / "broken")
+    (lost / "keys").mkdir(parents=True)
+    for name in ("config.toml", "genesis.json", "keys/node.key", "keys/vote.key", "keys/operator.key"):
+        shutil.copyfile(tmp_path / "broken" / name, lost / name)
+    shell.type(Step(0, f"chmod 700 {lost}/keys && chmod 600 {lost}/keys/* && guts doctor --dir {lost}"))
+    net.wait_height(net.status(0)["height"] + 3, 0)
+    net.start_node(3)
+
+    net.wait_height(net.status(0)["height"], 3)
+    net.wait_whole(3)
+    net.assert_same_state()
+    assert "all is well" in shell.seen
 
 
 @define(eq=False)
