@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import trio
 
+from guts_core.chain import schema
 from guts_core.chain.genesis import Genesis
 from guts_core.chain.transaction import transaction_id
 from guts_core.errors import NotFound
@@ -187,3 +190,19 @@ async def test_what_is_not_there_is_not_proven(tmp_path: Path) -> None:
     assert odd.code == "invalid"
     assert isinstance(unknown, PortError)
     assert unknown.code == "not-found"
+
+
+def test_the_certificate_above_a_block_is_looked_up_and_not_searched_for() -> None:
+    """A node that caught up has one certificate over as many blocks as it lacked."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(schema.TABLES)
+        for height in range(1, 10):
+            certificate = b"c" if height in (5, 9) else None
+            row = (height, bytes((height,)), 3 * height, b"p", b"b", certificate)
+            connection.execute("INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)", row)
+
+        found = [connection.execute(schema.GET_CERTIFIED_FROM, (height,)).fetchone() for height in (1, 5, 6, 9, 10)]
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {schema.GET_CERTIFIED_FROM}", (1,)).fetchall()
+
+    assert [row and row[0] for row in found] == [5, 5, 9, 9, None]
+    assert "USING INDEX certified" in str(plan)
