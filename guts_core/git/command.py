@@ -23,6 +23,7 @@ _ENVIRONMENT = {
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
+    "GIT_FLUSH": "0",  # a list of many lines comes in large pieces, not line by line: each wakes whoever reads it
     "GIT_ALLOW_PROTOCOL": "none",  # a server-side child never talks to anyone
     "HOME": "/nonexistent",
     "LC_ALL": "C",  # we read what git says

@@ -76,14 +76,14 @@ class IndexFile:
         for offset in offsets:
             yield offset if offset < _LARGE else int.from_bytes(self._read(large_at + (offset - _LARGE) * 8, 8))
 
-    def names_at(self, offsets: Container[int]) -> tuple[Oid, ...]:
-        """The objects whose entries start there, in the order of names."""
+    def names_at(self, offsets: Container[int]) -> dict[int, Oid]:
+        """The objects whose entries start there, by where."""
         names = self._read(_NAMES_AT, self.objects * _OID_BYTES)
-        return tuple(
-            Oid(names[position * _OID_BYTES : (position + 1) * _OID_BYTES])
+        return {
+            offset: Oid(names[position * _OID_BYTES : (position + 1) * _OID_BYTES])
             for position, offset in enumerate(self.offsets())
             if offset in offsets
-        )
+        }
 
     def _position(self, oid: Oid) -> int | None:
         low = self._fan[oid[0] - 1] if oid[0] else 0

@@ -16,13 +16,15 @@ from guts_core.git.pack_limits import TREE_DEPTH_MAX
 from guts_core.names import Oid
 
 from .git_child import GitChildren
-from .limits import check_seconds
+from .limits import CHECK_CPU_SECONDS_LEAST, check_seconds
 from .refusals import BadPack
 from .survey import check_parents, survey
 
 # Of a mebibyte each at most, so that their sum stays below what a child may answer.
 _COMMITS_AT_ONCE = 60
 _HEAD_BYTES = 80
+# Of a large import, some 200,000 changes: who brings more, or a bomb, is walked a second later.
+_PATHS_BYTES_MAX = 8 << 20
 
 
 async def check_readable(git: GitChildren, git_dir: Path, pack: Path) -> None:
@@ -30,7 +32,7 @@ async def check_readable(git: GitChildren, git_dir: Path, pack: Path) -> None:
     found = await trio.to_thread.run_sync(survey, pack, pack.with_suffix(".idx"))
     for at in range(0, len(found.long_commits), _COMMITS_AT_ONCE):
         await _check_parents(git, git_dir, found.long_commits[at : at + _COMMITS_AT_ONCE])
-    if found.commits:
+    if found.commits and not await _changes_are_shallow(git, git_dir, found.commits):
         size = (await trio.Path(pack).stat()).st_size
         await _check_depth(git, git_dir, found.commits, check_seconds(size))
 
@@ -43,6 +45,42 @@ async def _check_parents(git: GitChildren, git_dir: Path, oids: tuple[Oid, ...])
         start, size = at + len(head) + 1, int(head.split(b" ")[2])
         check_parents(oid, answer.output[start : start + size])
         at = start + size + 1
+
+
+async def _changes_are_shallow(git: GitChildren, git_dir: Path, commits: tuple[Oid, ...]) -> bool:
+    """
+    Whether what each commit changed shows that nothing can stand too deep: less than half the work of a walk.
+
+    Says yes only for the first pack of a repository: there every commit's parents are in it, so that each path was
+    somewhere new. What is much, or stumbled over, is walked. Raises LimitExceeded for a path that is too deep.
+    """
+    if (git_dir / "objects" / "info" / "alternates").exists():
+        return False
+    try:
+        answer = await git.run(
+            "diff-tree",
+            "--stdin",
+            "--root",
+            "--diff-merges=first-parent",  # what is not new against one parent is that parent's
+            "-r",
+            "-t",
+            "--no-renames",
+            "--name-only",
+            "--no-commit-id",
+            "-z",
+            git_dir=git_dir,
+            stdin=_lines(commits),
+            cpu_seconds=CHECK_CPU_SECONDS_LEAST,
+            output_bytes_max=_PATHS_BYTES_MAX,
+            is_large=True,
+        )
+    except LimitExceeded:
+        return False
+    paths = answer.output.split(b"\0")
+    # A name and a slash for each directory: what is shorter need not be counted.
+    if max(map(len, paths)) >= 2 * TREE_DEPTH_MAX and any(path.count(b"/") >= TREE_DEPTH_MAX for path in paths):
+        raise LimitExceeded(f"a path in the pack is more than {TREE_DEPTH_MAX} directories deep")
+    return answer.code == 0
 
 
 async def _check_depth(git: GitChildren, git_dir: Path, commits: tuple[Oid, ...], seconds: float) -> None:

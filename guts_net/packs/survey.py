@@ -147,9 +147,12 @@ class _Entries:
         return compress(range(len(self.kinds)), self.kinds.translate(_IS_COMMIT))
 
     def _names(self, ranks: Iterable[int]) -> tuple[Oid, ...]:
-        """The ids of entries, in the order of ids; the index is gone through once for all of them."""
-        wanted = {self.offsets[rank] for rank in ranks}
-        return self.index.names_at(wanted) if wanted else ()
+        """The ids of entries; the index is gone through once for all of them."""
+        wanted = dict.fromkeys(self.offsets[rank] for rank in ranks)
+        if not wanted:
+            return ()
+        names = self.index.names_at(wanted)
+        return tuple(names[offset] for offset in wanted)
 
     def _resolve(self) -> None:
         """Give each delta the kind of its base; without recursion, since a chain may be as long as the pack."""
