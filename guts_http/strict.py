@@ -43,7 +43,9 @@ def structured(cls: type[T], body: bytes, resource: str, *, forbid_unknown: bool
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(body or b"{}", object_pairs_hook=_once)
+        # Decoded here: json itself would guess at UTF-16, and let halves of characters pass.
+        value = json.loads(body.decode() or "{}", object_pairs_hook=_once)
+        _ = json.dumps(value, ensure_ascii=False).encode()  # nor may an escape be one: such a text has no bytes
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"Problems parsing JSON: {error}") from None
     if not isinstance(value, dict):

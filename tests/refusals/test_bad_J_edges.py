@@ -27,6 +27,7 @@ from guts_core.link.handshake import (
     Versions,
 )
 from guts_core.names import ChainId, NodeId
+from guts_http.api.user import NewRepository
 from guts_http.problems import BadRequest, InvalidFields
 from guts_http.strict import structured
 from tests.core.chain.chain_world import a_genesis
@@ -191,6 +192,25 @@ class Asked:
 BAD_JSON = [
     "-1.5", "1.0", "1e3", "true", '"1"', "null", "NaN", "Infinity", "-Infinity", "[1]", "{}", "9" * 5000, "0x10", "01",
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"name": "\\ud800"}',
+        b'{"name": "\xed\xa0\x80"}',
+        b'{"name": "x", "later": ["\\udfff"]}',
+        b'{"\\udc00": 1}',
+        '{"name": "x"}'.encode("utf-16"),
+        b'\xef\xbb\xbf{"name": "x"}',
+    ],
+)
+def test_bad_J05_a_json_body_is_utf_8_and_half_a_character_is_no_text(body: bytes) -> None:
+    """Such a text has no bytes: it could be neither hashed nor stored, and was no fault of this node's."""
+    with pytest.raises(BadRequest, match="Problems parsing JSON"):
+        structured(NewRepository, body, "Repository", forbid_unknown=False)
+    whole = structured(NewRepository, b'{"name": "\\ud83d\\ude00"}', "Repository", forbid_unknown=False)
+    assert whole.name == "\U0001f600"
 
 
 @pytest.mark.parametrize("text", BAD_JSON, ids=lambda text: text[:10])
