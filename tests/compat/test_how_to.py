@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import trustme
 from attrs import define, field
 
 from guts_cli.ports import choosing_ports, free_ports
+from tests.http.test_http_nginx import MAIN, the_page
+from tests.optional_programs import program
 
 from .devnet import PATIENCE_SECONDS, Devnet, wait_until
 from .pages import Shell, Step, exchanged, steps_of
@@ -21,8 +26,6 @@ from .terminal import Terminal
 
 pytestmark = pytest.mark.e2e
 HOW_TO = Path(__file__).parents[2] / "docs/how-to"
-# Tried by a test of its own, beside the program that it is about.
-ELSEWHERE = {"put-nginx-in-front.md": "tests/http/test_http_nginx.py"}
 OPERATORS = ("ada", "bea", "cyd", "dan")
 PORTS_FIRST = 26_000
 STOP_SECONDS = 15.0
@@ -137,6 +140,47 @@ def test_keys_are_backed_up(own_net: Callable[..., Devnet], tmp_path: Path, open
     assert json.loads(spare)["name"] == "alice"
 
 
+def test_nginx_is_put_in_front(own_net: Callable[..., Devnet], tmp_path: Path, opened: Opened) -> None:
+    """A site is enabled in an nginx that runs; what the site does is tried in tests/http/test_http_nginx.py."""
+    executable = program("nginx", "nginx-light")
+    net, etc, (port,) = own_net(1), tmp_path / "etc", free_ports(1, PORTS_FIRST)
+    the_site(etc, net.url(0).removeprefix("http://"), port)
+    nginx = [executable, "-p", str(etc), "-c", "nginx.conf", "-e", "error.log"]
+    # A reload is done some moments after it was told.
+    curl = f"curl -s --retry 30 --retry-delay 1 --retry-connrefused --cacert {etc}/ca.pem"
+    shell = opened(tmp_path, environment(net.home))
+    with subprocess.Popen(nginx) as running:
+        try:
+            wait_until((etc / "nginx.pid").exists, "nginx runs")
+            words = {
+                "sudo ln": "ln",
+                "/etc/nginx": str(etc),
+                "sudo nginx -t": f"{shlex.join(nginx)} -t",
+                "sudo systemctl reload nginx": f"{shlex.join(nginx)} -s reload",
+                "curl https://git.example.org": f"{curl} https://127.0.0.1:{port}",
+            }
+            for step in steps("put-nginx-in-front.md"):
+                shell.type(step, words)
+        finally:
+            running.terminate()
+
+    assert f'"chain_id": "{net.info["chain_id"]}"' in shell.seen
+
+
+def the_site(etc: Path, upstream: str, port: int) -> None:
+    """The page's site, available and not enabled yet, and an nginx that includes what is enabled."""
+    for name in ("sites-available", "sites-enabled"):
+        (etc / name).mkdir(parents=True)
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(etc / "ca.pem")
+    issued.private_key_pem.write_to_path(etc / "privkey.pem")
+    (etc / "fullchain.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    (etc / "sites-available/guts").write_text(the_page(port, upstream, etc))
+    user = "user root;" if os.geteuid() == 0 else ""
+    (etc / "nginx.conf").write_text(MAIN.format(user=user, site="include sites-enabled/*;"))
+
+
 def test_a_node_is_operated_and_comes_back_from_its_backup(
     own_net: Callable[..., Devnet], tmp_path: Path, opened: Opened
 ) -> None:
@@ -242,12 +286,6 @@ def status(one: Operator) -> str:
 def test_every_page_is_followed_somewhere() -> None:
     """A page whose commands nobody types goes stale."""
     tested = Path(__file__).read_text()
-    tree = HOW_TO.parents[1]
-    forgotten = [
-        path.name
-        for path in sorted(HOW_TO.glob("*.md"))
-        if f'steps("{path.name}")' not in tested
-        and not (path.name in ELSEWHERE and path.name in (tree / ELSEWHERE[path.name]).read_text())
-    ]
+    pages = sorted(path.name for path in HOW_TO.glob("*.md"))
 
-    assert forgotten == []
+    assert [page for page in pages if f'steps("{page}")' not in tested] == []
