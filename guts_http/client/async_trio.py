@@ -13,7 +13,7 @@ from .calls import Call, Listing, Wait
 from .described import described
 from .errors import Unreachable
 from .exchange import Answer, Pause, Send, Talk, page, perform, wait
-from .http import Collected, failed, opened, timeouts
+from .http import Collected, failed, load_httpx, opened, timeouts
 from .results import Transaction
 
 if TYPE_CHECKING:
@@ -171,7 +171,8 @@ async def open_trio_client(
 ) -> AsyncIterator[TrioClient]:
     """``open_client`` for trio programs."""
     where = address(base, token, verify, seconds)
-    import httpx  # noqa: PLC0415 -- see ``open_client``
+    load_httpx()
+    import httpx  # noqa: PLC0415 -- see load_httpx
 
     async with httpx.AsyncClient(**opened(where)) as http:
         yield TrioClient(where, http)

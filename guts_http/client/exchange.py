@@ -27,7 +27,6 @@ from guts_core.errors import (
     remade,
 )
 from guts_core.names import TxId
-from guts_core.node.codes import class_of, error_with
 from guts_core.node.port import Phase
 
 from .address import RETRY_SECONDS_MAX
@@ -130,6 +129,8 @@ def wait(wanted: Wait) -> Talk[Transaction]:
 
 def _settled(found: Transaction) -> Transaction:
     if found.error is not None or found.phase is Phase.REFUSED:
+        from guts_core.node.codes import error_with  # noqa: PLC0415 -- every refusal there is, for one that happened
+
         raise error_with(found.error or "refused", found.message or "the transaction was refused")
     if found.phase is Phase.EXPIRED:
         raise Conflict("the transaction expired before it could become final: nothing happened, and nothing will")
@@ -204,6 +205,8 @@ def _refusal(call: Call[Any], answer: Answer) -> GutsError:
     cls = _BY_STATUS.get(answer.status)
     if cls is None and answer.status >= 500:
         return Unavailable(words)
+    from guts_core.node.codes import class_of  # noqa: PLC0415 -- see _settled
+
     code = _said(answer).get("code")
     known = class_of(code) if cls is not None and isinstance(code, str) else None
     return remade(known or cls or UnexpectedAnswer, words)
