@@ -92,4 +92,10 @@ def write_account_key(path: Path, key: AccountKey) -> None:
 def read_account_key(path: Path) -> AccountKey:
     """An account's key file."""
     read_private(path)
-    return read_record(path, AccountKey)
+    key = read_record(path, AccountKey)
+    try:
+        key.initial(is_operator=False)
+        bytes.fromhex(key.id)
+    except (ValueError, Invalid):
+        raise Misconfigured(f"{path} does not hold an account's key") from None
+    return key

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import frozen
 
 from guts_core.chain.genesis import Entry, EntryFile, sign_entry
-from guts_core.chain.genesis_json import GenesisFile, genesis_from_json
+from guts_core.chain.genesis_json import GenesisFile, genesis_from_json, to_json
 from guts_core.errors import Conflict, NotFound
 from guts_core.identity import KeyPair
 from guts_core.names import NodeId
@@ -25,7 +26,8 @@ from .keys import (
     read_pair,
     write_pair,
 )
-from .private_files import PRIVATE_DIRECTORY_MODE
+from .outcomes import Missing
+from .private_files import PRIVATE_DIRECTORY_MODE, naming
 
 PUBLIC_MODE = 0o644
 
@@ -103,10 +105,13 @@ class NodeDirectory:
         """
         if given is None:
             if not self.genesis.exists():
-                raise NotFound(f"{self.path} has no genesis.json yet: name the network's file with --genesis")
+                if not self.keys.is_dir():
+                    init = f"guts node init --dir {shlex.quote(str(self.path))} --name NAME"
+                    raise Missing(f"there is no node in {self.path}", init)
+                raise Missing(f"{self.path} has no genesis.json yet", "the same command with --genesis FILE")
             return self.genesis
-        text = given.read_text()
-        wanted = genesis_from_json(text)
+        with naming(given):
+            wanted = genesis_from_json(given.read_bytes())
         if self.genesis.exists():
             held = genesis_from_json(self.genesis.read_text())
             if held.chain_id != wanted.chain_id:
@@ -115,7 +120,7 @@ class NodeDirectory:
                     f"{given} is {wanted.genesis.name} ({wanted.chain_id.hex()[:12]})"
                 )
         self._check_seat(wanted, given)
-        write_public(self.genesis, text)
+        write_public(self.genesis, to_json(wanted))
         return self.genesis
 
     def _check_seat(self, file: GenesisFile, given: Path) -> None:

@@ -48,7 +48,7 @@ NEXT_AFTER: Final[dict[str, str]] = {
     "unavailable": "guts status",
     "unreachable": "guts devnet start, guts up, or another --node URL",
     "unexpected-answer": "the same command with another --node URL",
-    "bad-proof": "the same command with another --node URL",
+    "bad-proof": "guts verify OWNER/NAME@REF --node URL, with the URL of another node",
 }
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cattrs import BaseValidationError, Converter, transform_error
 
+from guts_core.errors import Invalid, remade
 from guts_net.disk import LocalDisk
 
 from .outcomes import Misconfigured
@@ -52,14 +55,29 @@ def read_private(path: Path) -> str:
     mode = path.stat().st_mode
     if mode & _OTHERS:
         raise Misconfigured(f"{path} can be read by others (mode {stat.S_IMODE(mode):03o})", f"chmod 600 {path}")
-    return path.read_text()
+    try:
+        return path.read_text()
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"{path} is no text: {error}") from error
 
 
 def read_record(path: Path, cls: type[T]) -> T:
     """The attrs value in a JSON file; Misconfigured names the file and every problem."""
     try:
-        return CONVERTER.structure(json.loads(path.read_text()), cls)
-    except json.JSONDecodeError as error:
-        raise Misconfigured(f"{path}: {error}") from error
+        value = json.loads(path.read_bytes())
+        if not isinstance(value, dict):
+            raise Misconfigured(f"{path}: not a JSON object")
+        return CONVERTER.structure(value, cls)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{path}: not JSON: {error}") from error
     except BaseValidationError as error:
         raise Misconfigured(f"{path}: {'; '.join(transform_error(error))}") from error
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """What is wrong with a file that somebody named is said with its name."""
+    try:
+        yield
+    except Invalid as error:
+        raise remade(type(error), f"{path}: {error}") from error

@@ -15,7 +15,7 @@ from guts_cli import devnet, network, view
 from guts_cli.first_token import ensure_token
 from guts_cli.home import user_home
 from guts_cli.network import DEVNET_PARAMS, VALIDATORS_MAX, Network, with_timings
-from guts_cli.outcomes import EXIT_OK, Said, show_object
+from guts_cli.outcomes import EXIT_OK, Said, counted, show_object
 from guts_cli.pinned import pin_local
 from guts_cli.processes import record_self
 from guts_cli.progress import working
@@ -90,7 +90,8 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 def _welcome(started: Network) -> str:
     table = view.plain_table(devnet.look(started))
-    chain = f"network {started.file.chain_id[:12]}, {len(started.file.seats)} validators, {started.file.fault_model}"
+    validators = counted(len(started.file.seats), "validator")
+    chain = f"network {started.file.chain_id[:12]}, {validators}, {started.file.fault_model}"
     return f"{chain}\n\n{table}\n\n{view.commands_to_try(started).rstrip()}"
 
 

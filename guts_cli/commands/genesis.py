@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from guts_cli.home import user_home
 from guts_cli.keys import new_genesis_account
 from guts_cli.network import with_timings
 from guts_cli.node_directory import write_public
-from guts_cli.outcomes import Said
+from guts_cli.outcomes import InTheWay, Missing, Said, counted
+from guts_cli.private_files import naming
 from guts_cli.shape import command
-from guts_core.chain.genesis import Draft, check_entry
+from guts_core.chain.genesis import Draft, EntryFile, check_entry
 from guts_core.chain.genesis import seal as seal_draft
 from guts_core.chain.genesis_json import (
     DraftFile,
@@ -24,7 +26,7 @@ from guts_core.chain.genesis_json import (
     entry_from_json,
     to_json,
 )
-from guts_core.errors import Conflict
+from guts_core.errors import Invalid
 from guts_core.forge.params import Params
 from guts_core.identity import Ed25519Verifier
 from guts_core.names import account_name
@@ -62,16 +64,27 @@ def new(name: str, draft: Path, accounts: tuple[str, ...], fault_model: str, **t
     One person does this, collects an entry file from each operator, adds them and seals.
     """
     if draft.exists():
-        raise Conflict(f"{draft} exists already")
+        raise InTheWay(f"{draft} exists already", "the same command with --draft FILE")
     keys = [new_genesis_account(account_name(account)) for account in accounts]
     params = with_timings(Params(), timings)
     initial = tuple(key.initial(is_operator=False) for key in keys)
     now = time.time_ns() // 1_000_000
-    made = Draft(account_name(name), now, FaultModel[fault_model.upper()], params, initial)
+    made = Draft(_network_name(name), now, FaultModel[fault_model.upper()], params, initial)
     paths = [str(user_home().keep_key(key)) for key in keys]
     write_public(draft, to_json(DraftFile(made)))
     text = "\n".join([f"draft of network {name} in {draft}", *(f"  key  {path}" for path in paths)])
-    return Said({"draft": str(draft), "name": name, "keys": paths}, text, f"guts genesis add --draft {draft} ENTRY...")
+    return Said(
+        {"draft": str(draft), "name": name, "keys": paths},
+        text,
+        f"guts genesis add --draft {shlex.quote(str(draft))} ENTRY...",
+    )
+
+
+def _network_name(name: str) -> str:
+    try:
+        return account_name(name)
+    except Invalid as error:
+        raise Invalid(str(error).replace("account name", "network name", 1)) from error
 
 
 @command()
@@ -82,15 +95,28 @@ def add(entries: tuple[Path, ...], draft: Path) -> Said:
 
     Each is checked to be signed by its three keys. Adding the same entry again changes nothing.
     """
-    file = draft_from_json(draft.read_text())
-    added = [entry_from_json(path.read_text()) for path in entries]
-    for entry in added:
-        check_entry(entry, Ed25519Verifier())
+    file = _draft(draft)
+    added = [_entry(path) for path in entries]
     merged = (*file.entries, *(entry for entry in dict.fromkeys(added) if entry not in file.entries))
     write_public(draft, to_json(evolve(file, entries=merged)))
     names = [entry.entry.name for entry in merged]
     data = {"draft": str(draft), "validators": names}
-    return Said(data, f"{len(names)} validators: {', '.join(names)}", f"guts genesis seal --draft {draft}")
+    words = f"{counted(len(names), 'validator')}: {', '.join(names)}"
+    return Said(data, words, f"guts genesis seal --draft {shlex.quote(str(draft))}")
+
+
+def _draft(path: Path) -> DraftFile:
+    if not path.exists():
+        raise Missing(f"{path} does not exist", "guts genesis new NAME")
+    with naming(path):
+        return draft_from_json(path.read_bytes())
+
+
+def _entry(path: Path) -> EntryFile:
+    with naming(path):
+        entry = entry_from_json(path.read_bytes())
+        check_entry(entry, Ed25519Verifier())
+    return entry
 
 
 @command()
@@ -108,8 +134,8 @@ def seal(draft: Path, out: Path) -> Said:
     The file holds nothing secret. Whoever has the same chain id has the same network.
     """
     if out.exists():
-        raise Conflict(f"{out} exists already")
-    file = draft_from_json(draft.read_text())
+        raise InTheWay(f"{out} exists already", "the same command with --out FILE")
+    file = _draft(draft)
     sealed = GenesisFile(
         seal_draft(file.draft, file.entries, Ed25519Verifier()), addresses_of(file.entries), file.entries
     )
@@ -117,8 +143,9 @@ def seal(draft: Path, out: Path) -> Said:
     chain = sealed.chain_id.hex()
     validators = [validator.name for validator in sealed.genesis.validators]
     data = {"chain_id": chain, "genesis": str(out), "name": sealed.genesis.name, "validators": validators}
-    text = f"network {sealed.genesis.name} of {len(validators)} validators in {out}\n  chain id  {grouped(chain)}"
-    return Said(data, text, f"guts node run --dir D --genesis {out}")
+    size = counted(len(validators), "validator")
+    text = f"network {sealed.genesis.name} of {size} in {out}\n  chain id  {grouped(chain)}"
+    return Said(data, text, f"guts node run --dir DIR --genesis {shlex.quote(str(out))}")
 
 
 def grouped(digits: str) -> str:

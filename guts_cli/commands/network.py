@@ -8,7 +8,7 @@ import click
 
 from guts_cli.commands.genesis import grouped
 from guts_cli.home import user_home
-from guts_cli.outcomes import Said
+from guts_cli.outcomes import Said, counted
 from guts_cli.pinned import TRUST, all_pinned, pin, read_genesis
 from guts_cli.shape import command
 from guts_core.chain.genesis_json import GenesisFile
@@ -27,8 +27,9 @@ def trust(file: Path) -> Said:
     genesis = read_genesis(file)
     path = pin(user_home(), genesis)
     row = network_row(genesis)
+    size = counted(len(genesis.genesis.validators), "validator")
     text = (
-        f"network {row['name']} of {row['validators']} validators ({row['fault_model']}) is pinned in {path}\n"
+        f"network {row['name']} of {size} ({row['fault_model']}) is pinned in {path}\n"
         f"  chain id  {grouped(genesis.chain_id.hex())}"
     )
     return Said({**row, "path": str(path)}, text, VERIFY)
@@ -38,8 +39,12 @@ def trust(file: Path) -> Said:
 def list_() -> Said:
     """List the networks whose proofs are believed here."""
     home = user_home()
-    rows = [network_row(file) for file in all_pinned(home)]
-    lines = [f"{row['name']}  {row['chain_id']}  {row['validators']} validators, {row['fault_model']}" for row in rows]
+    pinned = all_pinned(home)
+    rows = [network_row(file) for file in pinned]
+    lines = [
+        f"{row['name']}  {row['chain_id']}  {counted(len(file.genesis.validators), 'validator')}, {row['fault_model']}"
+        for file, row in zip(pinned, rows, strict=True)
+    ]
     words = "\n".join(lines) or f"no network is pinned in {home.path}"
     return Said({"networks": rows}, words, VERIFY if rows else TRUST)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from guts_cli.config import (
 )
 from guts_cli.config.kinds import toml_of
 from guts_cli.node_directory import NodeDirectory, write_public
-from guts_cli.outcomes import Said
+from guts_cli.outcomes import Missing, Said
 from guts_cli.shape import command
 from guts_core.chain.genesis_json import check_address, to_json
 from guts_core.names import account_name
@@ -69,7 +70,7 @@ def init(
     keys["operator"] = entry.entry.operator.key.hex()
     data = {"name": name, "dir": str(directory), "entry": str(path), "address": advertised, "keys": keys}
     text = f"node {name} is ready in {directory}\n  entry  {path}  (hand this over)\n  keys   {directory / 'keys'}"
-    return Said(data, text + "  (keep these)", f"guts genesis add {path}")
+    return Said(data, text + "  (keep these)", f"guts genesis add {shlex.quote(str(path))}")
 
 
 @command()
@@ -125,13 +126,15 @@ def config(*, directory: Path, show: bool, sets: tuple[str, ...]) -> Said:
 
     Without --show, only those that somebody set. What is wrong is named with file and line.
     """
+    if not directory.is_dir():
+        raise Missing(f"{directory} is no directory", f"guts node init --dir {shlex.quote(str(directory))} --name NAME")
     node = NodeDirectory(directory)
     loaded = node.settings([set_flag(text) for text in sets])
     keys = [key for key in SETTINGS if show or loaded.origin(key) != DEFAULT]
     data = {"dir": str(directory), "file": str(node.config_file), "settings": [_row(loaded, key) for key in keys]}
     width = max((len(_assignment(loaded, key)) for key in keys), default=0)
     lines = [f"{_assignment(loaded, key).ljust(width)}  {loaded.origin(key)}" for key in keys]
-    following = None if show else f"guts node config --dir {directory} --show"
+    following = None if show else f"guts node config --dir {shlex.quote(str(directory))} --show"
     return Said(data, "\n".join(lines) or "every setting is the default", following)
 
 

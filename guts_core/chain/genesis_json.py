@@ -129,6 +129,8 @@ def _structure(cls: type[T], text: str | bytes) -> T:
 def _words(error: BaseException) -> str:
     if isinstance(error, KeyError):
         return f"{error.args[0]!r} is missing"
+    if isinstance(error, UnicodeDecodeError | json.JSONDecodeError):
+        return f"not JSON: {str(error)[:300]}"
     if isinstance(error, AttributeError):
         return "something is not the object it should be"
     return str(error)[:300]

@@ -18,6 +18,7 @@ from guts_cli.config import Address, Config
 from guts_cli.devnet import moved_if_taken
 from guts_cli.home import Context, Home
 from guts_cli.keys import new_genesis_account, new_pair, read_pair, write_pair
+from guts_cli.main import run
 from guts_cli.network import DEVNET_PARAMS, Network, Plan, Seat
 from guts_cli.node_directory import NodeDirectory
 from guts_cli.outcomes import EXIT_CODES, Misconfigured, Usage, failure_of, printable
@@ -227,6 +228,42 @@ def test_a_node_directory_never_loses_its_keys(tmp_path: Path) -> None:
     with pytest.raises(Conflict, match="never replaced"):
         directory.create(Config.of({"node.name": "eve"}), "eve", "127.0.0.1:7080")
     assert before == directory.vote_key()
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (["genesis", "add", "strange", "--draft", "draft"], "strange"),
+        (["genesis", "add", "entry", "--draft", "strange"], "strange"),
+        (["genesis", "seal", "--draft", "strange"], "strange"),
+        (["network", "trust", "strange"], "strange"),
+        (["node", "run", "--dir", "n0", "--genesis", "strange"], "strange"),
+        (["context", "list"], "home/contexts.json"),
+        (["key", "show"], "home/keys/k.json"),
+        (["key", "show", "--dir", "n0"], "n0/keys/node.key"),
+        (["node", "config", "--dir", "n0"], "n0/config.toml"),
+    ],
+)
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"[", b"[]", b'{"name":"a","id":"zz","seed":"zz","salt":"zz"}'])
+def test_a_file_that_is_something_else_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], place: str,
+    content: bytes,
+) -> None:  # fmt: skip
+    """The wrong file, or half of one, is no bug of guts: the words say which it is."""
+    monkeypatch.setenv("GUTS_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    assert run(["node", "init", "--dir", "n0", "--name", "ada", "--out", "entry"]) == 0
+    assert run(["genesis", "new", "our-net", "--draft", "draft"]) == 0
+    (tmp_path / "home" / "keys").mkdir(parents=True)
+    (tmp_path / place).touch(mode=0o600)
+    (tmp_path / place).write_bytes(content)
+    capsys.readouterr()
+
+    code = run([*words, "--json"])
+
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert code == 2
+    assert place in error["message"]
 
 
 def test_a_genesis_of_another_network_is_refused(tmp_path: Path) -> None:
