@@ -7,11 +7,11 @@ that changes nothing yields none.
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias, get_args
+from typing import Annotated, TypeAlias
 
 from attrs import frozen
 
-from guts_core.codec import Family, Limit, kinds, record
+from guts_core.codec import Limit, kinds, record
 from guts_core.codec.fields import ACredentialId, AHash, AnAccountId, ANodeId, AnOid, APublicKey, ARefName, ARepoId
 
 from .actions import Relation
@@ -217,4 +217,3 @@ Activity: TypeAlias = (
     | RulesScheduled
     | TextErased
 )
-ACTIVITIES = Family(get_args(Activity))

@@ -32,11 +32,6 @@ def charge(state: Overlay, account: AccountId, time: int, transactions: int, siz
     state.put(paths.quota(account), to_bytes(used))
 
 
-def can_pay(state: View, account: AccountId, time: int, transactions: int, size: int, params: Params) -> bool:
-    """Whether ``charge`` would succeed."""
-    return _why_not(_used_after(state, account, time // params.quota_window_ms, transactions, size), params) is None
-
-
 def _used_after(state: View, account: AccountId, window: int, transactions: int, size: int) -> Quota:
     before = queries.quota(state, account)
     if before is None or before.window != window:

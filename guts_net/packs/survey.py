@@ -33,7 +33,6 @@ from .index_file import IndexFile
 
 _COMMIT, _TREE, _TAG, _OFS_DELTA, _REF_DELTA = 1, 2, 4, 6, 7
 _OID_BYTES = 20
-_TRAILER_BYTES = 20
 # A delta starts with two sizes of ten bytes at most.
 _DELTA_SIZES_BYTES = 20
 # Most heads stand within this; deflate's table of codes alone may take more before the first byte comes.

@@ -12,7 +12,7 @@ from guts_core.forge import queries
 from guts_core.forge.actions import SetRules
 from guts_core.forge.activities import RulesScheduled
 from guts_core.forge.params import Params
-from guts_core.forge.quota import QuotaExhausted, can_pay, charge
+from guts_core.forge.quota import QuotaExhausted, charge
 from guts_core.forge.records import Quota, ScheduledRules, Scope
 from guts_core.forge.refusals import REFUSALS, refusal_of
 from guts_core.forge.rules import TooFewOperators
@@ -75,6 +75,14 @@ def test_only_operators_govern_and_never_through_a_credential() -> None:
 
 
 LITTLE = Params(quota_transactions=2, quota_bytes=100, quota_window_ms=HOUR)
+
+
+def can_pay(state: Overlay, account: AccountId, time: int, transactions: int, size: int, params: Params) -> bool:
+    try:
+        charge(Overlay(state), account, time, transactions, size, params)
+    except QuotaExhausted:
+        return False
+    return True
 
 
 def test_an_account_pays_until_its_window_is_used_up() -> None:
