@@ -343,8 +343,7 @@ def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     """A network of one that runs."""
     path = tmp_path_factory.mktemp("living")
     desk = Desk(path, path / "net")
-    http = str(free_ports(1, HTTP_FIRST + 200)[0])
-    desk.run("devnet", "start", "--validators", "1", "--dir", "net", "--http-port", http, "--detach")
+    desk.run("devnet", "start", "--validators", "1", "--dir", "net", "--detach")
     yield networks.load(path / "net")
     desk.run("devnet", "stop", "--dir", "net")
 
