@@ -218,16 +218,24 @@ class ForgeWorld(PackWorld):
         return (0, 0) if found is None else (found.objects_epoch, found.removals)
 
     def _try_elsewhere(self, dead: int) -> None:
-        """Clients of a gateway that died: half of them come again through another one."""
+        """Clients of a gateway that died: half of them come again through another one; the others gave up."""
         for case in list(self.cases.values()):
             if case.gateway != dead or case.wish.tx_id in self.checks.receipts or case.refused is not None:
                 continue
+            self._excuse(case)
             desk = self._desk(self._clients.randrange(self.size))
             if desk is None or self._clients.random() < 0.5:
                 continue
             wish = self.people.again(case.wish, desk)
             if wish is not None:
                 self._bring(wish, desk.gateway)
+
+    def _excuse(self, case: Case) -> None:
+        """A wish that its gateway may have taken into its grave is owed nothing, unless it is brought again."""
+        case.due = False
+        for owed in (self._wishes, self._due):
+            if case.wish.tx_id in owed:
+                owed.remove(case.wish.tx_id)
 
     # ---- the end ----
 

@@ -126,13 +126,13 @@ def test_other_sizes_keep_every_promise(nodes: int, fault_model: FaultModel, see
     assert simulate_forge(seed, nodes, fault_model).problem is None
 
 
-@pytest.mark.parametrize(("seed", "nodes"), [(3, 4), (67, 4), (5077, 4), (6039, 3), (8130, 4)])
+@pytest.mark.parametrize(("seed", "nodes"), [(3, 4), (67, 4), (5077, 4), (6039, 3), (8130, 4), (10005, 1)])
 def test_seeds_that_once_found_something(seed: int, nodes: int) -> None:
     """
     The first two: pushes that nobody would look at twice, though a block later they were in order, or over.
     The third: what a dying gateway passed on, brought again to one that had not heard of its author yet.
     The fourth: a push whose gateway alone took it in before its key was removed, and waited for others till it expired.
-    The last: a villain that restarted and had nothing to equivocate with.
+    The others: a villain that restarted and had nothing to equivocate with, and a gateway that died with its wish.
     """
     assert simulate_forge(seed, nodes, villains=True).problem is None
     assert simulate_forge(seed, nodes, villains=False).problem is None
