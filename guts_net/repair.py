@@ -6,7 +6,8 @@ disk lost a file, becomes whole by itself.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 import trio
@@ -68,12 +69,28 @@ class Rounds(Generic[Row]):
             return False
 
 
+class AskingOrder:
+    """Whom to ask first: one that gives nothing costs its time again and again only when nobody else gives it (F37)."""
+
+    def __init__(self) -> None:
+        self._failed: Counter[int] = Counter()
+
+    def of(self, peers: Iterable[int]) -> list[int]:
+        """These peers, those first that failed least."""
+        return sorted(peers, key=lambda peer: (self._failed[peer], peer))
+
+    def failed(self, peer: int) -> None:
+        """It did not give what it was asked for."""
+        self._failed[peer] += 1
+
+
 class Repairer:
     """Works off the ``missing`` rows whenever a peer that may hold the packs is connected."""
 
     def __init__(self, database: ChainDatabase, packs: PackStore, network: PeerNetwork, log: Log) -> None:
         self._database, self._packs, self._network, self._log = database, packs, network, log
         self._rounds = Rounds(database.list_missing, self._repair)
+        self._order = AskingOrder()
         self._said: dict[bytes, str] = {}  # why a pack is still missing, as the log has it
 
     def wake(self) -> None:
@@ -102,11 +119,12 @@ class Repairer:
         """
         blob = Blob(row.digest, row.size, _UNKNOWN_ROOT, 0, row.idx_digest)
         why = "no validator is connected"
-        for peer in sorted(self._network.connected):
+        for peer in self._order.of(self._network.connected):
             try:
                 await self._packs.adopt(blob, self._chunks(row, peer))
             except GutsError as error:
                 why = str(error)
+                self._order.failed(peer)
             except OSError as error:
                 if error.errno not in SHORTAGES:
                     raise

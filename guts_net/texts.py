@@ -28,7 +28,7 @@ from guts_core.names import RepoId
 from .logs import Log
 from .peers.links import PeerNetwork
 from .protocols import Disk
-from .repair import Rounds
+from .repair import AskingOrder, Rounds
 from .space import is_full
 from .store import ChainDatabase
 
@@ -152,6 +152,7 @@ class TextRepairer:
     def __init__(self, database: ChainDatabase, texts: TextStore, network: PeerNetwork, log: Log) -> None:
         self._database, self._texts, self._network, self._log = database, texts, network, log
         self._rounds = Rounds(self._batches, self._repair)
+        self._order = AskingOrder()
         self._said: dict[TextName, str] = {}  # why a text is still missing, as the log has it
 
     def wake(self) -> None:
@@ -203,17 +204,19 @@ class TextRepairer:
         """From one peer, or the next; what is not the text is no text."""
         data = await trio.to_thread.run_sync(self._texts.read, name)
         why = "no validator is connected"
-        for peer in sorted(self._network.connected):
+        for peer in self._order.of(self._network.connected):
             if data is not None:
                 break
             try:
                 data = await self._network.fetch_text(peer, name.repo, name.commitment)
             except GutsError as error:
                 why = str(error)
-                continue
-            why = f"validator {peer} does not hold it"
-            if data is not None and read_text(data, name.commitment) is None:
-                data, why = None, f"validator {peer} gave another one"
+            else:
+                why = f"validator {peer} does not hold it"
+                if data is not None and read_text(data, name.commitment) is None:
+                    data, why = None, f"validator {peer} gave another one"
+            if data is None:
+                self._order.failed(peer)
         if data is not None:
             found[name] = data
         elif self._said.get(name) != why:

@@ -33,6 +33,7 @@ from guts_core.forge.records import ObjectFormat, TextState
 from guts_core.names import RepoId
 from guts_core.node.port import Outcome, Phase, SubmitTransaction
 from guts_net.disk import LocalDisk
+from guts_net.repair import AskingOrder
 from guts_net.runtime import RunningNode, open_node
 from guts_net.store import ChainDatabase
 from guts_net.texts import TextStore
@@ -434,3 +435,16 @@ def test_a_text_that_came_before_is_not_missing_when_a_block_comes_without_it(tm
     assert texts.keep([ListedText(name, None), ListedText(lacking, None)]) == {lacking}
     assert texts.read(name) == to_bytes(held)
     database.close()
+
+
+def test_a_validator_that_gives_nothing_is_asked_last() -> None:
+    """One that does not answer costs half a minute: once, and not once for each text."""
+    order = AskingOrder()
+    assert order.of({2, 1, 3}) == [1, 2, 3]
+
+    order.failed(1)
+    order.failed(1)
+    order.failed(3)
+
+    assert order.of({1, 2, 3}) == [2, 3, 1]
+    assert order.of({1, 4}) == [4, 1]
