@@ -120,6 +120,9 @@ def _repositories(told: Story, url: str) -> None:
     tell("text", "list", "alice/greeting")
     tell("text", "erase", "alice/greeting")
     tell("ref", "log", "alice/greeting@main")
+    tell("repo", "share", "alice/greeting", "bob", "--role", "read")
+    tell("repo", "members", "alice/greeting")
+    tell("repo", "unshare", "alice/greeting", "bob")
     tell("repo", "delete", "alice/second", "--yes-delete", "alice/second")
     tell("repo", "restore", "alice/second")
     machine = desk.elsewhere("laptop")
@@ -190,6 +193,9 @@ def test_every_section_is_a_commands() -> None:
         (["repo", "delete", "alice/greeting", "--yes-delete", "greeting"], 2, "usage"),
         (["repo", "view", "alice/nope"], 3, "not-found"),
         (["repo", "restore", "alice/nope"], 3, "not-found"),
+        (["repo", "share", "alice/greeting", "nope"], 3, "not-found"),
+        (["repo", "share", "alice/greeting", "bob", "--role", "king"], 2, "usage"),
+        (["repo", "unshare", "alice/greeting", "alice"], 5, "is-owner"),
         (["ref", "log", "alice/greeting@nope"], 3, "not-found"),
         (["context", "use", "nope"], 3, "not-found"),
         (["context", "remove", "nope"], 3, "not-found"),

@@ -100,6 +100,27 @@ def test_a_token_that_may_not_create_is_not_told_of_a_missing_repository(desk: D
     assert "guts: alice/uncreated is not there, and this push did not create it\nnext: unset GUTS_TOKEN; " in failed
 
 
+def test_a_repository_is_shared_and_no_longer(desk: Desk) -> None:
+    """A role takes effect at once, and its end does."""
+    desk.run("account", "create", "carol")
+    desk.run("token", "create", "--account", "carol", "--scope", "repo", "--save")
+    desk.run("repo", "create", "ours", "--private")
+
+    hidden = desk.json("repo", "view", "alice/ours", "--account", "carol", code=3)
+    desk.json("repo", "share", "alice/ours", "carol", "--role", "read")
+    reader = desk.json("repo", "view", "alice/ours", "--account", "carol")
+    desk.json("repo", "share", "alice/ours", "carol")
+    members = desk.json("repo", "members", "alice/ours")["members"]
+    no_admin = desk.json("repo", "unshare", "alice/ours", "alice", "--account", "carol", code=4)
+    desk.json("repo", "unshare", "alice/ours", "carol", "--account", "carol")
+    gone = desk.json("repo", "view", "alice/ours", "--account", "carol", code=3)
+
+    assert hidden["error"]["code"] == gone["error"]["code"] == "not-found"
+    assert reader["role"] == "read"
+    assert members == [{"account": "alice", "role": "admin"}, {"account": "carol", "role": "write"}]
+    assert no_admin["error"]["code"] == "not-allowed"
+
+
 def test_a_person_types_the_name_of_what_is_deleted(desk: Desk) -> None:
     """A yes is typed too quickly; for a day even the name is no last word."""
     desk.work_tree().run("push", "alice/precious")
