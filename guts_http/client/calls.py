@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, assert_never
 from urllib.parse import quote, urlencode
 
 from attrs import field, frozen
@@ -20,18 +20,12 @@ from guts_core.chain.transaction import transaction_id as id_of
 from guts_core.codec import to_bytes
 from guts_core.errors import Invalid
 from guts_core.names import BlockHash, CredentialId, RepoId, TxId
-from guts_core.proof.questions import (
-    ActivityQuestion,
-    HeaderQuestion,
-    HeadersQuestion,
-    Question,
-    RefQuestion,
-    RefsQuestion,
-    TransactionQuestion,
-)
 
 from . import results
 from .shapes import many, one
+
+if TYPE_CHECKING:
+    from guts_core.proof.questions import Question
 
 T = TypeVar("T")
 
@@ -333,18 +327,20 @@ def _write(method: str, path: str, wanted: Mapping[str, object] | None, read: Ca
 
 
 def _asking(question: Question) -> str:
+    from guts_core.proof import questions  # noqa: PLC0415  # whoever asks has it; other commands start sooner
+
     match question:
-        case RefQuestion():
+        case questions.RefQuestion():
             return _query({"repo": f"{question.owner}/{question.name}", "ref": question.ref})
-        case RefsQuestion():
+        case questions.RefsQuestion():
             return _query({"repo": f"{question.owner}/{question.name}", "refs": "all"})
-        case TransactionQuestion():
+        case questions.TransactionQuestion():
             return _query({"tx": question.tx_id.hex()})
-        case ActivityQuestion():
+        case questions.ActivityQuestion():
             return _query({"tx": question.tx_id.hex(), "activity": question.index})
-        case HeadersQuestion():
+        case questions.HeadersQuestion():
             return _query({"headers": f"{question.first}-{question.last}"})
-        case HeaderQuestion():
+        case questions.HeaderQuestion():
             return _query({"header": question.height})
         case _:
             assert_never(question)
