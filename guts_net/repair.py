@@ -60,11 +60,11 @@ class Rounds(Generic[Row]):
             self._wake = trio.Event()
 
     async def _repaired(self, row: Row) -> bool:
-        """A disk that is full now may take it when the next round comes (F13)."""
+        """What the machine is short of now it may have when the next round comes (F13 to F15)."""
         try:
             return await self._repair(row)
         except (OSError, sqlite3.OperationalError) as error:
-            if not is_full(error):
+            if not (is_full(error) or (isinstance(error, OSError) and error.errno in SHORTAGES)):
                 raise
             return False
 

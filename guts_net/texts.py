@@ -34,6 +34,8 @@ from .store import ChainDatabase
 
 # Fetched from peers at once, and noted in one commit: a link answers four at a time.
 BATCH_TEXTS = 16
+# As the scrubber looks at all else.
+ROUND_SECONDS = 24 * 3600.0
 # Read again and compared, between two looks at whether the node ends: a few milliseconds.
 CHECKED_AT_ONCE = 64
 
@@ -45,6 +47,7 @@ class TextStore:
         """``time`` is that of the newest final block."""
         self._root, self._disk, self._database, self._time = directory / DIRECTORY, disk, database, time
         self._log = Log("texts")
+        self.wake: Callable[[], None] = lambda: None  # whoever fetches what is lacking hears of it
         # From what the state says of a text until its file is as the state says.
         self.changing = trio.Lock()
 
@@ -144,14 +147,16 @@ class TextStore:
             except sqlite3.OperationalError as error:
                 if not is_full(error):  # on a full disk whoever misses them next notes it (F13)
                     raise
+            self.wake()
 
 
 class TextRepairer:
-    """Reads all texts once after the start, and fetches from peers what is listed and not here."""
+    """Reads all texts after the start and each day, and fetches from peers what is listed and not here."""
 
     def __init__(self, database: ChainDatabase, texts: TextStore, network: PeerNetwork, log: Log) -> None:
         self._database, self._texts, self._network, self._log = database, texts, network, log
         self._rounds = Rounds(self._batches, self._repair)
+        texts.wake = self.wake
         self._order = AskingOrder()
         self._said: dict[TextName, str] = {}  # why a text is still missing, as the log has it
 
@@ -166,14 +171,18 @@ class TextRepairer:
             nursery.start_soon(self._check_all)
 
     async def _check_all(self) -> None:
-        """A file that a disk lost or changed is found now, not when somebody asks for it (F09)."""
-        names = await trio.to_thread.run_sync(self._texts.listed)
-        for at in range(0, len(names), CHECKED_AT_ONCE):
-            part = names[at : at + CHECKED_AT_ONCE]
-            lacking = await trio.to_thread.run_sync(self._texts.lacking, part)
-            if lacking:
-                await self._texts.note_lack(lacking)
-                self.wake()
+        """A file that a disk lost or changed is found now and every day, not when somebody asks for it (F09)."""
+        while True:
+            try:
+                names = await trio.to_thread.run_sync(self._texts.listed)
+            except sqlite3.OperationalError as error:  # short of files, say: tomorrow is another day
+                self._log.warning("texts_not_checked", reason=str(error))
+                names = []
+            for at in range(0, len(names), CHECKED_AT_ONCE):
+                lacking = await trio.to_thread.run_sync(self._texts.lacking, names[at : at + CHECKED_AT_ONCE])
+                if lacking:
+                    await self._texts.note_lack(lacking)
+            await trio.sleep(ROUND_SECONDS)
 
     def _batches(self) -> list[tuple[TextName, ...]]:
         names = self._database.list_missing_texts()

@@ -345,20 +345,22 @@ async def test_fault_F09_a_text_that_a_disk_lost_or_damaged_is_fetched_again(tmp
 class FullDisk(LocalDisk):
     """Takes no small file until there is room."""
 
-    has_room = False
-    refused = 0
+    def __init__(self, says: int) -> None:
+        super().__init__()
+        self.says, self.has_room, self.refused = says, False, 0
 
     @override
     def write_file(self, path: Path, data: bytes, mode: int = 0o600) -> None:
         if not self.has_room:
             self.refused += 1
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            raise OSError(self.says, os.strerror(self.says), str(path))
         super().write_file(path, data, mode)
 
 
-async def test_fault_F13_a_full_disk_takes_a_fetched_text_later_and_the_node_goes_on(tmp_path: Path) -> None:
-    """It is one more try of a search that goes on anyway."""
-    world, text, disk = found(tmp_path, 4), a_text(), FullDisk()
+@pytest.mark.parametrize("says", [errno.ENOSPC, errno.EMFILE])
+async def test_fault_F13_a_full_disk_takes_a_fetched_text_later_and_the_node_goes_on(tmp_path: Path, says: int) -> None:
+    """It is one more try of a search that goes on anyway; and so with a machine that has no file to open."""
+    world, text, disk = found(tmp_path, 4), a_text(), FullDisk(says)
     async with world.running(first=1) as nodes:
         await describe(nodes[0], world, text)
         async with open_node(world.settings(0), disk) as late:
@@ -367,6 +369,22 @@ async def test_fault_F13_a_full_disk_takes_a_fetched_text_later_and_the_node_goe
             disk.has_room = True
             await wait_until(lambda: late._server._status().missing_texts == 0)
             assert file(world, text).read_bytes() == to_bytes(text)
+
+
+async def test_fault_F09_a_rotten_text_that_a_peer_asks_for_is_fetched_again_at_once(tmp_path: Path) -> None:
+    """Not at the next start: whoever notices it wakes the search."""
+    world, text = found(tmp_path, 4), a_text()
+    async with world.running() as nodes:
+        await describe(nodes[0], world, text)
+        await wait_until(lambda: all(file(world, text, index).exists() for index in range(4)))
+    good = to_bytes(text)
+    file(world, text, 0).unlink()
+    async with world.running(first=1) as nodes:
+        await wait_until(lambda: all(node._server._status().missing_texts == 0 for node in nodes))
+        file(world, text, 1).write_bytes(good[:-1] + b"!")
+        async with open_node(world.settings(0)):
+            await wait_until(lambda: file(world, text).exists())
+            await wait_until(lambda: file(world, text, 1).read_bytes() == good, seconds=5)
 
 
 async def test_a_text_that_nobody_holds_stays_missing_and_is_said_to_be(tmp_path: Path) -> None:
