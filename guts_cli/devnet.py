@@ -29,7 +29,7 @@ from .ports import P2P_PORT_FIRST, choosing_ports, free_ports, http_ports, is_fr
 from .processes import Started, log_tail, running, spawn, stop
 
 if TYPE_CHECKING:
-    from guts_http.client import Status
+    from guts_http.client import Client, Status
 
 # What `devnet start` promises; a node needs about a second of processor time to load.
 READY_SECONDS = 30.0
@@ -174,7 +174,7 @@ def require_plain(node: NodeDirectory) -> None:
 
 def wait_ready(network: Network, seats: Sequence[Seat], *, alone_too: bool = True) -> None:
     """
-    Until every node says it is ready; Unavailable, with its last words, when one ended or time is up.
+    Until every node is ready and can agree; Unavailable, with its last words, when one ended or time is up.
 
     With ``alone_too`` one that has started is enough after a while: the others that it needs may not run.
     """
@@ -184,11 +184,16 @@ def wait_ready(network: Network, seats: Sequence[Seat], *, alone_too: bool = Tru
     enough = time.monotonic() + ALONE_SECONDS
     for seat in seats:
         with open_client(seat.url) as client:
-            while not client.is_ready():
+            while not (client.is_ready() and _has_quorum(client)):
                 if alone_too and time.monotonic() > enough and client.is_started():
                     break
                 _check_waiting(network, seat, deadline)
                 time.sleep(POLL_SECONDS)
+
+
+def _has_quorum(client: Client) -> bool:
+    status = client.status()
+    return status.peers + 1 >= status.quorum
 
 
 def _check_waiting(network: Network, seat: Seat, deadline: float) -> None:

@@ -41,7 +41,9 @@ def _reasons(status: Status) -> Iterator[Reason]:
     lacking = status.quorum - status.peers - (status.validator_index is not None)
     if lacking > 0:
         more = "validator is" if lacking == 1 else "validators are"
-        yield Reason("no-quorum", f"{lacking} more {more} needed for agreement; what is here can be read, not changed")
+        words = f"{lacking} more {more} needed for agreement; what is here can be read, not changed"
+        # Not grave: every node says so at once, and a balancer that took them all out would take reads away, too.
+        yield Reason("no-quorum", words, grave=False)
     if status.behind > BEHIND_BLOCKS_MAX:
         yield Reason("behind", f"this node is up to {status.behind} blocks behind the others and is catching up")
     if status.disk_free < status.disk_reserve:
