@@ -17,7 +17,7 @@ import click
 from attrs import frozen
 
 from guts_core.chain.compose import LIFETIME_MS, by_account, create_credential, register, sign_with_account_key
-from guts_core.chain.transaction import Text
+from guts_core.chain.transaction import SignedTransaction, Text, transaction_id
 from guts_core.errors import Refused, Unavailable
 from guts_core.forge.actions import Action
 from guts_core.forge.ids import account_id
@@ -73,9 +73,9 @@ class Network:
         return self._settled(_registered(self.home.keys_by_name(name), self.client.account(name), name))
 
     def _no_account(self) -> Usage:
-        if self.home.all_keys():
-            return Usage("which account?", "the same command with --account NAME")
         make = f"guts account create NAME --node {self.client.base}, or guts key new NAME for one of another machine"
+        if self.home.all_keys():
+            return Usage("which account?", f"the same command with --account NAME; for a new one {make}")
         return Usage(f"no account of this network is known in {self.home.path}", make)
 
     def _settled(self, key: AccountKey) -> AccountKey:
@@ -92,8 +92,18 @@ class Network:
     def act(self, key: AccountKey, actions: Sequence[Action], texts: Sequence[Text] = ()) -> Transaction:
         """Sign with an account key, submit with the texts that ride beside, wait until it is final."""
         body = by_account(self.chain_id, key.account, actions, self.expires(), token_bytes(SALT_BYTES))
-        with working(WAITING):
-            return self.client.submit(sign_with_account_key(body, key.pair), texts)
+        return self._submit(sign_with_account_key(body, key.pair), texts)
+
+    def _submit(self, signed: SignedTransaction, texts: Sequence[Text] = ()) -> Transaction:
+        try:
+            with working(WAITING):
+                return self.client.submit(signed, texts)
+        except KeyboardInterrupt:
+            tx_id = transaction_id(signed.body).hex()
+            click.echo(
+                f"guts: nobody waits any more, but it may still happen\nnext: guts verify --tx {tx_id}", err=True
+            )
+            raise
 
     def register(self, name: str, sponsor: AccountKey) -> AccountKey:
         """
@@ -106,8 +116,7 @@ class Network:
         kept = self.home.keep_key(key)
         signed = register(self.chain_id, name, pair, sponsor.account, sponsor.pair, self.expires(), salt)
         try:
-            with working(WAITING):
-                self.client.submit(signed)
+            self._submit(signed)
         except Refused:
             kept.unlink()
             raise

@@ -116,6 +116,8 @@ def failure_of(error: BaseException) -> Failure:
         fallback = next((NEXT_AFTER[code] for code in codes if code in NEXT_AFTER), None)
         if fallback and isinstance(error, Unauthenticated):
             fallback = other_token(fallback)
+        if tx_id := getattr(error, "tx_id", None):
+            fallback = f"guts verify --tx {tx_id.hex()}"  # a write that may still happen
         exit_code = getattr(error, "exit_code", exit_code)
         return Failure(error.code, str(error), getattr(error, "next_step", None) or fallback, exit_code)
     if isinstance(error, OSError):

@@ -294,7 +294,8 @@ class PushGateway:
         while True:
             await trio.sleep(WAIT_NOTICE_SECONDS)
             missing = self._submissions.missing_validators()
-            words = f"{missing} of the validators needed are missing" if missing else "waiting for the validators"
+            are = "is" if missing == 1 else "are"
+            words = f"{missing} of the validators needed {are} missing" if missing else "waiting for the validators"
             try:
                 await conversation.say(Progress(f"guts: not final yet: {words}\n"))
             except (trio.BrokenResourceError, trio.ClosedResourceError):
