@@ -12,11 +12,11 @@ import trio
 from guts_cli import network as networks
 from guts_cli import view
 from guts_cli.config import Address, Given
-from guts_cli.devnet import moved_if_taken, network_row, require_plain
+from guts_cli.devnet import moved_if_taken, network_row, require_plain, running_node
 from guts_cli.first_token import ensure_token
 from guts_cli.home import user_home
 from guts_cli.network import DEVNET_PARAMS, Network, Plan, Seat
-from guts_cli.outcomes import EXIT_OK, Usage, show_object
+from guts_cli.outcomes import EXIT_OK, InTheWay, Usage, show_object
 from guts_cli.pinned import pin_local
 from guts_cli.ports import LOOPBACK, P2P_PORT_FIRST, choosing_ports, free_ports, http_ports
 from guts_cli.processes import record_self
@@ -77,6 +77,10 @@ def _resume(path: Path, http_port: int | None) -> Network:
     if len(network.file.seats) > 1:
         following = f"guts devnet start --dir {shlex.quote(str(path))}"
         raise Usage(f"{path} holds a network of {len(network.file.seats)} nodes; `guts up` runs one", following)
+    started = running_node(network, network.file.seats[0])
+    if started is not None:
+        url = network.file.seats[0].url
+        raise InTheWay(f"this network runs already: {url}, process {started.pid}", "guts status")
     with choosing_ports():
         return moved_if_taken(network, http_port)
 

@@ -109,6 +109,7 @@ def test_up_starts_a_network_that_takes_a_push_and_resumes(desk: Desk) -> None:
     desk.a_commit()
     desk.git("-C", "work", "-c", f"credential.helper={helper}", "push", "-q", f"{url}/ada/hello.git", "HEAD:main")
     assert [repo["name"] for repo in desk.run("repo", "list")["repositories"]] == ["ada/hello"]
+    assert desk.run("up", code=5)["error"]["message"].startswith(f"this network runs already: {url}, process ")
     desk.end()
     assert desk.children[0].returncode == 0
 
