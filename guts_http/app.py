@@ -134,7 +134,8 @@ def _answer_errors(app: QuartTrio, site: Site) -> None:
     def problem(answer: Answer) -> Response:
         base = site.base_url(request.headers.get("Host"), request.scheme)
         body: dict[str, Any] = {"message": answer.message, "documentation_url": f"{base}/#api"}
-        if general := _githubs_words(answer):
+        general = _githubs_words(answer)
+        if general not in (None, answer.message):
             body.update(message=general, detail=answer.message)
         if answer.errors:
             body["errors"] = [
