@@ -158,7 +158,7 @@ async def test_bad_C14_the_API_shows_only_what_a_ref_reaches(tmp_path: Path) -> 
                 answer = await door.node.http.get(path)
 
                 assert answer.status_code == 404
-                assert answer.json()["message"] == f"there is no branch, tag or commit '{name}' in this repository"
+                assert answer.json()["detail"] == f"there is no branch, tag or commit '{name}' in this repository"
 
 
 @pytest.mark.parametrize(
