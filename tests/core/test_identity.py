@@ -46,7 +46,8 @@ def test_the_vectors_cover_what_they_promise() -> None:
     """A vectors file that lost its hard cases would still be green."""
     names = " ".join(vector["name"] for vector in VECTORS)
 
-    for promised in ("valid", "small-order key", "mixed-order key", "non-canonical key", "S + 1L", "another tag", "another chain"):
+    keys = ("small-order key", "mixed-order key", "non-canonical key")
+    for promised in ("valid", *keys, "S + 1L", "another tag", "another chain"):
         assert promised in names
     refused = {vector["public_key"] for vector in VECTORS if "order key" in vector["name"]}
     assert len(refused) == 17

@@ -204,8 +204,9 @@ def test_a_floor_that_was_told_once_is_told_again_after_another_compaction() -> 
     world.restart(world.engine.snapshot_records())
 
     assert world.engine.view == 4
-    assert isinstance(world.written()[1], LogFloor)
-    assert world.written()[1].final.view == 3
+    floor = world.written()[1]
+    assert isinstance(floor, LogFloor)
+    assert floor.final.view == 3
 
 
 def test_a_lone_validator_with_a_database_older_than_the_floor_stops() -> None:
