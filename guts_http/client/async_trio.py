@@ -13,7 +13,7 @@ from .calls import Call, Listing, Wait
 from .described import described
 from .errors import Unreachable
 from .exchange import Answer, Pause, Send, Talk, page, perform, wait
-from .http import Collected, failed, load_httpx, opened, timeouts
+from .http import Collected, failed, opened, timeouts
 from .results import Transaction
 
 if TYPE_CHECKING:
@@ -171,8 +171,7 @@ async def open_trio_client(
 ) -> AsyncIterator[TrioClient]:
     """``open_client`` for trio programs."""
     where = address(base, token, verify, seconds)
-    load_httpx()
-    import httpx  # noqa: PLC0415 -- see load_httpx
+    import httpx  # noqa: PLC0415 -- a tenth of a second to load, which help and completion need not pay
 
     async with httpx.AsyncClient(**opened(where)) as http:
         yield TrioClient(where, http)

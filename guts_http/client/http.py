@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,22 +13,6 @@ from .exchange import Answer
 
 if TYPE_CHECKING:
     import httpx
-
-
-def load_httpx() -> None:
-    """
-    Import httpx without its own command line, whose rich and pygments are a third of the time it takes.
-
-    A program that has them all loaded already keeps them.
-    """
-    name = "httpx._main"
-    if name in sys.modules:
-        return
-    sys.modules[name] = None  # type: ignore[assignment]  # documented: an import of this name fails, which httpx expects
-    try:
-        import httpx  # noqa: F401, PLC0415 -- a tenth of a second to load, which help and completion need not pay
-    finally:
-        del sys.modules[name]
 
 
 # The system's number of an error, before its words.

@@ -14,7 +14,7 @@ from .calls import Call, Listing, Wait
 from .described import described
 from .errors import Unreachable
 from .exchange import Answer, Pause, Send, Talk, page, perform, wait
-from .http import Collected, failed, load_httpx, opened, timeouts
+from .http import Collected, failed, opened, timeouts
 from .results import Transaction
 
 if TYPE_CHECKING:
@@ -167,8 +167,7 @@ def open_client(
     long one answer may take. Proxies of the environment are not used: whoever names a node means it.
     """
     where = address(base, token, verify, seconds)
-    load_httpx()
-    import httpx  # noqa: PLC0415 -- see load_httpx
+    import httpx  # noqa: PLC0415 -- a tenth of a second to load, which help and completion need not pay
 
     with httpx.Client(**opened(where)) as http:
         yield Client(where, http)

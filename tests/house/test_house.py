@@ -131,6 +131,22 @@ def test_help_loads_nothing_heavy(words: list[str]) -> None:
     assert run.stdout.splitlines()[-1] == "loaded []"
 
 
+def test_a_command_that_talks_to_a_node_loads_nothing_that_it_does_not_need() -> None:
+    """A quarter of a second is too much already: httpx's own command line is not ours to load."""
+    code = """
+import sys
+from guts_cli.main import main
+sys.argv = ["guts", "status", "--node", "http://127.0.0.1:1"]
+try:
+    main()
+except SystemExit as end:
+    print(end.code, sorted({"httpx", "pygments", "rich", "quart"} & set(sys.modules)))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert run.stdout == "6 ['httpx']\n"
+
+
 def test_allowed_skips_have_a_reason_and_a_near_end() -> None:
     """A skip without an end is a deletion that nobody admitted."""
     today = date.today()  # noqa: DTZ011 -- a calendar date, compared with calendar dates

@@ -366,19 +366,3 @@ async def test_the_programs_of_the_page_run(tmp_path: Path) -> None:
     assert first == ["alice on test-net", f"alice/hello {newest} commit 1", "alice/void is empty"]
     assert second == ["alice on test-net", "alice/hello main", "alice/void"]
     assert re.fullmatch(rf"final at height \d+ {node.url}/alice/signed-here\.git", third[0])
-
-
-def test_a_client_loads_nothing_that_only_httpx_own_command_line_needs() -> None:
-    """Every command that talks to a node pays for what is imported: a quarter of a second is too much already."""
-    program = """
-import sys
-from guts_http.client import open_client
-with open_client("http://127.0.0.1:1"):
-    print(sorted({"pygments", "rich"} & set(sys.modules)))
-import httpx._main
-print("httpx._main" in sys.modules)
-"""
-
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-
-    assert done.stdout.splitlines() == ["[]", "True"]
