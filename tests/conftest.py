@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tomllib
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -61,5 +62,8 @@ class SkipGate:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Install the gate."""
+    """Install the gate; let children hear of Ctrl-C."""
+    # A run that was started in the background ignores it, and so would every program that tests interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(SkipGate(allowed_skips(), datetime.now(UTC).date()), "skip-gate")
