@@ -379,12 +379,16 @@ async def test_fault_F09_a_rotten_text_that_a_peer_asks_for_is_fetched_again_at_
         await wait_until(lambda: all(file(world, text, index).exists() for index in range(4)))
     good = to_bytes(text)
     file(world, text, 0).unlink()
-    async with world.running(first=1) as nodes:
-        await wait_until(lambda: all(node._server._status().missing_texts == 0 for node in nodes))
+    async with open_node(world.settings(1)) as asked:
+        await wait_until(lambda: asked._server._status().started)
+        await wait_until(lambda: not asked._server._status().missing_texts)
         file(world, text, 1).write_bytes(good[:-1] + b"!")
+        # Nobody else is there to be asked instead.
         async with open_node(world.settings(0)):
-            await wait_until(lambda: file(world, text).exists())
-            await wait_until(lambda: file(world, text, 1).read_bytes() == good, seconds=5)
+            await wait_until(lambda: asked._server._status().missing_texts == 1)
+            async with world.running(first=2):
+                await wait_until(lambda: file(world, text).exists())
+                await wait_until(lambda: file(world, text, 1).read_bytes() == good)
 
 
 async def test_a_text_that_nobody_holds_stays_missing_and_is_said_to_be(tmp_path: Path) -> None:
