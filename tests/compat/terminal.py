@@ -17,7 +17,12 @@ from attrs import define, field
 CTRL_C = b"\x03"
 _READ_BYTES = 65_536
 # In a process of its own, because forking a pseudo terminal is for programs with one thread.
-_PTY = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"
+# Whoever started us may ignore Ctrl-C, as background jobs do; in a terminal it ends what runs there.
+_PTY = """\
+import pty, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+sys.exit(pty.spawn(sys.argv[1:]) >> 8)
+"""
 # What moves a cursor or changes colours.
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
