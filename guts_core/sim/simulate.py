@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from guts_core.errors import Refused
 from guts_core.simplex.quorum import FaultModel, faults_tolerated
 
+from .divergence import Doubled
 from .faults import Plan, draw
 from .ledger import VoteLedger
 from .machine import S, StateMachine
@@ -47,12 +48,13 @@ def simulate(
     A network of replicas of ``machine`` under crashes, partitions, loss and lying validators.
 
     Clients want ``commands`` ordered, each once, in about this order, through any honest node. The same
-    arguments give the same run on every machine. Every node executes everything itself, and again after
-    each crash: a machine that is not deterministic is reported as a problem.
+    arguments give the same run on every machine. Every node executes everything itself, again after each crash,
+    and each command on each state at least twice: of a machine that is not deterministic, or that changes a state
+    it returned, ``report.problem`` says with which command and at which key.
     """
     drawn = plan or draw(dice(seed, "faults"), nodes)
     drawn = evolve(drawn, heal_us=max(drawn.heal_us, _WISHES_PER_COMMAND * len(commands) * drawn.work_us))
-    workload, numbered = Commands(commands), Numbered(machine)
+    workload, numbered = Commands(commands), Numbered(Doubled(machine))
     count = faults_tolerated(nodes, fault_model) if villains and fault_model is FaultModel.BYZANTINE else 0
     cast = (
         VillainCast(seed, nodes, count, machine=numbered)
