@@ -11,9 +11,8 @@ from attrs import frozen
 
 from guts_core.codec import Tag, digest, encode, kinds, record, to_bytes, to_value
 from guts_core.codec.fields import ABlockHash, AChainId, AHash, ARoot
+from guts_core.forge.records import ValidatorEntry
 from guts_core.names import BlockHash
-
-from .genesis import ValidatorEntry
 
 # Until 1.0 there is one set of rules, and it promises no compatibility.
 RULES = 0
@@ -46,6 +45,11 @@ def block_hash(header: Header) -> BlockHash:
     return BlockHash(digest(Tag.HEADER, to_bytes(header)))
 
 
-def validators_hash(validators: tuple[ValidatorEntry, ...]) -> bytes:
-    """What a header says of the set that signs the next block."""
-    return digest(Tag.VALIDATORS, encode(tuple(to_value(validator) for validator in validators)))
+def validators_hash(validators: tuple[ValidatorEntry, ...], epoch: int = EPOCH) -> bytes:
+    """
+    What a header says of the set that signs the next block, and of the epoch in which it does.
+
+    Without the number, a header from the middle of an epoch would look like its end whenever the set stays
+    the same: who walks epochs would count votes of the next one by the seats of the one before.
+    """
+    return digest(Tag.VALIDATORS, encode((epoch, *(to_value(validator) for validator in validators))))

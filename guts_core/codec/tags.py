@@ -42,9 +42,13 @@ class Tag(Enum):
     BLOB = _tag("blob")
     CHUNK = _tag("chunk")
     TRACE = _tag("trace")
+    SNAPSHOT = _tag("snapshot")
+    SNAPSHOT_PIECE = _tag("snap-piece")
     LINK_KEY = _tag("link-key")
     LINK_HASH = _tag("link-hash")
     LINK_CONFIRM = _tag("link-cfm")
+    PEER_SET = _tag("peer-set")
+    PEER_ORDER = _tag("peer-order")
 
     # Signed bodies.
     SIGN_VOTE = _tag("s/vote")

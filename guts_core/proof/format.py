@@ -12,9 +12,9 @@ from typing import Annotated, TypeAlias
 
 from attrs import frozen
 
-from guts_core.chain.genesis import VALIDATORS_MAX, ValidatorEntry
 from guts_core.chain.header import Header
 from guts_core.chain.receipt import Receipt
+from guts_core.chain.trail import EpochStep as EpochStep
 from guts_core.chain.transaction import SignedTransaction
 from guts_core.codec import HASH_BYTES, Limit, kinds, record
 from guts_core.codec.fields import AChainId, AHash
@@ -39,16 +39,6 @@ BITS_BYTES = 2
 STEP_BYTES = BITS_BYTES + HASH_BYTES
 REFS_MAX = 1_000_000
 EPOCHS_MAX = 4096
-
-
-@record(kinds.EPOCH_STEP)
-@frozen
-class EpochStep:
-    """One change of validators: the last header of an epoch, its certificate, and the set it names. None in epoch 0."""
-
-    header: Header
-    certificate: Certificate
-    validators: Annotated[tuple[ValidatorEntry, ...], Limit(most=VALIDATORS_MAX, least=1)]
 
 
 @record(kinds.FINALITY)

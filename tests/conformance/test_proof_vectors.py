@@ -140,7 +140,7 @@ def _too_few(finality: Any, _network: ProofNetwork) -> Any:
 
 
 def _with_a_step(finality: Any, network: ProofNetwork) -> Any:
-    step = EpochStep(finality.header, finality.certificate, network.genesis.validators)
+    step = EpochStep(finality.header, (), finality.certificate, network.genesis.validators)
     return evolve(finality, epochs=(step,))
 
 

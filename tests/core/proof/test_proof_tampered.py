@@ -156,7 +156,7 @@ def test_a_way_through_the_history_must_lead_there() -> None:
 def test_validators_that_changed_are_refused_by_a_build_that_knows_one_set() -> None:
     """The place for them is in the format; a proof that fills it is not believed by whom it does not know."""
     file = from_bytes(ProofFile, proof_of(MAIN))
-    step = EpochStep(file.finality.header, file.finality.certificate, genesis().validators)
+    step = EpochStep(file.finality.header, (), file.finality.certificate, genesis().validators)
 
     with pytest.raises(UnknownVersion, match="change of validators"):
         verify(changed(MAIN, with_finality(epochs=(step,))), genesis())
