@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .sim.run import simulate_forge as simulate_forge
     from .sim.simulate import Simulation as Simulation
     from .sim.simulate import simulate as simulate
+    from .sim.simulated import simulated as simulated
     from .simplex.engine import Engine as Engine
     from .simplex.engine import EngineConfig as EngineConfig
     from .simplex.ports import Application as Application
@@ -78,6 +79,7 @@ _HOMES = {
     "sim.machine": ("StateMachine",),
     "sim.run": ("Report", "simulate_forge"),
     "sim.simulate": ("Simulation", "simulate"),
+    "sim.simulated": ("simulated",),
     "simplex.engine": ("Engine", "EngineConfig"),
     "simplex.ports": ("Application", "Instant", "Verdict"),
     "simplex.quorum": ("FaultModel",),

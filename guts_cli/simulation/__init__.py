@@ -1,0 +1,1 @@
+"""What of the simulator needs a machine: processes, files, and pytest."""
