@@ -35,8 +35,8 @@ REF_UPDATED, PACK_ADMITTED, RULES_SCHEDULED, TEXT_ERASED = range(139, 143)
 REPOSITORY_DELETED, REPOSITORY_RESTORED, REPOSITORY_RENAMED, KEY_ADDED, KEY_REMOVED = range(143, 148)
 # Peer messages on the control connection, beside simplex's own.
 SUBMIT, ANNOUNCE, ANNOUNCED_PACK, AVAIL_SAID, HELLO, WITNESSED = range(160, 166)
-# Where nodes are; the last is what a node keeps of it in a file.
-PEER_INFO, PEERS_KNOWN, PEER_INFOS, PEERS_KEPT = range(166, 170)
+# Where nodes are; the last two are what a node keeps of it in a file.
+PEER_INFO, PEERS_KNOWN, PEER_INFOS, PEERS_KEPT, PEER_REACHED = range(166, 171)
 # Peer messages on the bulk connection.
 CHUNK_WANTED, CHUNK, CHUNK_MISSING, TEXT_WANTED, TEXT_SUPPLIED, TEXT_ABSENT = range(180, 186)
 STATE_OFFERS_WANTED, STATE_OFFERS, STEPS_WANTED, STEPS, MANIFEST_WANTED, MANIFEST_SUPPLIED = range(186, 192)
