@@ -209,7 +209,7 @@ class Discovery:
 
     def _nodes_linked(self) -> dict[NodeId, int]:
         known = ((self._members.node(peer), peer) for peer in self._linked)
-        return {node: peer for node, peer in known if node in self._members.numbers}
+        return {node: peer for node, peer in known if node is not None}
 
     def _answer(self, peer: int, known: Known, at: At) -> list[Effect]:
         lacks = self._lacking(known)

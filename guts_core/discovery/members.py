@@ -40,7 +40,8 @@ class Members:
 
     def node(self, number: int) -> NodeId | None:
         """The key of a node; None for one that is no member."""
-        return self.validators.get(number) or self.followers.get(number)
+        found = self.validators.get(number) or self.followers.get(number)
+        return found if found in self.numbers else None
 
 
 class Recent:
