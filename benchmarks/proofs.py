@@ -16,12 +16,20 @@ from attrs import frozen
 
 from guts_core.chain.block import Block
 from guts_core.chain.commit import StoredBlock, StoredReceipt
-from guts_core.chain.genesis import Genesis, InitialAccount, ValidatorEntry, chain_id, genesis_hash
+from guts_core.chain.genesis import Genesis, InitialAccount, chain_id, genesis_hash
 from guts_core.chain.header import EPOCH, RULES, Header, block_hash, validators_hash
 from guts_core.codec import Tag, to_bytes
 from guts_core.forge import paths
 from guts_core.forge.params import Params
-from guts_core.forge.records import Account, AccountNameHolder, ObjectFormat, Ref, Repository, RepositoryNameHolder
+from guts_core.forge.records import (
+    Account,
+    AccountNameHolder,
+    ObjectFormat,
+    Ref,
+    Repository,
+    RepositoryNameHolder,
+    ValidatorEntry,
+)
 from guts_core.identity import Ed25519Verifier, KeyPair
 from guts_core.names import AccountId, NodeId, Oid, RefName, RepoId, Root, TxId
 from guts_core.proof import Question, verify
@@ -131,7 +139,7 @@ def _genesis(keys: Sequence[KeyPair]) -> Genesis:
         vote, node, operator = keys[3 * index : 3 * index + 3]
         account = InitialAccount(f"operator{index}", operator.public_key, bytes(32), is_operator=True)
         accounts.append(account)
-        seats.append(ValidatorEntry(vote.public_key, NodeId(node.public_key), account.id, f"node{index}"))
+        seats.append(ValidatorEntry(index, vote.public_key, NodeId(node.public_key), account.id, f"node{index}"))
     return Genesis("bench", TIME, FaultModel.BYZANTINE, Params(), tuple(seats), tuple(accounts), ())
 
 

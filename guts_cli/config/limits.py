@@ -9,8 +9,9 @@ from enum import Enum
 
 from attrs import frozen
 
-from guts_core.chain import block, compose, genesis, receipt, transaction
+from guts_core.chain import block, compose, receipt, transaction
 from guts_core.codec import cbor
+from guts_core.forge import records
 from guts_core.forge.params import EXPIRY_MS_MAX, Params
 from guts_core.git import chunks, fetch_request, pack_limits, pkt_line, receive_pack, refs
 from guts_core.link import frames
@@ -100,7 +101,7 @@ FIXED = (
     _Fixed("words of a refusal", receipt.MESSAGE_BYTES_MAX, "bytes", "They stand in the block for ever."),
     _Fixed(
         "validators",
-        genesis.VALIDATORS_MAX,
+        records.VALIDATORS_MAX,
         "validators",
         "Beyond them another format of certificates would come first.",
     ),

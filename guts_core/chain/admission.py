@@ -181,6 +181,8 @@ class Network:
 
     chain_id: ChainId
     genesis_time: int
+    epoch: int
+    rules: int
     params: Params
     vote_keys: tuple[bytes, ...]
     quorum: int
@@ -193,6 +195,8 @@ class Network:
         return cls(
             chain_id=chain_id(genesis),
             genesis_time=genesis.time,
+            epoch=0,
+            rules=genesis.rules,
             params=genesis.params,
             vote_keys=genesis.vote_keys,
             quorum=quorum(len(genesis.validators), genesis.fault_model),

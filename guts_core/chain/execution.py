@@ -71,6 +71,7 @@ def perform(
         height=moment.height,
         time=moment.time,
         epoch=network.epoch_of(moment.time),
+        rules=network.rules,
         tx_id=candidate.tx_id,
         author=candidate.body.author,
         credential=place.credential,

@@ -36,7 +36,15 @@ class _Nothing:
 def found_state(genesis: Genesis) -> Foundation:
     """What every node starts with; block 1 carries it into the store."""
     state = Overlay(_Nothing())
-    found(state, genesis.accounts, genesis.validators, genesis.time, frozenset(genesis.reserved_names))
+    found(
+        state,
+        genesis.accounts,
+        genesis.validators,
+        genesis.time,
+        frozenset(genesis.reserved_names),
+        rules=genesis.rules,
+        params=genesis.params,
+    )
     written = {tree_key(key): value for key, value in state.writes.items()}
     root, pages = Tree(lambda _path: None).apply(EMPTY_ROOT, written)
     return Foundation(dict(state.writes), pages, root)

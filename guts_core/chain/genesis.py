@@ -14,10 +14,11 @@ from typing import Annotated
 from attrs import field, frozen
 
 from guts_core.codec import Limit, Tag, digest, kinds, record, to_bytes
-from guts_core.codec.fields import AnAccountId, ANodeId, APublicKey, ASalt, ASignature
+from guts_core.codec.fields import ANodeId, APublicKey, ASalt, ASignature
 from guts_core.errors import Invalid
 from guts_core.forge.actions import UPDATES_MAX
 from guts_core.forge.params import EXPIRY_MS_MAX, Params
+from guts_core.forge.records import VALIDATORS_MAX, ValidatorEntry
 from guts_core.identity import Signer, Verifier, is_acceptable_public_key
 from guts_core.names import AccountId, BlockHash, ChainId, account_name
 from guts_core.simplex.messages import BODY_BYTES_MAX
@@ -27,8 +28,6 @@ from .transaction import TRANSACTION_BYTES_MAX
 
 # What keys sign under, and genesis accounts hash under, before there is a chain.
 NO_CHAIN = ChainId(bytes(32))
-# Certificates of 100 validators cost 4.3 KB; past 128 the format of a certificate would change first.
-VALIDATORS_MAX = 128
 # A genesis file is read by people who compare it; larger communities register afterwards.
 ACCOUNTS_MAX = 1000
 RESERVED_NAMES_MAX = 1000
@@ -53,17 +52,6 @@ class InitialAccount:
         return AccountId(digest(Tag.ACCOUNT_ID, NO_CHAIN, self.key, self.salt))
 
 
-@record(kinds.VALIDATOR)
-@frozen
-class ValidatorEntry:
-    """One seat: the key that votes, the node that speaks, the account that answers for both."""
-
-    vote_key: APublicKey
-    node_key: ANodeId
-    operator: AnAccountId
-    name: str
-
-
 @record(kinds.GENESIS)
 @frozen
 class Genesis:
@@ -76,10 +64,11 @@ class Genesis:
     validators: Annotated[tuple[ValidatorEntry, ...], Limit(most=VALIDATORS_MAX, least=1)]
     accounts: Annotated[tuple[InitialAccount, ...], Limit(most=ACCOUNTS_MAX, least=1)]
     reserved_names: Annotated[tuple[str, ...], Limit(most=RESERVED_NAMES_MAX)]  # ascending
+    rules: int = 0  # of epoch 0
 
     @property
     def vote_keys(self) -> tuple[bytes, ...]:
-        """The validator set of epoch 0: peers are indexes into this."""
+        """The validator set of epoch 0, in voting order."""
         return tuple(validator.vote_key for validator in self.validators)
 
 
@@ -125,6 +114,7 @@ class Draft:
     params: Params = field(factory=Params)
     accounts: tuple[InitialAccount, ...] = ()
     reserved_names: tuple[str, ...] = ()
+    rules: int = 0
 
 
 def sign_entry(entry: Entry, vote: Signer, node: Signer, operator: Signer) -> EntryFile:
@@ -155,8 +145,8 @@ def seal(draft: Draft, entries: Iterable[EntryFile], verifier: Verifier) -> Gene
         check_entry(file, verifier)
     operators = dict.fromkeys(file.entry.operator for file in files)
     seats = tuple(
-        ValidatorEntry(file.entry.vote_key, file.entry.node_key, file.entry.operator.id, file.entry.name)
-        for file in files
+        ValidatorEntry(number, file.entry.vote_key, file.entry.node_key, file.entry.operator.id, file.entry.name)
+        for number, file in enumerate(files)
     )
     genesis = Genesis(
         name=draft.name,
@@ -166,6 +156,7 @@ def seal(draft: Draft, entries: Iterable[EntryFile], verifier: Verifier) -> Gene
         validators=seats,
         accounts=(*operators, *(account for account in draft.accounts if account not in operators)),
         reserved_names=tuple(sorted(set(draft.reserved_names))),
+        rules=draft.rules,
     )
     check(genesis)
     return genesis
@@ -180,6 +171,8 @@ def check(genesis: Genesis) -> None:
         raise Invalid(f"{len(genesis.validators)} validators: a network has 1 to {VALIDATORS_MAX}")
     if not 1 <= len(genesis.accounts) <= ACCOUNTS_MAX:
         raise Invalid(f"{len(genesis.accounts)} initial accounts: a genesis has 1 to {ACCOUNTS_MAX}")
+    if [validator.number for validator in genesis.validators] != list(range(len(genesis.validators))):
+        raise Invalid("the validators of a genesis are numbered from 0 in their order")
     _check_names(genesis)
     _check_keys(genesis)
     _check_operators(genesis)

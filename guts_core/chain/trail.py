@@ -16,6 +16,7 @@ from attrs import frozen
 
 from guts_core.codec import Limit, kinds, record
 from guts_core.errors import PeerFault
+from guts_core.forge.records import VALIDATORS_MAX, ValidatorEntry
 from guts_core.identity import Verifier
 from guts_core.names import BlockHash, ChainId
 from guts_core.simplex import certificates
@@ -23,7 +24,7 @@ from guts_core.simplex.committee import Committee
 from guts_core.simplex.messages import Certificate, Kind, Proposal
 from guts_core.simplex.quorum import FaultModel
 
-from .genesis import VALIDATORS_MAX, Genesis, ValidatorEntry, chain_id
+from .genesis import Genesis, chain_id
 from .header import EPOCH, Header, block_hash, validators_hash
 
 # Leaders build empty blocks above a boundary only until it is final: more than a few dozen mean that nothing is.

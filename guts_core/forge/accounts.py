@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from guts_core.errors import Conflict, Invalid, NotAllowed, NotFound
 from guts_core.identity import is_acceptable_public_key
-from guts_core.names import NodeId, account_name
+from guts_core.names import account_name
 from guts_core.state.view import Overlay, View
 
 from . import paths, queries
@@ -75,7 +75,7 @@ def check_key_is_free(key: bytes, state: View) -> None:
         raise KeyTaken("the key belongs to an account already, or did before it was removed")
     if queries.credential_of_key(state, key) is not None:
         raise KeyTaken("the key belongs to a credential already, be it revoked")
-    if queries.node(state, NodeId(key)) is not None:
+    if queries.node_of_key(state, key) is not None:
         raise KeyTaken("the key belongs to a node already")
 
 

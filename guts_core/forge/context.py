@@ -28,6 +28,7 @@ class Context:
     height: int
     time: int  # of the executing header, ms since 1970
     epoch: int
+    rules: int  # of that epoch
     tx_id: TxId
     author: AccountId
     credential: Credential | None  # None: signed by an account key

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from guts_core.codec import to_bytes
 from guts_core.errors import Conflict, Invalid
-from guts_core.names import AccountId, NodeId, account_name
+from guts_core.names import account_name
 from guts_core.state.view import Overlay
 
-from . import paths, queries
+from . import epochs, paths, queries
 from .accounts import NameReserved, NameTaken, check_key_is_free
 from .ids import GENESIS_CHAIN_ID, account_id
-from .records import Account, Node
-from .storing import count_up, put_account
+from .params import Params
+from .records import Account, NodeRecord, NodeRole, ValidatorEntry
+from .storing import count_up, put_account, put_node
 
 
 class Founder(Protocol):
@@ -37,34 +37,22 @@ class Founder(Protocol):
         """Whether it governs."""
 
 
-class Seat(Protocol):
-    """A validator as genesis lists it, as far as it is a gateway."""
-
-    @property
-    def node_key(self) -> NodeId:
-        """The node's network key."""
-
-    @property
-    def operator(self) -> AccountId:
-        """The account that answers for the node."""
-
-    @property
-    def name(self) -> str:
-        """What people call the node."""
-
-
 def found(
     state: Overlay,
     accounts: Iterable[Founder],
-    seats: Iterable[Seat],
+    seats: Sequence[ValidatorEntry],
     time: int,
     reserved_names: frozenset[str] = frozenset(),
+    *,
+    rules: int = 0,
+    params: Params | None = None,
 ) -> None:
     """Write the records of height 0, in the order given: it decides the integer ids. Raises Refused leaves."""
     for founder in accounts:
         _found_account(state, founder, time, reserved_names)
     for seat in seats:
         _found_node(state, seat)
+    epochs.found(state, seats, rules, params or Params(), time)
 
 
 def _found_account(state: Overlay, founder: Founder, time: int, reserved_names: frozenset[str]) -> None:
@@ -83,12 +71,27 @@ def _found_account(state: Overlay, founder: Founder, time: int, reserved_names: 
         count_up(state, paths.counter(paths.Count.OPERATORS))
 
 
-def _found_node(state: Overlay, seat: Seat) -> None:
-    if queries.node(state, seat.node_key) is not None:
-        raise Conflict(f"node {seat.name} has the key of another node")
-    if queries.account_of_key(state, seat.node_key) is not None:
-        raise Conflict(f"node {seat.name} has the key of an account")
+def _found_node(state: Overlay, seat: ValidatorEntry) -> None:
+    for key in (seat.vote_key, seat.node_key):
+        if queries.node_of_key(state, key) is not None:
+            raise Conflict(f"node {seat.name} has the key of another node")
+        if queries.account_of_key(state, key) is not None:
+            raise Conflict(f"node {seat.name} has the key of an account")
     operator = queries.account(state, seat.operator)
     if operator is None or not operator.is_operator:
         raise Invalid(f"node {seat.name} has no operator among the accounts of genesis")
-    state.put(paths.node(seat.node_key), to_bytes(Node(seat.node_key, seat.operator, seat.name)))
+    number = count_up(state, paths.counter(paths.Count.NODES)) - 1
+    if number != seat.number:
+        raise Invalid(f"node {seat.name} has number {seat.number} in genesis: its place there is {number}")
+    put_node(
+        state,
+        NodeRecord(
+            id=seat.node_key,
+            number=number,
+            role=NodeRole.VALIDATOR,
+            name=seat.name,
+            operator=seat.operator,
+            node_key=seat.node_key,
+            vote_key=seat.vote_key,
+        ),
+    )

@@ -10,6 +10,10 @@ Credential          network     its id
 Node                network     its id
 Counter             network     the counter's name
 ScheduledRules      network     nothing: there is one
+NodeNumber          network     the node's number, 8 bytes big-endian
+NodeKeyHolder       network     the node's network or vote key, also one it had
+Epoch               network     nothing: there is one
+PastEpoch           network     its number, 8 bytes big-endian
 Account             account     nothing: there is one
 RepositoryName      account     the repository's name, lower case
 AccountCredential   account     when it was made, the newest first, and the credential's id
@@ -44,6 +48,7 @@ class Count(Enum):
     ACCOUNTS = b"accounts"  # last GitHub integer id of an account
     REPOSITORIES = b"repositories"  # network: last integer id; account: how many it owns
     OPERATORS = b"operators"  # how many accounts are operators
+    NODES = b"nodes"  # how many node numbers were given out; the last one is one less
 
 
 def _network(kind: Kind, rest: bytes = b"") -> bytes:
@@ -73,6 +78,31 @@ def node(node_id: NodeId) -> bytes:
 def nodes() -> bytes:
     """What the keys of all nodes start with."""
     return prefix(Scope.NETWORK, NETWORK_ID, Kind.NODE)
+
+
+def node_number(number: int) -> bytes:
+    """Where it stands which node has a number."""
+    return _network(Kind.NODE_NUMBER, number.to_bytes(8, "big"))
+
+
+def node_numbers() -> bytes:
+    """What the keys of all node numbers start with; a scan meets them in order."""
+    return prefix(Scope.NETWORK, NETWORK_ID, Kind.NODE_NUMBER)
+
+
+def node_key(public_key: bytes) -> bytes:
+    """Where it stands which node a network or vote key belongs to, or belonged to."""
+    return _network(Kind.NODE_KEY, public_key)
+
+
+def epoch() -> bytes:
+    """Where the current epoch stands."""
+    return _network(Kind.EPOCH)
+
+
+def past_epoch(number: int) -> bytes:
+    """Where an epoch that ended stands, for as long as evidence of it counts."""
+    return _network(Kind.PAST_EPOCH, number.to_bytes(8, "big"))
 
 
 def counter(count: Count) -> bytes:

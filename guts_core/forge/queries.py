@@ -26,9 +26,13 @@ from .records import (
     Collaborator,
     Counter,
     Credential,
-    Node,
+    Epoch,
+    NodeKeyHolder,
+    NodeNumber,
+    NodeRecord,
     Pack,
     PackSeat,
+    PastEpoch,
     Quota,
     Ref,
     Repository,
@@ -79,14 +83,32 @@ def credentials_of(view: View, account_id: AccountId) -> Iterator[Credential]:
         yield _present(credential(view, held.credential), "an account's list of credentials")
 
 
-def node(view: View, node_id: NodeId) -> Node | None:
-    """A node by its network key."""
-    return _get(Node, view, paths.node(node_id))
+def node(view: View, node_id: NodeId) -> NodeRecord | None:
+    """A node by its id, retired ones included."""
+    return _get(NodeRecord, view, paths.node(node_id))
 
 
-def nodes(view: View) -> Iterator[Node]:
-    """Every node that may be a gateway, in order of key."""
-    return _records(Node, view, paths.nodes())
+def nodes(view: View) -> Iterator[NodeRecord]:
+    """Every node that has or had a part in the network, in order of id."""
+    return _records(NodeRecord, view, paths.nodes())
+
+
+def node_of_key(view: View, key: bytes) -> NodeRecord | None:
+    """The node that this is a network or vote key of, or was one of: a rotated key stays taken."""
+    holder = _get(NodeKeyHolder, view, paths.node_key(key))
+    return None if holder is None else _present(node(view, holder.node), "a node's key")
+
+
+def node_of_number(view: View, number: int) -> NodeRecord | None:
+    """A node by its number, retired ones included."""
+    found = _get(NodeNumber, view, paths.node_number(number)) if number >> 64 == 0 else None
+    return None if found is None else _present(node(view, found.node), "a node's number")
+
+
+def nodes_by_number(view: View) -> Iterator[NodeRecord]:
+    """Every node that has or had a part in the network, in order of number."""
+    for found in _records(NodeNumber, view, paths.node_numbers()):
+        yield _present(node(view, found.node), "a node's number")
 
 
 def repository(view: View, repo: RepoId) -> Repository | None:
@@ -209,6 +231,16 @@ def operators_count(view: View) -> int:
 def scheduled_rules(view: View) -> ScheduledRules | None:
     """The rules that the operators decided on, if any."""
     return _get(ScheduledRules, view, paths.scheduled_rules())
+
+
+def epoch(view: View) -> Epoch:
+    """The current epoch; see ``epochs``."""
+    return _present(_get(Epoch, view, paths.epoch()), "the state of a network")
+
+
+def past_epoch(view: View, number: int) -> PastEpoch | None:
+    """An epoch that ended not long ago."""
+    return _get(PastEpoch, view, paths.past_epoch(number)) if number >> 64 == 0 else None
 
 
 def count(view: View, key: bytes) -> int:

@@ -13,8 +13,12 @@ from attrs import frozen
 from guts_core.codec import Limit, kinds, record
 from guts_core.codec.fields import ACredentialId, AHash, AnAccountId, ANodeId, AnOid, APublicKey, ARefName, ARepoId
 
+from .params import Params
+
 KEYS_PER_ACCOUNT_MAX = 16
 GATEWAYS_PER_CREDENTIAL_MAX = 128
+# Certificates of 100 validators cost 4.3 KB; past 128 the format of a certificate would change first.
+VALIDATORS_MAX = 128
 
 
 class Role(IntEnum):
@@ -102,14 +106,78 @@ class AccountCredential:
     credential: ACredentialId
 
 
+class NodeRole(IntEnum):
+    """What a node is in the network."""
+
+    VALIDATOR = 1
+    FOLLOWER = 2  # replicates the chain without voting
+    RETIRED = 3  # has no part any more; its number and its keys stay taken
+
+
 @record(kinds.NODE)
 @frozen
-class Node:
-    """A node that may be a gateway: its network key and who answers for it."""
+class NodeRecord:
+    """A node that has or had a part in the network; its id is its first network key and, like its number, stays."""
 
     id: ANodeId
+    number: int  # what other nodes call it; 0 to n-1 are those of genesis in seat order
+    role: NodeRole
+    name: str
+    operator: AnAccountId
+    node_key: ANodeId  # the network key that it has now
+    vote_key: APublicKey | None  # None: it never had a seat
+
+
+@record(kinds.NODE_NUMBER)
+@frozen
+class NodeNumber:
+    """Which node has a number."""
+
+    node: ANodeId
+
+
+@record(kinds.NODE_KEY)
+@frozen
+class NodeKeyHolder:
+    """Which node a network or vote key belongs to, or did: no key is ever used twice."""
+
+    node: ANodeId
+    convicted: int | None  # the epoch in which this vote key signed what contradicts itself
+
+
+@record(kinds.VALIDATOR)
+@frozen
+class ValidatorEntry:
+    """One seat: the node that sits in it, the key that votes, the key that speaks, the account that answers."""
+
+    number: int
+    vote_key: APublicKey
+    node_key: ANodeId
     operator: AnAccountId
     name: str
+
+
+@record(kinds.EPOCH)
+@frozen
+class Epoch:
+    """Who votes under which rules, from the block after ``since`` on; changes with the first block of the next."""
+
+    number: int
+    since: int  # time of the block that ended the one before; genesis time for the first
+    rules: int
+    params: Params
+    seats: Annotated[tuple[ValidatorEntry, ...], Limit(most=VALIDATORS_MAX, least=1)]  # in voting order
+    ends: bool  # the operators ended it before its time
+
+
+@record(kinds.PAST_EPOCH)
+@frozen
+class PastEpoch:
+    """Who voted in an epoch that is over: what evidence is judged by."""
+
+    number: int
+    seats: Annotated[tuple[ValidatorEntry, ...], Limit(most=VALIDATORS_MAX, least=1)]
+    ended: int  # block time
 
 
 @record(kinds.REPOSITORY)

@@ -16,6 +16,9 @@ from .records import (
     Collaborator,
     Counter,
     Credential,
+    NodeKeyHolder,
+    NodeNumber,
+    NodeRecord,
     Repository,
     RepositoryNameHolder,
 )
@@ -34,6 +37,15 @@ def put_credential(state: Overlay, credential: Credential) -> None:
     state.put(paths.credential(credential.id), to_bytes(credential))
     listed = paths.account_credential(credential.account, credential.created, credential.id)
     state.put(listed, to_bytes(AccountCredential(credential.id)))
+
+
+def put_node(state: Overlay, node: NodeRecord) -> None:
+    """Store a node with what leads to it: its number and the keys it has now."""
+    state.put(paths.node(node.id), to_bytes(node))
+    state.put(paths.node_number(node.number), to_bytes(NodeNumber(node.id)))
+    for key in (node.node_key, node.vote_key):
+        if key is not None and state.get(paths.node_key(key)) is None:
+            state.put(paths.node_key(key), to_bytes(NodeKeyHolder(node.id, None)))
 
 
 def put_repository(state: Overlay, repository: Repository) -> None:

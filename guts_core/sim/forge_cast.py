@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from guts_core.chain.genesis import Genesis, InitialAccount, ValidatorEntry, chain_id, check
+from guts_core.chain.genesis import Genesis, InitialAccount, chain_id, check
 from guts_core.codec import Tag, digest
 from guts_core.forge.params import Params
+from guts_core.forge.records import ValidatorEntry
 from guts_core.names import NodeId
 from guts_core.simplex.committee import Committee
 from guts_core.simplex.messages import Message
@@ -52,7 +53,7 @@ def a_genesis(ring: KeyRing, size: int, fault_model: FaultModel) -> Genesis:
         for index in range(size)
     )
     validators = tuple(
-        ValidatorEntry(keys[index], NodeId(keys[size + index]), accounts[index].id, f"node-{index}")
+        ValidatorEntry(index, keys[index], NodeId(keys[size + index]), accounts[index].id, f"node-{index}")
         for index in range(size)
     )
     genesis = Genesis("simulated", _GENESIS_MS, fault_model, _PARAMS, validators, accounts, ())

@@ -36,6 +36,13 @@ class Kind(IntEnum):
     COUNTER = 4  # also in account scope
     SCHEDULED_RULES = 5
     ACCOUNT_KEY = 6
+    NODE_NUMBER = 7
+    NODE_KEY = 8
+    EPOCH = 9
+    PAST_EPOCH = 10
+    DECISION = 11
+    QUEUE = 12
+    EVIDENCE = 13
     # Account scope.
     ACCOUNT = 16
     REPOSITORY_NAME = 17

@@ -15,13 +15,13 @@ import trio
 from attrs import define, frozen
 
 from guts_core.chain import compose
-from guts_core.chain.genesis import Genesis, InitialAccount, ValidatorEntry, chain_id
+from guts_core.chain.genesis import Genesis, InitialAccount, chain_id
 from guts_core.chain.genesis_json import GenesisFile, to_json
 from guts_core.chain.transaction import SignedTransaction
 from guts_core.codec import to_bytes
 from guts_core.forge.actions import Action
 from guts_core.forge.params import Params
-from guts_core.forge.records import Scope
+from guts_core.forge.records import Scope, ValidatorEntry
 from guts_core.identity import KeyPair, token_of
 from guts_core.names import AccountId, ChainId, NodeId, RepoId
 from guts_core.simplex.quorum import FaultModel
@@ -176,7 +176,7 @@ def found(path: Path, validators: int) -> tuple[Genesis, dict[str, Person]]:
         operator = InitialAccount(f"operator{index}", keys["operator"].public_key, SALT, is_operator=True)
         node_id = NodeId(keys["node"].public_key)
         accounts.append(operator)
-        seats.append(ValidatorEntry(keys["vote"].public_key, node_id, operator.id, f"node{index}"))
+        seats.append(ValidatorEntry(index, keys["vote"].public_key, node_id, operator.id, f"node{index}"))
         addresses[node_id.hex()] = f"127.0.0.1:{port}"
     now = time.time_ns() // 1_000_000
     genesis = Genesis("test-net", now, FaultModel.BYZANTINE, PARAMS, tuple(seats), tuple(accounts), ())

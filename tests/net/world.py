@@ -13,11 +13,11 @@ import trio
 from attrs import define, frozen
 
 from guts_core.chain import compose
-from guts_core.chain.genesis import Genesis, InitialAccount, ValidatorEntry, chain_id
+from guts_core.chain.genesis import Genesis, InitialAccount, chain_id
 from guts_core.chain.genesis_json import GenesisFile, to_json
 from guts_core.codec import to_bytes
 from guts_core.forge.params import Params
-from guts_core.forge.records import Scope
+from guts_core.forge.records import Scope, ValidatorEntry
 from guts_core.identity import KeyPair
 from guts_core.names import AccountId, NodeId, RepoId
 from guts_core.node.port import (
@@ -126,7 +126,7 @@ def found(
         operator = InitialAccount(f"operator{index}", keys["operator"].public_key, os.urandom(32), is_operator=True)
         accounts.append(operator)
         entries.append(
-            ValidatorEntry(keys["vote"].public_key, NodeId(keys["node"].public_key), operator.id, f"node{index}")
+            ValidatorEntry(index, keys["vote"].public_key, NodeId(keys["node"].public_key), operator.id, f"node{index}")
         )
         seats.append(Seat(directory, keys, ports[index]))
     alice = KeyPair(os.urandom(32))

@@ -11,7 +11,6 @@ from attrs import evolve
 
 from guts_core.chain.foundation import found_state
 from guts_core.chain.genesis import (
-    VALIDATORS_MAX,
     Draft,
     Genesis,
     InitialAccount,
@@ -36,6 +35,7 @@ from guts_core.codec import from_bytes, to_bytes
 from guts_core.errors import Invalid
 from guts_core.forge import queries
 from guts_core.forge.params import Params
+from guts_core.forge.records import VALIDATORS_MAX
 from guts_core.identity import Ed25519Verifier
 from guts_core.names import AccountId, NodeId
 from guts_core.simplex.quorum import FaultModel

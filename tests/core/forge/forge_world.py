@@ -29,7 +29,7 @@ from guts_core.forge.context import Availability, Context
 from guts_core.forge.founding import found
 from guts_core.forge.ids import GENESIS_CHAIN_ID, account_id, credential_id, credential_proof_body, repository_id
 from guts_core.forge.params import Params
-from guts_core.forge.records import Credential, ObjectFormat, Repository, Scope
+from guts_core.forge.records import Credential, ObjectFormat, Repository, Scope, ValidatorEntry
 from guts_core.identity import Ed25519Verifier, KeyPair
 from guts_core.names import AccountId, ChainId, NodeId, Oid, RepoId, TxId
 from guts_core.state.view import Overlay, Pair
@@ -85,22 +85,16 @@ class Person:
         return account_id(GENESIS_CHAIN_ID, self.key, self.salt)
 
 
-@frozen
-class Machine:
-    """A validator's seat."""
-
-    name: str
-    operator: AccountId
-
-    @property
-    def node_key(self) -> NodeId:
-        """The node's id."""
-        return NodeId(key_pair(f"node {self.name}").public_key)
+def a_seat(number: int, operator: Person, name: str) -> ValidatorEntry:
+    """The seat of a node whose keys are called after its name."""
+    node, vote = key_pair(f"node {name}"), key_pair(f"vote {name}")
+    return ValidatorEntry(number, vote.public_key, NodeId(node.public_key), operator.id, name)
 
 
 ALICE, BOB, CAROL, DAVE = Person("alice", is_operator=True), Person("bob"), Person("carol"), Person("dave")
 ERIN, FRANK = Person("erin", is_operator=True), Person("frank", is_operator=True)
-NODES = tuple(sorted((Machine(name, ALICE.id) for name in ("n1", "n2", "n3")), key=lambda node: node.node_key))
+_BY_KEY = sorted(("n1", "n2", "n3"), key=lambda name: key_pair(f"node {name}").public_key)
+NODES = tuple(a_seat(number, ALICE, name) for number, name in enumerate(_BY_KEY))
 
 
 @define
@@ -108,13 +102,14 @@ class World:
     """State after genesis, a clock, and a way to act."""
 
     params: Params = field(factory=Params)
+    rules: int = 0
     state: Overlay = field(factory=lambda: Overlay(Records()))
     time: int = NOW
     height: int = 1
 
     def __attrs_post_init__(self) -> None:
         people = (ALICE, BOB, CAROL, DAVE, ERIN, FRANK)
-        found(self.state, people, NODES, NOW, frozenset({"admin"}))
+        found(self.state, people, NODES, NOW, frozenset({"admin"}), rules=self.rules, params=self.params)
 
     def run(
         self,
@@ -141,6 +136,7 @@ class World:
             height=self.height,
             time=self.time,
             epoch=0,
+            rules=self.rules,
             tx_id=TxId(self.height.to_bytes(32, "big")),
             author=author,
             credential=credential,

@@ -12,6 +12,7 @@ from guts_core.forge.activities import AccountRegistered
 from guts_core.forge.founding import found
 from guts_core.forge.ids import account_id
 from guts_core.forge.params import Params, Registration
+from guts_core.forge.records import ValidatorEntry
 from guts_core.identity import KeyPair
 from guts_core.names import AccountId
 from guts_core.state.view import Overlay
@@ -20,10 +21,10 @@ from tests.core.forge.forge_world import (
     BOB,
     CHAIN,
     NODES,
-    Machine,
     Person,
     Records,
     World,
+    a_seat,
     credential_creation,
     key_pair,
     registration,
@@ -180,13 +181,14 @@ def test_genesis_writes_accounts_operators_and_nodes() -> None:
         ((Person("bob"), Person("bob")), (), NameTaken),
         ((Person("admin"),), (), NameReserved),
         ((Person("Bob"),), (), Invalid),
-        ((Person("bob"),), (Machine("n", Person("bob").id),), Invalid),
-        ((Person("o", is_operator=True),), (Machine("n", Person("o").id),) * 2, Conflict),
-        ((Person("p", holds="node n"), Person("o", is_operator=True)), (Machine("n", Person("o").id),), Conflict),
+        ((Person("bob"),), (a_seat(0, Person("bob"), "n"),), Invalid),
+        ((Person("o", is_operator=True),), (a_seat(0, Person("o"), "n"),) * 2, Conflict),
+        ((Person("p", holds="node n"), Person("o", is_operator=True)), (a_seat(0, Person("o"), "n"),), Conflict),
+        ((Person("o", is_operator=True),), (a_seat(1, Person("o"), "n"),), Invalid),
     ],
 )
 def test_a_genesis_that_contradicts_itself_is_refused(
-    people: tuple[Person, ...], seats: tuple[Machine, ...], kind: type[Refused]
+    people: tuple[Person, ...], seats: tuple[ValidatorEntry, ...], kind: type[Refused]
 ) -> None:
     with pytest.raises(kind):
         found(Overlay(Records()), people, seats, 0, frozenset({"admin"}))
