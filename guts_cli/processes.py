@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from attrs import frozen
@@ -32,12 +32,17 @@ class Started:
     began: str  # what the system says about when it started, in the system's own words
 
 
-def spawn(argv: Sequence[str], log: Path, pid_file: Path) -> Started:
-    """Start a process in a session of its own, its output appended to a log."""
+def spawn(argv: Sequence[str], log: Path, pid_file: Path, environment: Mapping[str, str] | None = None) -> Started:
+    """Start a process in a session of its own, its output appended to a log; in this environment or in ours."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         child = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=environment,
         )
     # Our own child keeps its pid until we wait for it, so the start time read here is its own.
     started = Started(child.pid, _began(child.pid) or "")
