@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from random import Random
-
+from .fates import Fates
 from .ports import Store
 
 
@@ -15,6 +14,7 @@ class SimDisk:
         self._pending: list[bytes] = []
         self.stored: list[Store] = []
         self.lost = 0  # records that crashes took
+        self.torn = 0  # of those, how many left some of their bytes, which the log's reader cuts off
 
     def write(self, record: bytes) -> None:
         """Append; durable only after ``sync``."""
@@ -30,10 +30,11 @@ class SimDisk:
         if store.height == len(self.stored) + 1:
             self.stored.append(store)
 
-    def crash(self, dice: Random) -> None:
-        """Lose a suffix of what was not synced: at least one record, if there is one."""
-        kept = dice.randrange(len(self._pending)) if self._pending else 0
+    def crash(self, fates: Fates, node: int) -> None:
+        """Lose a suffix of what was not synced."""
+        kept, piece = fates.tear(node, tuple(len(record) for record in self._pending))
         self.lost += len(self._pending) - kept
+        self.torn += piece > 0
         self._durable += self._pending[:kept]
         self._pending = []
 

@@ -17,6 +17,7 @@ from guts_core.node.events import PeerConnected, PeerDisconnected, TransactionSu
 from guts_core.node.messages import AvailSaid
 
 from .depot import Depot
+from .fates import Fates
 from .faults import Plan
 from .forge_cast import ForgeCast
 from .forge_checks import ForgeChecks, manifest_in
@@ -25,7 +26,7 @@ from .ledger import Broken, VoteLedger
 from .objects import blob_of
 from .pack_world import PackWorld
 from .people import Desk, People, Wish
-from .place import Event, Kind, Place, dice
+from .place import Event, Kind, Place
 from .ports import Act, Check, Compact, Refusal, Say, SimNode, Store
 from .shelf import TextChecks
 
@@ -55,11 +56,13 @@ class Case:
 class ForgeWorld(PackWorld):
     """One run of whole nodes."""
 
-    def __init__(self, seed: int, plan: Plan, players: ForgeCast, size: int, ledger: VoteLedger) -> None:
-        super().__init__(seed, plan, players, size, ledger)
+    def __init__(
+        self, seed: int, plan: Plan, players: ForgeCast, size: int, ledger: VoteLedger, fates: Fates | None = None
+    ) -> None:
+        super().__init__(seed, plan, players, size, ledger, fates)
         self.checks = ForgeChecks(size, ledger.quorum, players.villains, self.depots)
         self.texts = TextChecks()
-        self.people = People(dice(seed, "people"), players.genesis, players.ring)
+        self.people = People(self.fates.dice("people"), players.genesis, players.ring)
         self.cases: dict[TxId, Case] = {}
         self._watched = 0  # blocks that the checks have seen
         self._rewritten: dict[int, int] = {}  # nodes whose log is to be without what was erased up to a height

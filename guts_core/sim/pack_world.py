@@ -23,12 +23,13 @@ from guts_core.node.events import Event as NodeEvent
 from guts_core.node.events import PackChecked
 
 from .depot import Depot
-from .faults import HEAL_LOSS_PER_MILLE, SECOND, Plan
+from .fates import Fates
+from .faults import SECOND, Plan
 from .forge_cast import ForgeCast
 from .forge_node import ForgeNode
 from .ledger import VoteLedger
 from .objects import Parents, blob_of, parents_in, updates_of
-from .place import Event, Kind, dice
+from .place import Event, Kind
 from .shelf import Shelf
 from .world import World
 
@@ -63,12 +64,13 @@ class PackWorld(World):
 
     cast: ForgeCast
 
-    def __init__(self, seed: int, plan: Plan, players: ForgeCast, size: int, ledger: VoteLedger) -> None:
-        super().__init__(seed, plan, players, size, ledger)
+    def __init__(
+        self, seed: int, plan: Plan, players: ForgeCast, size: int, ledger: VoteLedger, fates: Fates | None = None
+    ) -> None:
+        super().__init__(seed, plan, players, size, ledger, fates=fates)
         self.depots = [Depot() for _ in range(size)]
         self.shelves = [Shelf() for _ in range(size)]
         self.asked: Counter[str] = Counter()
-        self._bulk = dice(seed, "bulk")
 
     def node(self, index: int) -> ForgeNode:
         """The running node."""
@@ -110,9 +112,7 @@ class PackWorld(World):
             self.depots[index].sync(digest)
             then()
 
-        low, high = self.plan.sync_us
-        delay = low + int(self._disks.random() * (high - low))
-        self._push(self.time + delay, Kind.KEPT, index, place.incarnation, synced)
+        self._push(self.time + self.fates.sync(index), Kind.KEPT, index, place.incarnation, synced)
 
     def _check(self, index: int, effect: CheckPack) -> None:
         blob, place = effect.manifest.blob, self.places[index]
@@ -200,15 +200,12 @@ class PackWorld(World):
 
     def _leg(self, sender: int, receiver: int) -> int | None:
         """How long bulk data takes along a link; None: it is lost."""
-        plan, roll = self.plan, self._bulk.random
-        chaos = self.time < plan.chaos_us
-        if chaos and any(partition.cuts(self.time, sender, receiver) for partition in plan.partitions):
+        plan = self.plan
+        if self.time < plan.chaos_us and any(cut.cuts(self.time, sender, receiver) for cut in plan.partitions):
             return None
-        if roll() * 1000 < (plan.loss_per_mille if chaos else min(plan.loss_per_mille, HEAL_LOSS_PER_MILLE)):
-            self.faults["bulk lost"] += 1
-            return None
-        low, high = plan.delay_us
-        return low + int(roll() * (high - low))
+        delay = self.fates.bulk(self.time, sender, receiver)
+        self.faults["bulk lost"] += delay is None
+        return delay
 
     def _repair_later(self, index: int) -> None:
         incarnation = self.places[index].incarnation

@@ -1,13 +1,12 @@
-"""What can happen in a simulated world, where it happens, and the dice that decide it."""
+"""What can happen in a simulated world, where it happens."""
 
 from __future__ import annotations
 
 from collections import deque
 from enum import IntEnum
-from random import Random
 
-from .crypto import derive
 from .disk import SimDisk
+from .fates import dice as dice  # noqa: PLC0414  # asked for here by those who draw before a run
 from .faults import Crash
 from .ports import SimNode, Store
 
@@ -33,11 +32,6 @@ class Kind(IntEnum):
 
 
 Event = tuple[int, int, Kind, int, int, object]  # time, sequence, kind, node, peer or incarnation, what
-
-
-def dice(seed: int, concern: str) -> Random:
-    """The dice of one concern."""
-    return Random(derive(seed, concern))  # noqa: S311  # simulated misfortune, no secret
 
 
 class Place:

@@ -6,11 +6,11 @@ from attrs import evolve, field, frozen
 
 from guts_core.simplex.quorum import FaultModel, faults_tolerated
 
+from .fates import dice
 from .faults import Plan, draw, draw_whole
 from .forge_cast import ForgeCast
 from .forge_world import ForgeWorld
 from .ledger import Broken, VoteLedger
-from .place import dice
 from .ports import Cast
 from .replica_node import HonestCast
 from .villains.cast import VillainCast

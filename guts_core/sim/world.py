@@ -18,15 +18,14 @@ from guts_core.errors import Corrupt, PeerFault
 from guts_core.simplex.engine import Rule
 from guts_core.simplex.ports import Instant
 
-from .faults import HEAL_LOSS_PER_MILLE, SECOND, Plan
+from .fates import Drawn, Fates
+from .faults import SECOND, Plan
 from .ledger import Broken, VoteLedger
-from .place import Event, Kind, Place, dice
+from .place import Event, Kind, Place
 from .ports import Accuse, Act, Cast, Fault, Say, SimNode, Store, Taker, Write
 from .workload import Words, Workload
 
 _EPOCH_MS = 1_700_000_000_000
-_LATE_US = SECOND // 2
-_BACKLOG = 16
 # One in so many commits rewrites the log from a snapshot.
 _COMPACT_EVERY = 16
 # What becomes final later than this before the end need not have reached everybody.
@@ -37,7 +36,14 @@ class World:
     """One run."""
 
     def __init__(
-        self, seed: int, plan: Plan, cast: Cast, size: int, ledger: VoteLedger, workload: Workload | None = None
+        self,
+        seed: int,
+        plan: Plan,
+        cast: Cast,
+        size: int,
+        ledger: VoteLedger,
+        workload: Workload | None = None,
+        fates: Fates | None = None,
     ) -> None:
         self.plan, self.cast, self.size, self.ledger = plan, cast, size, ledger
         self._workload = workload or Words()
@@ -49,8 +55,8 @@ class World:
         self.accused: Counter[int] = Counter()  # by signer: contradictions that honest nodes reported
         self._heap: list[Event] = []
         self._sequence = 0
-        self._network, self._disks = dice(seed, "network"), dice(seed, "disks")
-        self._clients = dice(seed, "workload")
+        self.fates = fates or Drawn(seed, plan)
+        self._clients = self.fates.dice("workload")
         self._trace = blake2b(digest_size=16)
         self._end = plan.chaos_us + plan.heal_us
         self._sample = 0  # blocks that everybody must have at the end
@@ -210,10 +216,8 @@ class World:
         self._arm_tick(index, place)
 
     def _sync_after(self, index: int, place: Place, rest: list[Act]) -> None:
-        low, high = self.plan.sync_us
         place.busy = True
-        delay = low + int(self._disks.random() * (high - low))
-        self._push(self.time + delay, Kind.SYNCED, index, place.incarnation, rest)
+        self._push(self.time + self.fates.sync(index), Kind.SYNCED, index, place.incarnation, rest)
 
     def _arm_tick(self, index: int, place: Place) -> None:
         assert place.node is not None
@@ -235,10 +239,7 @@ class World:
             self._commit_next(index, place)
 
     def _commit_next(self, index: int, place: Place) -> None:
-        low, high = self.plan.commit_us
-        # Now and then slow, and quick again when blocks wait: a disk that is always slower never catches up.
-        slowness = self._disks.random() ** 4 if len(place.commits) < _BACKLOG else 0
-        delay = low + int(slowness * (high - low))
+        delay = self.fates.commit(index, len(place.commits))
         self._push(self.time + delay, Kind.WRITTEN, index, place.incarnation, place.commits[0])
 
     def _written(self, index: int, place: Place, store: Store) -> None:
@@ -275,27 +276,18 @@ class World:
 
     def _carry(self, sender: int, receiver: int, data: bytes) -> None:
         """Take a message along a link, which may lose, delay and double it."""
-        plan, roll = self.plan, self._network.random
-        chaos = self.time < plan.chaos_us
-        if chaos:
-            for partition in plan.partitions:
+        if self.time < self.plan.chaos_us:
+            for partition in self.plan.partitions:
                 if partition.cuts(self.time, sender, receiver):
                     self.faults["cut off"] += 1
                     return
-        fate = int(roll() * 1000)
-        loss = plan.loss_per_mille if chaos else min(plan.loss_per_mille, HEAL_LOSS_PER_MILLE)
-        if fate < loss:
-            self.faults["lost"] += 1
-            return
-        low, high = plan.delay_us
-        delay = low + int(roll() * (high - low))
-        if chaos and fate >= 1000 - plan.late_per_mille:
+        delays = self.fates.carry(self.time, sender, receiver, len(data))
+        for delay in delays:
+            self._push(self.time + delay, Kind.DELIVER, receiver, sender, data)
+        if len(delays) != 1:
+            self.faults["duplicated" if delays else "lost"] += 1
+        elif delays[0] > self.plan.delay_us[1]:
             self.faults["late"] += 1
-            delay += int(roll() * _LATE_US)
-        elif fate < loss + plan.duplicates_per_mille:
-            self.faults["duplicated"] += 1
-            self._push(self.time + 2 * delay, Kind.DELIVER, receiver, sender, data)
-        self._push(self.time + delay, Kind.DELIVER, receiver, sender, data)
 
     # ---- the life of nodes ----
 
@@ -327,10 +319,11 @@ class World:
         """The process ends; what was not synced is gone."""
         assert place.node is not None
         self.faults["crashed"] += 1
-        before = place.disk.lost
+        before, torn = place.disk.lost, place.disk.torn
         self._note(Kind.TICK, index, b"crash")
-        place.disk.crash(self._disks)
+        place.disk.crash(self.fates, index)
         self.faults["unsynced lost"] += place.disk.lost - before
+        self.faults["torn"] += place.disk.torn - torn
         self.fired += place.node.fired
         place.node, place.busy, place.tick_at = None, False, -1
         place.inbox.clear()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from guts_core.sim.fates import dice
 from guts_core.sim.machine import StateMachine
-from guts_core.sim.place import dice
 from guts_core.sim.ports import SimNode, Store
 from guts_core.sim.replica_node import CHAIN, HonestCast
 from guts_core.simplex.committee import Committee
