@@ -337,7 +337,8 @@ def _peers(genesis: Genesis, addresses: dict[str, str], me: int | None) -> dict[
     peers = {}
     for index, entry in enumerate(genesis.validators):
         if index != me:
-            peers[index] = PeerAddress(entry.node_key, entry.name, addresses.get(entry.node_key.hex(), ""))
+            address = addresses.get(entry.node_key.hex())
+            peers[index] = PeerAddress(entry.node_key, entry.name, () if address is None else (address,))
     return peers
 
 

@@ -2,6 +2,7 @@
 
 from .bulk import ChunkAnswer as ChunkAnswer
 from .bulk import Serve as Serve
+from .events import Ear as Ear
 from .events import InboxEvent as InboxEvent
 from .events import PeerAddress as PeerAddress
 from .events import PeerConnected as PeerConnected

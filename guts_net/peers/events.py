@@ -1,8 +1,9 @@
-"""What a node hears from its links; peers are validator indexes, proven by the handshake."""
+"""What a node hears from its links; peers are node numbers, their keys proven by the handshake."""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Set as AbstractSet
+from typing import Protocol, TypeAlias
 
 from attrs import frozen
 
@@ -11,11 +12,12 @@ from guts_core.names import NodeId
 
 @frozen
 class PeerAddress:
-    """Where a node is thought to be; only ``node_id`` is believed."""
+    """Where a node is thought to be; only ``node_id`` is believed. One without addresses is not dialled."""
 
     node_id: NodeId
     name: str
-    address: str  # as the transport understands it
+    addresses: tuple[str, ...]  # as the transport understands them, to be tried in this order
+    is_validator: bool = True
 
 
 @frozen
@@ -41,3 +43,23 @@ class PeerSaid:
 
 
 InboxEvent: TypeAlias = PeerConnected | PeerDisconnected | PeerSaid
+
+
+class Ear(Protocol):
+    """Who decides where peers are: hears what is said about that, in place of the inbox, and how dials end."""
+
+    @property
+    def kinds(self) -> AbstractSet[int]:
+        """The messages that are for it."""
+
+    def linked(self, index: int) -> None:
+        """The control connection to this peer stands."""
+
+    def unlinked(self, index: int) -> None:
+        """It is gone."""
+
+    def heard(self, index: int, message: bytes) -> None:
+        """One of ``kinds``."""
+
+    def dialled(self, index: int, address: str, *, found: bool) -> None:
+        """Whether this peer was at this address."""

@@ -25,6 +25,8 @@ PROPOSALS = Rate(per_second=1_600, burst=3_200)
 CATCH_UP = Rate(per_second=1_600, burst=3_200)
 # A gateway forwards what its users submit; quotas in the state hold the users.
 TRANSACTIONS = Rate(per_second=4_000, burst=16_000)
+# Ten rounds a second, the shortest interval there is, and all members moving at once.
+ADDRESSES = Rate(per_second=20, burst=400)
 OTHER = Rate(per_second=1_000, burst=4_000)
 RATES = {
     kinds.VOTE: VOTES,
@@ -34,6 +36,8 @@ RATES = {
     kinds.SUPPLY: CATCH_UP,
     kinds.SUBMIT: TRANSACTIONS,
     kinds.WITNESSED: TRANSACTIONS,
+    kinds.PEERS_KNOWN: ADDRESSES,
+    kinds.PEER_INFOS: ADDRESSES,
 }
 
 
@@ -48,6 +52,8 @@ class PeerLimits:
     queue_bytes: int = 8 << 20
     # Long enough to make guessing useless, short enough that a repaired node is back in one coffee.
     ban_seconds: float = 600.0
+    # Nodes that the state does not know, where anybody may follow: two connections each.
+    guests: int = 64
 
 
 DEFAULT_LIMITS = PeerLimits()

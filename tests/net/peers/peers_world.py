@@ -56,7 +56,7 @@ class Town:
             (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
             address = f"127.0.0.1:{listener.socket.getsockname()[1]}"
             self._listeners[index] = listener
-            self._addresses[index] = PeerAddress(NodeId(key(index).public_key), f"node-{index}", address)
+            self._addresses[index] = PeerAddress(NodeId(key(index).public_key), f"node-{index}", (address,))
 
     async def start(
         self,
@@ -91,7 +91,7 @@ class Town:
         return nodes
 
     def _port(self, index: int) -> int:
-        return int(self._addresses[index].address.rpartition(":")[2])
+        return int(self._addresses[index].addresses[0].rpartition(":")[2])
 
     async def connect(self, index: int) -> trio.SocketStream:
         """A bare connection to a node."""

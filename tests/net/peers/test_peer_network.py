@@ -363,12 +363,12 @@ async def test_a_wrong_clock_is_counted_and_tolerated() -> None:
 
 
 def test_two_peers_cannot_have_one_key() -> None:
-    twin = PeerAddress(NodeId(key(1).public_key), "twin", "127.0.0.1:1")
+    twin = PeerAddress(NodeId(key(1).public_key), "twin", ("127.0.0.1:1",))
     with pytest.raises(Invalid, match="same network key"):
         PeerNetwork(key(0), CHAIN, {1: twin, 2: twin}, 0, os.urandom)
 
 
 def test_a_follower_may_not_be_in_the_list_under_another_number() -> None:
-    mirror = PeerAddress(NodeId(key(0).public_key), "mirror", "127.0.0.1:1")
+    mirror = PeerAddress(NodeId(key(0).public_key), "mirror", ("127.0.0.1:1",))
     with pytest.raises(Invalid, match="has ours"):
         PeerNetwork(KeyPair(b"\x01" * 32), CHAIN, {1: mirror}, None, os.urandom)

@@ -100,7 +100,9 @@ async def links_agree(nodes: list[Node]) -> None:
 
 
 async def session_of(a: Node, b: Node, channel: Channel) -> Session:
-    slot = a.network._slots[b.index, channel]
+    peer = a.network._roster.get(b.index)
+    assert peer
+    slot = peer.slots[channel]
     await slot.occupied.wait()
     assert slot.link
     return slot.link.session
