@@ -38,8 +38,9 @@ BUSY_MS = 10_000
 WAL_PAGES = 8192
 # What SQLite keeps of the database file, per connection; pages of the tree have a cache above it.
 SQLITE_CACHE_KIB = 16 * 1024
-# The upper pages of the state tree, 4 KB each: at a million records all above the lowest.
-CACHED_PAGES_MAX = 3000
+# The upper pages of the state tree, 2 KB each on average: at a million records all above the lowest. As many as the
+# tree keeps ready for use, which are the same bytes.
+CACHED_PAGES_MAX = 8000
 # Above every key: a key begins with its scope type.
 _END = b"\xff"
 

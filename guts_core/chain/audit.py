@@ -90,7 +90,7 @@ def _made_of(items: Sequence[Item], path: bytes) -> bytes | None:
     if len(items) > ITEMS_MAX:
         return None
     try:
-        return seal(build(items, None, ()), path).encode()
+        return seal(build(items, None, ()), path).raw
     except IndexError:  # neighbours share more than their keys are long
         return None
 
@@ -116,9 +116,9 @@ def _leaf(place: bytes, get_page: GetPage, pages: dict[bytes, Page]) -> bytes | 
             if raw is None:
                 return None
             page = pages[path] = decode(path, raw)
-        at = page.find(place)
+        at, _ = page.find(place)
         if at < 0:
             return None
         if page.bits[at] == TREE_KEY_BITS:
-            return page.hashes[at]
-        path = path_of(page.keys[at], page.bits[at])
+            return page.hashed(at)
+        path = path_of(page.key(at), page.bits[at])

@@ -26,7 +26,7 @@ def value_hash(value: bytes) -> bytes:
     return digest(Tag.STATE_VALUE, value)
 
 
-def leaf_hash(key: bytes, hashed_value: bytes) -> bytes:
+def leaf_hash(key: bytes, hashed_value: bytes | bytearray) -> bytes:
     """H(0x00 || key || H(value))."""
     state = NODE_STATE.copy()
     state.update(b"\x00" + key + hashed_value)

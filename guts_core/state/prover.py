@@ -48,12 +48,12 @@ def _walk(tree: Tree, root: Root, prefix: bytes) -> tuple[tuple[Step, ...], End 
     while True:
         if ref < 0:
             if page.bits[~ref] == TREE_KEY_BITS:
-                return tuple(steps), Leaf(page.keys[~ref], page.hashes[~ref])
-            page = tree.page(path_of(page.keys[~ref], page.bits[~ref]), page.hashes[~ref])
+                return tuple(steps), Leaf(page.key(~ref), page.hashed(~ref))
+            page = tree.page(path_of(page.key(~ref), page.bits[~ref]), page.hashed(~ref))
             ref = page.top
             continue
         bits = page.shared[ref]
-        if bits >= len(prefix) * 8 or prefix_of(page.keys[ref], bits) != prefix_of(prefix, bits):
+        if bits >= len(prefix) * 8 or prefix_of(page.key(ref), bits) != prefix_of(prefix, bits):
             return tuple(steps), _inner(page, ref)
         left, right = page.lefts[ref], page.rights[ref]
         ref, other = (right, left) if bit(prefix, bits) else (left, right)
@@ -62,5 +62,5 @@ def _walk(tree: Tree, root: Root, prefix: bytes) -> tuple[tuple[Step, ...], End 
 
 def _inner(page: Page, ref: int) -> Inner:
     bits = page.shared[ref]
-    prefix = prefix_of(page.keys[ref], bits)
+    prefix = prefix_of(page.key(ref), bits)
     return Inner(bits, prefix, page.hash_of(page.lefts[ref]), page.hash_of(page.rights[ref]))

@@ -20,6 +20,7 @@ from guts_core.state.pages import (
     PAGE_BYTES_LEAST,
     PAGE_BYTES_MAX,
     ROOT_PATH,
+    Draft,
     Item,
     Page,
     build,
@@ -33,8 +34,9 @@ GetPage: TypeAlias = Callable[[bytes], bytes | None]
 PageWrites: TypeAlias = dict[bytes, bytes | None]
 _Change: TypeAlias = tuple[bytes, bytes | None]  # tree key, value hash or None: gone
 
-# Decoded pages take about 12 KB each. At a million records this holds all pages above the lowest.
-CACHED_PAGES_MAX = 3000
+# A page read takes about 3 KB, one that was changed up to twice that. At a million records this holds all pages above
+# the lowest, and a tenth of those.
+CACHED_PAGES_MAX = 8000
 # A subtree of so few items is not worth a page of its own.
 ITEMS_INLINE_MAX = 2
 
@@ -57,19 +59,23 @@ class PageCache:
 
     def __init__(self, most: int = CACHED_PAGES_MAX) -> None:
         self._most = most
-        self._pages: dict[bytes, tuple[bytes, Page]] = {}
+        self._pages: dict[bytes, Page] = {}
 
     def get(self, path: bytes, raw: bytes) -> Page:
         """The page with these bytes; raises Corrupt."""
-        known = self._pages.pop(path, None)
-        page = known[1] if known and (known[0] is raw or known[0] == raw) else decode(path, raw)
-        self.put(path, raw, page)
+        page = self._pages.pop(path, None)
+        if page is None or (page.raw is not raw and page.raw != raw):
+            page = decode(path, raw)
+        self._keep(path, page)
         return page
 
-    def put(self, path: bytes, raw: bytes, page: Page) -> None:
+    def put(self, path: bytes, page: Page) -> None:
         """Remember a page as the newest, forgetting the one least recently used."""
         self._pages.pop(path, None)
-        self._pages[path] = (raw, page)
+        self._keep(path, page)
+
+    def _keep(self, path: bytes, page: Page) -> None:
+        self._pages[path] = page
         if len(self._pages) > self._most:
             del self._pages[next(iter(self._pages))]
 
@@ -110,9 +116,9 @@ class Tree:
             raise Corrupt(f"page {path.hex() or 'root'} of the state tree is not the one its parent names")
         return page
 
-    def remember(self, path: bytes, raw: bytes, page: Page) -> None:
+    def remember(self, path: bytes, page: Page) -> None:
         """Keep a page that was just made, so that the next block need not decode it."""
-        self._cache.put(path, raw, page)
+        self._cache.put(path, page)
 
 
 class _Update:
@@ -141,27 +147,40 @@ class _Update:
             if old is not None:
                 self._writes[ROOT_PATH] = None
             return EMPTY_ROOT
-        page = build(items, old, changed)
+        draft = build(items, old, changed)
         while weight(items) > self._tree.page_bytes_max:
-            items = self._parts(page)
-            page = build(items, page, [])
-        self._write(ROOT_PATH, seal(page, ROOT_PATH))
-        return Root(page.root())
+            items = self._parts(draft)
+            draft = build(items, draft, [])
+        self._write(ROOT_PATH, seal(draft, ROOT_PATH))
+        return Root(draft.root())
 
     def _change(self, page: Page, changes: list[_Change]) -> Page | list[Item]:
         """The page itself if nothing changes, a page with other hashes, or other items to make one of."""
+        if len(changes) == 1:
+            return self._change_one(page, changes)
         found: dict[int, list[_Change]] = {}
+        trails: dict[int, list[int]] = {}
         for change in changes:
-            found.setdefault(page.find(change[0]), []).append(change)
+            at, trails[at] = page.find(change[0])
+            found.setdefault(at, []).append(change)
         added = self._changed_leaves(found.pop(-1, []))
         replaced = {at: self._change_item(page, at, under) for at, under in found.items()}
         if not added and all(_is_still(page, at, new) for at, new in replaced.items()):
-            hashes = [(at, new[0][2]) for at, new in replaced.items() if new[0][2] != page.hashes[at]]
-            return page.with_hashes(hashes) if hashes else page
-        items = [item for at, item in enumerate(page.items()) if at not in replaced]
-        for new in replaced.values():
-            items += new
-        return sorted(items + added)
+            hashes = [(at, new[0][2]) for at, new in replaced.items() if new[0][2] != page.hashed(at)]
+            return page.with_hashes(hashes, {node for at, _ in hashes for node in trails[at]}) if hashes else page
+        return _replaced(page, replaced, added)
+
+    def _change_one(self, page: Page, changes: list[_Change]) -> Page | list[Item]:
+        """The same for a single change: what most pages see of a block."""
+        at, trail = page.find(changes[0][0])
+        if at < 0:
+            added = self._changed_leaves(changes)
+            return _replaced(page, {}, added) if added else page
+        new = self._change_item(page, at, changes)
+        if not _is_still(page, at, new):
+            return _replaced(page, {at: new}, [])
+        hashed = new[0][2]
+        return page if hashed == page.hashed(at) else page.with_hash(at, hashed, trail)
 
     @staticmethod
     def _changed_leaves(changes: list[_Change]) -> list[Item]:
@@ -171,7 +190,7 @@ class _Update:
         """What stands in place of an item after the changes to it or under it."""
         if page.bits[at] == TREE_KEY_BITS:
             return self._changed_leaves(changes)
-        item = page.keys[at], page.bits[at], page.hashes[at]
+        item = page.key(at), page.bits[at], page.hashed(at)
         path = path_of(item[0], item[1])
         child = self._tree.page(path, item[2])
         after = self._change(child, changes)
@@ -185,15 +204,15 @@ class _Update:
             return after
         return self._parts(build(after, child, [key for key, _ in changes]))
 
-    def _parts(self, page: Page) -> list[Item]:
+    def _parts(self, page: Draft) -> list[Item]:
         """What a parent holds of a new child page: one link if it is small enough, else its parts."""
-        items, whole = page.items(), (0, len(page.keys))
+        items, whole = page.items(), (0, len(page))
         if weight(items) > self._tree.page_bytes_max and not _all_leaves(items):
             items = self._lower(page, items, page.top, whole)
             page, whole = build(items, page, []), (0, len(items))
         return self._cut(page, items, page.top, whole)
 
-    def _lower(self, page: Page, items: list[Item], node: int, run: tuple[int, int]) -> list[Item]:
+    def _lower(self, page: Draft, items: list[Item], node: int, run: tuple[int, int]) -> list[Item]:
         """
         A run of items with subtrees of leaves alone put into pages.
 
@@ -208,33 +227,40 @@ class _Update:
         left = self._lower(page, items, page.lefts[node], (first, node + 1))
         return left + self._lower(page, items, page.rights[node], (node + 1, end))
 
-    def _cut(self, page: Page, items: list[Item], node: int, run: tuple[int, int]) -> list[Item]:
+    def _cut(self, page: Draft, items: list[Item], node: int, run: tuple[int, int]) -> list[Item]:
         """A run of items, all that are under a node, in pages of their own where they fit."""
         first, end = run
         if end - first <= ITEMS_INLINE_MAX:
             return items[first:end]
         if weight(items[first:end], page.shared[node]) <= self._tree.page_bytes_max:
             # A whole page was just built from exactly these; a part of one is built anew.
-            whole = end - first == len(page.keys)
+            whole = end - first == len(page)
             return [self._new_page(page if whole else build(items[first:end], page, []))]
         left = self._cut(page, items, page.lefts[node], (first, node + 1))
         return left + self._cut(page, items, page.rights[node], (node + 1, end))
 
-    def _new_page(self, part: Page) -> Item:
+    def _new_page(self, part: Draft) -> Item:
         link = part.top_item()
         path = path_of(link[0], link[1])
         self._write(path, seal(part, path))
         return link
 
     def _write(self, path: bytes, page: Page) -> None:
-        raw = page.encode()
-        self._writes[path] = raw
-        self._tree.remember(path, raw, page)
+        self._writes[path] = page.raw
+        self._tree.remember(path, page)
+
+
+def _replaced(page: Page, replaced: Mapping[int, list[Item]], added: list[Item]) -> list[Item]:
+    """The items of a page with others in some places, and more."""
+    items = [item for at, item in enumerate(page.items()) if at not in replaced]
+    for new in replaced.values():
+        items += new
+    return sorted(items + added)
 
 
 def _is_still(page: Page, at: int, now: list[Item]) -> bool:
     """Whether an item stands where it stood, be it with another hash."""
-    return len(now) == 1 and now[0][0] == page.keys[at] and now[0][1] == page.bits[at]
+    return len(now) == 1 and now[0][1] == page.bits[at] and now[0][0] == page.key(at)
 
 
 def _all_leaves(items: list[Item]) -> bool:
