@@ -14,7 +14,7 @@ from attrs import frozen
 
 from guts_core.chain.header import Header
 from guts_core.chain.receipt import Receipt
-from guts_core.chain.trail import EpochStep as EpochStep
+from guts_core.chain.trail import EpochStep
 from guts_core.chain.transaction import SignedTransaction
 from guts_core.codec import HASH_BYTES, Limit, kinds, record
 from guts_core.codec.fields import AChainId, AHash

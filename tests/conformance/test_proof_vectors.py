@@ -21,6 +21,7 @@ import pytest
 from attrs import evolve
 
 from guts_core.chain.genesis import Genesis
+from guts_core.chain.trail import EpochStep
 from guts_core.chain.transaction import transaction_id
 from guts_core.codec import decode, encode, from_bytes, to_bytes
 from guts_core.names import ChainId, Root
@@ -38,7 +39,7 @@ from guts_core.proof import (
     Verified,
     verify,
 )
-from guts_core.proof.format import EpochStep, ProofFile
+from guts_core.proof.format import ProofFile
 from guts_core.proof.questions import about_ref, about_refs
 from guts_core.simplex.messages import Kind, Proposal
 from guts_core.state.proof import BadProof

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guts_core.chain.genesis import chain_id
+from guts_core.chain.trail import EpochStep
 from guts_core.chain.transaction import transaction_id
 from guts_core.codec import decode, encode, from_bytes, kinds, to_bytes
 from guts_core.forge import paths
@@ -35,7 +36,6 @@ from guts_core.proof import (
     verify,
 )
 from guts_core.proof.format import (
-    EpochStep,
     HeadersAnswer,
     ProofFile,
     RefAnswer,
