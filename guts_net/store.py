@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from attrs import astuple
 
@@ -27,9 +27,11 @@ from guts_core.simplex.messages import Proposal
 from guts_core.state.keys import KEY_PREFIX_BYTES, SCOPE_BYTES, Kind, Scope
 from guts_core.state.view import Pair
 
+from .page_cache import PageCache
 from .protocols import Disk
 
 MissingPack: TypeAlias = AdmittedPack
+T = TypeVar("T")
 
 SYNCHRONOUS_FULL = 2
 # Writing waits this long for a checkpoint of a reader that holds on; then the error travels up.
@@ -38,9 +40,6 @@ BUSY_MS = 10_000
 WAL_PAGES = 8192
 # What SQLite keeps of the database file, per connection; pages of the tree have a cache above it.
 SQLITE_CACHE_KIB = 16 * 1024
-# The upper pages of the state tree, 2 KB each on average: at a million records all above the lowest. As many as the
-# tree keeps ready for use, which are the same bytes.
-CACHED_PAGES_MAX = 8000
 # Above every key: a key begins with its scope type.
 _END = b"\xff"
 
@@ -71,7 +70,7 @@ class ChainDatabase:
     def __init__(self, path: Path, disk: Disk) -> None:
         self._path, self._disk = path, disk
         self._writing = threading.Lock()
-        self._pages = _PageCache()
+        self._pages = PageCache()
         try:
             self._writer = _open(path, disk)
             self._reader = _connect(path, read_only=True)
@@ -226,6 +225,16 @@ class ChainDatabase:
         with self._writing, _Transaction(self._writer):
             self._writer.executemany(_DELETE_MISSING_TEXT, [(name.repo, name.commitment) for name in names])
 
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do something beside blocks, in one durable transaction of the only connection that writes. Blocks."""
+        with self._writing, _Transaction(self._writer):
+            return work(self._writer)
+
+    def first_block(self) -> int:
+        """The lowest block that is here: what is below was pruned, or never came."""
+        found: int | None = self._reader.execute(schema.FIRST).fetchone()[0]
+        return found or 1
+
     def commit(
         self,
         commit: Commit,
@@ -264,45 +273,6 @@ class _Transaction:
         finally:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
-
-
-class _PageCache:
-    """
-    The newest committed pages of the state tree, for the thread that reads, kept true by the one that commits.
-
-    A page read from the database while a commit ended may be the one before: it is learned only if no
-    commit came in between.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pages: dict[bytes, bytes] = {}
-        self.commits = 0
-
-    def get(self, path: bytes) -> bytes | None:
-        with self._lock:
-            found = self._pages.pop(path, None)
-            if found is not None:
-                self._pages[path] = found
-            return found
-
-    def learn(self, path: bytes, page: bytes, commits: int) -> None:
-        with self._lock:
-            if commits == self.commits:
-                self._keep(path, page)
-
-    def committed(self, pages: Mapping[bytes, bytes | None]) -> None:
-        with self._lock:
-            self.commits += 1
-            for path, page in pages.items():
-                self._pages.pop(path, None)
-                if page is not None:
-                    self._keep(path, page)
-
-    def _keep(self, path: bytes, page: bytes) -> None:
-        self._pages[path] = page
-        if len(self._pages) > CACHED_PAGES_MAX:
-            del self._pages[next(iter(self._pages))]
 
 
 def _write(

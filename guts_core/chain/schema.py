@@ -6,7 +6,7 @@ SQL stands here, not in the adapters, because two packages that never import eac
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 2  # PRAGMA user_version; another build's directory is refused with words
+SCHEMA_VERSION = 3  # PRAGMA user_version; another build's directory is refused with words
 
 # pages has a rowid because SQLite keeps a row of 4 KB in one database page only in a rowid table:
 # without one it would spill to an overflow page above 1002 bytes, and every write dirty two.
@@ -39,6 +39,7 @@ CREATE TABLE ref_log (
 CREATE TABLE deleted (repo BLOB PRIMARY KEY, owner BLOB NOT NULL, time INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX deleted_owner ON deleted (owner, time);
 CREATE INDEX deleted_time ON deleted (time);
+CREATE TABLE steps (epoch INTEGER PRIMARY KEY, step BLOB NOT NULL);
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
 
@@ -61,6 +62,9 @@ GET_NEWEST_CERTIFICATE = (
 )
 GET_RECEIPT = "SELECT height, position, receipt FROM receipts WHERE tx_id = ?"
 IS_REPLAY = "SELECT 1 FROM replay WHERE tx_id = ?"
+FIRST = "SELECT min(height) FROM blocks"
+GET_STEP = "SELECT step FROM steps WHERE epoch = ?"
+COUNT_STEPS = "SELECT count(*) FROM steps"
 TOP = "SELECT max(height) FROM blocks"
 COUNT_MISSING = "SELECT count(*) FROM missing"
 LACKS_PACKS = "SELECT 1 FROM missing WHERE repo = ? LIMIT 1"
