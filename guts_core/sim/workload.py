@@ -66,12 +66,12 @@ class Numbered(Generic[S]):
 
     def apply(self, state: S, wish: bytes) -> S:
         """The command without its number."""
-        return self._machine.apply(state, command_in(wish))
+        return self._machine.apply(state, numbered(wish)[1])
 
 
-def command_in(wish: bytes) -> bytes:
-    """The command that a client of ``Commands`` wished for."""
+def numbered(wish: bytes) -> tuple[int, bytes]:
+    """The command that a client of ``Commands`` wished for, and its place among them."""
     match decode(wish):
-        case (int(), bytes(command)):
-            return command
+        case (int(number), bytes(command)):
+            return number, command
     raise AssertionError("a wish is a number and a command")
