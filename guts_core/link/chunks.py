@@ -6,7 +6,7 @@ from typing import Annotated
 
 from attrs import frozen
 
-from guts_core.codec import Family, Limit, kinds, record
+from guts_core.codec import Limit, kinds, record
 from guts_core.codec.fields import AHash, ARepoId
 
 # Chunks of a blob are this size, the last one shorter; one chunk travels as one frame.
@@ -70,6 +70,3 @@ class TextAbsent:
     """We do not hold that text: not yet, not any more, or never; state says which."""
 
     number: int
-
-
-BULK_MESSAGES = Family((ChunkWanted, Chunk, ChunkMissing, TextWanted, TextSupplied, TextAbsent))

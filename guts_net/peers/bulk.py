@@ -1,5 +1,5 @@
 """
-Chunks of packs, and texts, over one bulk link, both ways (``consensus.md`` 6, Head-of-line blocking).
+Chunks of packs, texts and snapshots over one bulk link, both ways (``consensus.md`` 6, Head-of-line blocking).
 
 Credit: at most ``CREDIT_CHUNKS`` requests are unanswered at a time. A request that its caller gave
 up keeps its credit until the answer comes, so the other side never holds more than that many
@@ -11,15 +11,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias, assert_never
+from typing import TypeAlias
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
-from guts_core.codec import to_bytes
+from guts_core.codec import Family, to_bytes
 from guts_core.errors import Malformed, PeerFault, Unavailable
 from guts_core.link.chunks import (
-    BULK_MESSAGES,
     Chunk,
     ChunkMissing,
     ChunkWanted,
@@ -28,6 +27,7 @@ from guts_core.link.chunks import (
     TextWanted,
 )
 from guts_core.names import RepoId
+from guts_core.sync import messages as sync
 
 from .link import Link
 from .outbox import Urgency
@@ -37,12 +37,17 @@ STALL_SECONDS = 30.0
 
 Serve: TypeAlias = Callable[[bytes, int], Awaitable[tuple[bytes, tuple[bytes, ...]] | None]]
 ServeText: TypeAlias = Callable[[RepoId, bytes], Awaitable[bytes | None]]
-_Wanted: TypeAlias = ChunkWanted | TextWanted
-_Answer: TypeAlias = Chunk | ChunkMissing | TextSupplied | TextAbsent
+ServeState: TypeAlias = Callable[[sync.Question], Awaitable[sync.Answer]]
+_Wanted: TypeAlias = ChunkWanted | TextWanted | sync.Question
+_Answer: TypeAlias = Chunk | ChunkMissing | TextSupplied | TextAbsent | sync.Answer
 _ANSWERS: dict[type[_Wanted], tuple[type[_Answer], ...]] = {
     ChunkWanted: (Chunk, ChunkMissing),
     TextWanted: (TextSupplied, TextAbsent),
+    **{question: (*answers,) for question, answers in sync.ANSWERS.items()},
 }
+BULK_MESSAGES = Family(
+    {*_ANSWERS, *(answer for answers in _ANSWERS.values() for answer in answers)},
+)
 
 
 @frozen
@@ -67,6 +72,11 @@ async def serve_no_text(_repo: RepoId, _commitment: bytes) -> None:
     """The same for texts."""
 
 
+async def serve_no_state(question: sync.Question) -> sync.Answer:
+    """The same for snapshots."""
+    return sync.SyncAbsent(question.number)
+
+
 @define(eq=False)
 class _Request:
     """One unanswered question; ``answer`` counts once ``done`` is set."""
@@ -81,8 +91,16 @@ class _Request:
 class Exchange:
     """Both sides of asking on one bulk link."""
 
-    def __init__(self, link: Link, serve: Serve, counters: Counter[str], serve_text: ServeText = serve_no_text) -> None:
+    def __init__(
+        self,
+        link: Link,
+        serve: Serve,
+        counters: Counter[str],
+        serve_text: ServeText = serve_no_text,
+        serve_state: ServeState = serve_no_state,
+    ) -> None:
         self._link, self._serve, self._serve_text, self._counters = link, serve, serve_text, counters
+        self._serve_state = serve_state
         self._requests: dict[int, _Request] = {}
         self._number = 0
         self._credit = trio.Semaphore(CREDIT_CHUNKS, max_value=CREDIT_CHUNKS)
@@ -99,6 +117,12 @@ class Exchange:
         """The text as the peer sent it, None if it does not hold it; otherwise as ``fetch``."""
         answer = await self._answered(lambda number: TextWanted(number, repo, commitment))
         return answer.data if isinstance(answer, TextSupplied) else None
+
+    async def ask(self, question: sync.Question) -> sync.Answer:
+        """What the peer says to a joining node's question, unchecked, with that question's number; as ``fetch``."""
+        answer = await self._answered(lambda number: evolve(question, number=number))
+        assert isinstance(answer, sync.ANSWERS[type(question)])
+        return evolve(answer, number=question.number)
 
     async def _answered(self, ask: Callable[[int], _Wanted]) -> _Answer | None:
         await self._credit.acquire()
@@ -117,21 +141,26 @@ class Exchange:
     async def hear(self, message: bytes) -> None:
         """One message from the peer; raises PeerFault for what an honest one never sends."""
         heard: _Wanted | _Answer = BULK_MESSAGES.from_bytes(message)
-        match heard:
-            case ChunkWanted() | TextWanted():
-                self._ask(heard)
-            case Chunk() | ChunkMissing() | TextSupplied() | TextAbsent():
-                self._answer(heard)
-            case _:
-                assert_never(heard)
+        if isinstance(heard, _Wanted):
+            self._ask(heard)
+        else:
+            self._answer(heard)
         await trio.lowlevel.checkpoint()
 
     async def serve_asked(self) -> None:
         """Answer what the peer asks, one at a time, never further than a chunk ahead of its reading."""
         async for wanted in self._asked_out:
-            answer = await (self._chunk(wanted) if isinstance(wanted, ChunkWanted) else self._text(wanted))
-            self._link.put(to_bytes(answer), Urgency.CATCH_UP)
+            self._link.put(to_bytes(await self._reply(wanted)), Urgency.CATCH_UP)
             await self._link.outbox.wait_emptied()
+
+    async def _reply(self, wanted: _Wanted) -> _Answer:
+        if isinstance(wanted, ChunkWanted):
+            return await self._chunk(wanted)
+        if isinstance(wanted, TextWanted):
+            return await self._text(wanted)
+        answer = await self._serve_state(wanted)
+        self._counters["state_absent" if isinstance(answer, sync.SyncAbsent) else "state_served"] += 1
+        return answer
 
     async def _chunk(self, wanted: ChunkWanted) -> _Answer:
         found = await self._serve(wanted.digest, wanted.index)

@@ -27,6 +27,7 @@ from guts_net.logs import Log
 from guts_net.protocols import Transport
 from guts_net.tcp import TcpTransport
 
+from . import bulk
 from .bulk import ChunkAnswer, Exchange, LinkLost, Serve, ServeText, serve_no_text, serve_nothing
 from .clocks import PeerClocks
 from .events import Ear, InboxEvent, PeerAddress, PeerConnected, PeerDisconnected, PeerSaid
@@ -87,7 +88,7 @@ class PeerNetwork:
         self._serve, self._serve_text, self._now_ms = serve, serve_text, now_ms
         self._limits = limits
         self._transport = transport or TcpTransport()
-        self.ear = ear
+        self.ear, self.serve_state = ear, bulk.serve_no_state
         self._roster = Roster(NodeId(identity.public_key), limits.guests)
         self._precedence = Precedence()
         self._nursery: trio.Nursery | None = None
@@ -192,15 +193,16 @@ class PeerNetwork:
         self, index: int, digest: bytes, chunk_index: int, seconds: float = CHUNK_SECONDS
     ) -> ChunkAnswer | None:
         """A chunk from this peer, unchecked; None if it has none or does not answer in time."""
-        return await self._fetch(index, lambda exchange: exchange.fetch(digest, chunk_index), seconds)
+        return await self.exchange(index, lambda exchange: exchange.fetch(digest, chunk_index), seconds)
 
     async def fetch_text(
         self, index: int, repo: RepoId, commitment: bytes, seconds: float = CHUNK_SECONDS
     ) -> bytes | None:
         """A text from this peer, unchecked; None if it does not hold it or does not answer in time."""
-        return await self._fetch(index, lambda exchange: exchange.fetch_text(repo, commitment), seconds)
+        return await self.exchange(index, lambda exchange: exchange.fetch_text(repo, commitment), seconds)
 
-    async def _fetch(self, index: int, ask: Callable[[Exchange], Awaitable[T | None]], seconds: float) -> T | None:
+    async def exchange(self, index: int, ask: Callable[[Exchange], Awaitable[T | None]], seconds: float) -> T | None:
+        """What this peer's bulk connection gives, or the next one if that is lost; None if it takes longer."""
         peer = self._roster.get(index)
         if peer is None:
             return None
@@ -343,9 +345,9 @@ class PeerNetwork:
             await link.abandon()
 
     def _exchange(self, peer: Peer, link: Link) -> Exchange:
-        serve = self._precedence.wrap(self._serve, guest=peer.is_guest)
-        serve_text = self._precedence.wrap(self._serve_text, guest=peer.is_guest)
-        return Exchange(link, serve, self.counters, serve_text)
+        guest, wrap = peer.is_guest, self._precedence.wrap
+        serve, serve_text = wrap(self._serve, guest=guest), wrap(self._serve_text, guest=guest)
+        return Exchange(link, serve, self.counters, serve_text, wrap(self.serve_state, guest=guest))
 
     def _replaces(self, new: Link, old: Link) -> bool:
         """Simultaneous dials: the smaller key's wins. Otherwise the newer one: the peer lost the other."""

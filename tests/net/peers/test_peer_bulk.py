@@ -8,10 +8,10 @@ import pytest
 import trio
 
 from guts_core.codec import Tag, digest, from_bytes, to_bytes
-from guts_core.link.chunks import BULK_MESSAGES, CHUNK_BYTES, Chunk, ChunkMissing, ChunkWanted
+from guts_core.link.chunks import CHUNK_BYTES, Chunk, ChunkMissing, ChunkWanted
 from guts_core.link.handshake import Channel
 from guts_net.peers import ChunkAnswer, bulk
-from guts_net.peers.bulk import CREDIT_CHUNKS
+from guts_net.peers.bulk import BULK_MESSAGES, CREDIT_CHUNKS
 from tests.net.peers.peers_world import Node, a_town, key, round_trip, serving, wait_hung_up
 
 FILE = digest(Tag.BLOB, b"a file")
