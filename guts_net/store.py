@@ -43,16 +43,16 @@ SQLITE_CACHE_KIB = 16 * 1024
 # Above every key: a key begins with its scope type.
 _END = b"\xff"
 
-_PUT_RECORD = "INSERT INTO records (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-_PUT_PAGE = "INSERT INTO pages (path, data) VALUES (?, ?) ON CONFLICT (path) DO UPDATE SET data = excluded.data"
-_PUT_META = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-_PUT_BLOCK = "INSERT INTO blocks (height, hash, view, proposal, body, certificate) VALUES (?, ?, ?, ?, ?, ?)"
-_PUT_RECEIPT = "INSERT INTO receipts (tx_id, height, position, receipt) VALUES (?, ?, ?, ?)"
-_PUT_REPLAY = "INSERT INTO replay (tx_id, expires) VALUES (?, ?)"
-_PUT_MISSING = "INSERT OR IGNORE INTO missing (repo, digest, idx_digest, size) VALUES (?, ?, ?, ?)"
-_PUT_MOVE = "INSERT INTO ref_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_PUT_DELETED = "INSERT OR REPLACE INTO deleted (repo, owner, time) VALUES (?, ?, ?)"
-_PUT_MISSING_TEXT = "INSERT OR IGNORE INTO missing_texts (repo, commitment) VALUES (?, ?)"
+PUT_RECORD = "INSERT INTO records (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+PUT_PAGE = "INSERT INTO pages (path, data) VALUES (?, ?) ON CONFLICT (path) DO UPDATE SET data = excluded.data"
+PUT_META = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+PUT_BLOCK = "INSERT INTO blocks (height, hash, view, proposal, body, certificate) VALUES (?, ?, ?, ?, ?, ?)"
+PUT_RECEIPT = "INSERT INTO receipts (tx_id, height, position, receipt) VALUES (?, ?, ?, ?)"
+PUT_REPLAY = "INSERT INTO replay (tx_id, expires) VALUES (?, ?)"
+PUT_MISSING = "INSERT OR IGNORE INTO missing (repo, digest, idx_digest, size) VALUES (?, ?, ?, ?)"
+PUT_MOVE = "INSERT INTO ref_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+PUT_DELETED = "INSERT OR REPLACE INTO deleted (repo, owner, time) VALUES (?, ?, ?)"
+PUT_MISSING_TEXT = "INSERT OR IGNORE INTO missing_texts (repo, commitment) VALUES (?, ?)"
 _DELETE_MISSING_TEXT = "DELETE FROM missing_texts WHERE repo = ? AND commitment = ?"
 _FILED = ("ref_log", "missing", "missing_texts")
 _SCAN_KIND = "SELECT key, value FROM records WHERE key >= ? AND key < ? AND substr(key, ?, 1) = ?"
@@ -203,7 +203,7 @@ class ChainDatabase:
     def add_missing(self, pack: AdmittedPack) -> None:
         """Note that the state names a pack which this disk does not hold; a row that stands is no error."""
         with self._writing, _Transaction(self._writer):
-            self._writer.execute(_PUT_MISSING, _missing_row(pack))
+            self._writer.execute(PUT_MISSING, _missing_row(pack))
 
     def remove_missing(self, repo: RepoId, digest: bytes) -> None:
         """The pack is here now; no row is no error."""
@@ -218,7 +218,7 @@ class ChainDatabase:
     def add_missing_texts(self, names: Iterable[TextName]) -> None:
         """Note that these are to be held and are not here; rows that stand are no error."""
         with self._writing, _Transaction(self._writer):
-            self._writer.executemany(_PUT_MISSING_TEXT, [(name.repo, name.commitment) for name in names])
+            self._writer.executemany(PUT_MISSING_TEXT, [(name.repo, name.commitment) for name in names])
 
     def remove_missing_texts(self, names: Iterable[TextName]) -> None:
         """The texts are here now; no row is no error."""
@@ -278,25 +278,25 @@ class _Transaction:
 def _write(
     writer: sqlite3.Connection, commit: Commit, missing: frozenset[bytes], missing_texts: frozenset[TextName]
 ) -> None:
-    _write_map(writer, commit.records, _PUT_RECORD, "DELETE FROM records WHERE key = ?")
-    _write_map(writer, commit.pages, _PUT_PAGE, "DELETE FROM pages WHERE path = ?")
+    _write_map(writer, commit.records, PUT_RECORD, "DELETE FROM records WHERE key = ?")
+    _write_map(writer, commit.pages, PUT_PAGE, "DELETE FROM pages WHERE path = ?")
     view = from_bytes(Proposal, commit.proposal).view
     block = (commit.height, commit.block_hash, view, commit.proposal, commit.body, commit.certificate)
-    writer.execute(_PUT_BLOCK, block)
+    writer.execute(PUT_BLOCK, block)
     writer.execute("DELETE FROM replay WHERE expires < ?", (commit.time,))
     receipts = [(row.tx_id, commit.height, row.index, row.receipt) for row in commit.receipts]
-    writer.executemany(_PUT_RECEIPT, receipts)
-    writer.executemany(_PUT_REPLAY, [(row.tx_id, row.expires) for row in commit.receipts])
-    writer.executemany(_PUT_MISSING, [_missing_row(pack) for pack in commit.packs if pack.digest in missing])
-    writer.executemany(_PUT_MOVE, [astuple(move, recurse=False) for move in commit.ref_moves])
+    writer.executemany(PUT_RECEIPT, receipts)
+    writer.executemany(PUT_REPLAY, [(row.tx_id, row.expires) for row in commit.receipts])
+    writer.executemany(PUT_MISSING, [_missing_row(pack) for pack in commit.packs if pack.digest in missing])
+    writer.executemany(PUT_MOVE, [astuple(move, recurse=False) for move in commit.ref_moves])
     for one in commit.deletions:
         if one.time is None:
             writer.execute("DELETE FROM deleted WHERE repo = ?", (one.repo,))
         else:
-            writer.execute(_PUT_DELETED, (one.repo, one.owner, one.time))
-    writer.executemany(_PUT_MISSING_TEXT, [(name.repo, name.commitment) for name in missing_texts])
+            writer.execute(PUT_DELETED, (one.repo, one.owner, one.time))
+    writer.executemany(PUT_MISSING_TEXT, [(name.repo, name.commitment) for name in missing_texts])
     writer.executemany(_DELETE_MISSING_TEXT, [(name.repo, name.commitment) for name in commit.erased])
-    writer.executemany(_PUT_META, sorted(commit.meta.items()))
+    writer.executemany(PUT_META, sorted(commit.meta.items()))
 
 
 def _write_map(writer: sqlite3.Connection, changes: Mapping[bytes, bytes | None], put: str, delete: str) -> None:
@@ -318,6 +318,11 @@ def _missing_row(pack: AdmittedPack) -> tuple[bytes, bytes, bytes, int]:
 
 def _top(connection: sqlite3.Connection) -> int:
     return connection.execute(schema.TOP).fetchone()[0] or 0
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that reads what is committed; for one thread at a time, and to be closed."""
+    return _connect(path, read_only=True)
 
 
 def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:

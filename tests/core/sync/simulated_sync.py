@@ -54,7 +54,7 @@ class Joining:
 
     def run(self, seconds: int = 600) -> StateSync:
         """From a start to the installed state, or until the time is over."""
-        sync = StateSync(self.chain.genesis, Ed25519Verifier(), list(self.kept.items()))
+        sync = StateSync(self.chain.genesis, Ed25519Verifier(), sorted(self.kept.items()))
         self._coming.clear()
         for peer in self.servers:
             self._perform(sync, sync.came(peer, self.now))
