@@ -15,9 +15,10 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from guts_core.chain.genesis import Draft, EntryFile, check_params, seal
+from guts_core.chain.genesis import Draft, EntryFile, seal
 from guts_core.chain.genesis_json import GenesisFile, addresses_of, genesis_from_json, to_json
 from guts_core.forge.params import Params
+from guts_core.forge.tuning import check_params
 from guts_core.identity import Ed25519Verifier
 from guts_core.names import account_name
 from guts_core.simplex.quorum import FaultModel

@@ -12,7 +12,7 @@ from attrs import frozen
 from guts_core.chain import block, compose, receipt, transaction
 from guts_core.codec import cbor
 from guts_core.forge import records
-from guts_core.forge.params import EXPIRY_MS_MAX, Params
+from guts_core.forge.params import EXPIRY_MS_MAX, TRANSACTION_BYTES_MAX, Params
 from guts_core.git import chunks, fetch_request, pack_limits, pkt_line, receive_pack, refs
 from guts_core.link import frames
 from guts_core.node import messages, port
@@ -74,7 +74,7 @@ _OF_PARAMS = {
 FIXED = (
     _Fixed(
         "transaction",
-        transaction.TRANSACTION_BYTES_MAX,
+        TRANSACTION_BYTES_MAX,
         "bytes",
         "A thousand updates of refs with the longest names fit.",
     ),

@@ -16,16 +16,16 @@ from attrs import evolve, field, frozen
 from guts_core.codec import Tag, to_bytes
 from guts_core.errors import Conflict, Invalid, LimitExceeded, NotAllowed, Refused, Unauthenticated
 from guts_core.forge import queries
-from guts_core.forge.actions import Action, Erase, RefUpdate, Register, SetRules
+from guts_core.forge.actions import Action, Erase, RefUpdate, Register, ReportEvidence, SetRules
 from guts_core.forge.apply import needs_witness
 from guts_core.forge.context import Availability
 from guts_core.forge.ids import account_id
-from guts_core.forge.params import EXPIRY_MS_MAX, Params
+from guts_core.forge.params import EXPIRY_MS_MAX, TRANSACTION_BYTES_MAX, Params
 from guts_core.forge.permissions import credential_is_active
 from guts_core.forge.quota import QuotaExhausted
-from guts_core.forge.records import Account, Credential
+from guts_core.forge.records import Account, Credential, NodeRole
 from guts_core.identity import Verifier
-from guts_core.names import AccountId, ChainId, TxId
+from guts_core.names import AccountId, ChainId, NodeId, TxId
 from guts_core.simplex.quorum import quorum
 from guts_core.state.view import View
 
@@ -34,7 +34,6 @@ from .genesis import Genesis, chain_id
 from .header import EPOCH
 from .transaction import (
     TEXT_BYTES_MAX,
-    TRANSACTION_BYTES_MAX,
     Item,
     Transaction,
     Via,
@@ -279,6 +278,9 @@ def _check_actions(body: Transaction) -> None:
                 raise BadForm("Register comes first in its transaction, signed by account keys")
             if body.author != account_id(body.chain_id, action.key, action.salt):
                 raise BadForm("the author of a Register is not the account it makes")
+        elif isinstance(action, ReportEvidence):
+            if len(body.actions) != 1 or body.via is not None:
+                raise BadForm("evidence stands alone in its transaction, signed by a validator's node")
         elif operators := _operators(action):
             name = type(action).__name__
             if len(body.actions) != 1 or body.via is not None:
@@ -327,13 +329,20 @@ def place_of(candidate: Candidate, view: View, time: int, seen: Callable[[TxId],
     if _operators(first):
         operators = [_account(view, operator, "operator") for operator in _operators(first)]
         return Place(author.id, None, tuple((operator.keys, Tag.SIGN_TX) for operator in operators))
+    if isinstance(first, ReportEvidence):
+        return Place(author.id, None, ((_node_keys(view, author), Tag.SIGN_EVIDENCE),))
     if body.via is None:
         return Place(author.id, None, ((author.keys, Tag.SIGN_TX),))
     credential = _credential(view, body.via, author, time)
     signers: list[tuple[tuple[bytes, ...], Tag]] = [((credential.public_key,), Tag.SIGN_TX)]
     if body.via.gateway is not None:
-        signers.append(((body.via.gateway,), Tag.SIGN_GATEWAY))
+        signers.append(((_gateway_key(view, body.via.gateway),), Tag.SIGN_GATEWAY))
     return Place(author.id, credential, tuple(signers))
+
+
+def _node_keys(view: View, operator: Account) -> tuple[bytes, ...]:
+    """The network keys of an operator's validators: nodes hold no key of an account, and report what they see."""
+    return tuple(seat.node_key for seat in queries.epoch(view).seats if seat.operator == operator.id)
 
 
 def _account(view: View, wanted: AccountId, role: str) -> Account:
@@ -354,6 +363,14 @@ def _credential(view: View, via: Via, author: Account, time: int) -> Credential:
     if not found.gateways and via.gateway is not None:
         raise GatewayNotListed("the credential signs locally only, and names no gateway")
     return found
+
+
+def _gateway_key(view: View, gateway: NodeId) -> bytes:
+    """A gateway keeps its id when its key is rotated; one that left the network vouches for nothing."""
+    found = queries.node(view, gateway)
+    if found is None or found.role is NodeRole.RETIRED:
+        raise GatewayNotListed("the gateway has no part in this network any more")
+    return found.node_key
 
 
 def check_signatures(candidate: Candidate, place: Place, network: Network) -> None:

@@ -17,22 +17,28 @@ from guts_core.codec import Limit, Tag, array_of, digest, encode, from_bytes, ki
 from guts_core.forge.actions import (
     Action,
     AddKey,
+    AdmitFollower,
     CreateCredential,
     CreateRepository,
     DeleteRepository,
     DescribeRepository,
     Erase,
+    ProposeDecision,
     RefUpdate,
     Register,
     RemoveCollaborator,
+    RemoveFollower,
     RemoveKey,
     RenameRepository,
+    ReportEvidence,
     RestoreRepository,
     RevokeCredential,
+    RotateSeat,
     SetCollaborator,
     SetDefaultBranch,
     SetRules,
     SetVisibility,
+    VoteDecision,
 )
 from guts_core.names import TxId
 
@@ -115,6 +121,12 @@ def _commitment(action: Action) -> bytes | None:
             | RestoreRepository()
             | RefUpdate()
             | SetRules()
+            | ProposeDecision()
+            | VoteDecision()
+            | RotateSeat()
+            | AdmitFollower()
+            | RemoveFollower()
+            | ReportEvidence()
             | Erase()
         ):
             return None

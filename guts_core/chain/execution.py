@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from attrs import frozen
 
 from guts_core.errors import Refused
+from guts_core.forge import queries
+from guts_core.forge.actions import GOVERNING
 from guts_core.forge.activities import Activity, PackAdmitted
 from guts_core.forge.apply import apply
 from guts_core.forge.context import Availability, Context
@@ -52,9 +54,18 @@ def execute(
 def pay(candidate: Candidate, payer: AccountId, state: Overlay, network: Network, time: int) -> None:
     """Charge for a transaction, whatever becomes of it; raises CannotPay and charges nothing."""
     try:
-        charge(state, payer, time, 1, candidate.charge, network.params)
+        charge(state, payer, time, 1, candidate.charge, network.params, governs=_governs(candidate, payer, state))
     except QuotaExhausted as refusal:
         raise CannotPay(str(refusal)) from refusal
+
+
+def _governs(candidate: Candidate, payer: AccountId, state: Overlay) -> bool:
+    """Whether an operator does nothing but govern."""
+    body = candidate.body
+    if body.via is not None or not all(isinstance(action, GOVERNING) for action in body.actions):
+        return False
+    account = queries.account(state, payer)
+    return account is not None and account.is_operator
 
 
 def perform(

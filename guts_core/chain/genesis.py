@@ -16,15 +16,12 @@ from attrs import field, frozen
 from guts_core.codec import Limit, Tag, digest, kinds, record, to_bytes
 from guts_core.codec.fields import ANodeId, APublicKey, ASalt, ASignature
 from guts_core.errors import Invalid
-from guts_core.forge.actions import UPDATES_MAX
-from guts_core.forge.params import EXPIRY_MS_MAX, Params
+from guts_core.forge.params import Params
 from guts_core.forge.records import VALIDATORS_MAX, ValidatorEntry
+from guts_core.forge.tuning import check_params
 from guts_core.identity import Signer, Verifier, is_acceptable_public_key
 from guts_core.names import AccountId, BlockHash, ChainId, account_name
-from guts_core.simplex.messages import BODY_BYTES_MAX
 from guts_core.simplex.quorum import FaultModel
-
-from .transaction import TRANSACTION_BYTES_MAX
 
 # What keys sign under, and genesis accounts hash under, before there is a chain.
 NO_CHAIN = ChainId(bytes(32))
@@ -220,26 +217,3 @@ def _refuse_twice(what: str, values: list[str]) -> None:
         if value in seen:
             raise Invalid(f"{what} {value} stands twice")
         seen.add(value)
-
-
-def check_params(params: Params) -> None:
-    """Raises Invalid for parameters that would stop the network or break a format."""
-    # A day of milliseconds bounds all timings: a longer one is a unit mistaken.
-    for name, least, most in (
-        ("delta_ms", 1, 60_000),
-        ("retry_ms", 1, 600_000),
-        ("heartbeat_ms", 1, 24 * EXPIRY_MS_MAX),
-        ("epoch_ms", 1, 366 * 24 * EXPIRY_MS_MAX),
-        # Never below the largest legal transaction, or that one could never be included.
-        ("block_bytes_max", TRANSACTION_BYTES_MAX + 16 * 1024, BODY_BYTES_MAX),
-        ("updates_max", 1, UPDATES_MAX),
-        ("refs_per_repository_max", 1, 1_000_000),
-        ("repositories_per_account_max", 1, 1_000_000),
-        ("quota_window_ms", 1, 366 * 24 * EXPIRY_MS_MAX),
-        ("quota_transactions", 1, 1 << 48),
-        ("quota_bytes", 1, 1 << 60),
-    ):
-        if not least <= getattr(params, name) <= most:
-            raise Invalid(f"parameter {name} is {getattr(params, name)}; it may be {least} to {most}")
-    if params.merge_engine != "libgit2":
-        raise Invalid(f"merge engine {params.merge_engine[:60]!r} is unknown to this build")

@@ -17,8 +17,6 @@ from guts_core.names import TxId
 
 ACTIONS_MAX = 16
 SIGNATURES_MAX = 130
-# The largest legal transaction: 1,000 updates of 255-byte refs fit; block caps never go below it.
-TRANSACTION_BYTES_MAX = 512 * 1024
 TEXT_BYTES_MAX = 256 * 1024
 TEXTS_MAX = 16
 
@@ -72,6 +70,7 @@ class SignedTransaction:
     body (Tag.SIGN_TX), then, when a gateway is named, the gateway node's key (Tag.SIGN_GATEWAY).
     ``Register``: the new key, then one of the sponsor's account keys. What the operators decide together
     (``SetRules``, and ``Erase`` where it lists them): one key of each in the order of ``operators``.
+    ``ReportEvidence``: the network key of a validator that the author answers for (Tag.SIGN_EVIDENCE).
     All sign ``to_bytes(body)``.
     """
 

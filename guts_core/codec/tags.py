@@ -58,6 +58,8 @@ class Tag(Enum):
     SIGN_ACCOUNT_KEY = _tag("s/key")
     SIGN_AVAIL = _tag("s/avail")
     SIGN_ENTRY = _tag("s/entry")
+    SIGN_SEAT = _tag("s/seat")
+    SIGN_EVIDENCE = _tag("s/evidence")
     SIGN_HELLO = _tag("s/hello")
     SIGN_HELLO_BACK = _tag("s/hello2")
     SIGN_PEER_INFO = _tag("s/peer")

@@ -25,7 +25,9 @@ from guts_core.codec.fields import (
     ASalt,
     ASignature,
 )
+from guts_core.simplex.messages import Vote
 
+from .decisions import Change, Following, Rotation
 from .records import GATEWAYS_PER_CREDENTIAL_MAX, ObjectFormat, Role, Scope
 
 # A larger non-atomic push is split by the gateway over the same blob; a larger atomic one is refused.
@@ -247,6 +249,64 @@ class SetRules:
     operators: Annotated[tuple[AnAccountId, ...], Limit(most=128, least=1)]  # ascending, author included
 
 
+@record(kinds.PROPOSE_DECISION)
+@frozen
+class ProposeDecision:
+    """Ask the operators of seats to decide; the author's approval is in it."""
+
+    change: Change
+    now: bool  # its approval ends the epoch, so that it holds with the next block
+
+
+@record(kinds.VOTE_DECISION)
+@frozen
+class VoteDecision:
+    """Approve or reject what was proposed; once, and for good."""
+
+    number: int
+    approve: bool
+
+
+@record(kinds.ROTATE_SEAT)
+@frozen
+class RotateSeat:
+    """Give the author's validator other keys from the next epoch on. There is one proof for each new key."""
+
+    rotation: Rotation
+    vote_proof: ASignature | None  # over the rotation and the chain id, with Tag.SIGN_SEAT
+    node_proof: ASignature | None
+
+
+@record(kinds.ADMIT_FOLLOWER)
+@frozen
+class AdmitFollower:
+    """Let a node follow the chain without voting; the author answers for it."""
+
+    following: Following
+    proof: ASignature  # of the node key over the following and the chain id, with Tag.SIGN_SEAT
+
+
+@record(kinds.REMOVE_FOLLOWER)
+@frozen
+class RemoveFollower:
+    """Let a follower have no part in the network any more."""
+
+    number: int
+
+
+@record(kinds.REPORT_EVIDENCE)
+@frozen
+class ReportEvidence:
+    """
+    Two votes of one seat that no honest validator casts together.
+
+    Nodes hold no key of an account: the author is the operator of a seat, the signer that seat's node.
+    """
+
+    first: Vote
+    second: Vote
+
+
 @record(kinds.ERASE)
 @frozen
 class Erase:
@@ -279,5 +339,14 @@ Action: TypeAlias = (
     | RemoveCollaborator
     | RefUpdate
     | SetRules
+    | ProposeDecision
+    | VoteDecision
+    | RotateSeat
+    | AdmitFollower
+    | RemoveFollower
+    | ReportEvidence
     | Erase
 )
+
+# What an exhausted quota never keeps an operator from. Evidence is not among them: stolen keys of nodes sign it.
+GOVERNING = (ProposeDecision, VoteDecision, RotateSeat, AdmitFollower, RemoveFollower)

@@ -197,6 +197,73 @@ class TextErased:
     commitment: AHash
 
 
+@record(kinds.DECISION_PROPOSED)
+@frozen
+class DecisionProposed:
+    """The operators were asked to decide."""
+
+    number: int
+    proposer: AnAccountId
+
+
+@record(kinds.DECISION_VOTED)
+@frozen
+class DecisionVoted:
+    """An operator approved or rejected what was proposed."""
+
+    number: int
+    operator: AnAccountId
+    approve: bool
+
+
+@record(kinds.DECISION_CLOSED)
+@frozen
+class DecisionClosed:
+    """Enough operators voted one way."""
+
+    number: int
+    approved: bool
+
+
+@record(kinds.SEAT_ROTATION_QUEUED)
+@frozen
+class SeatRotationQueued:
+    """A validator will have other keys."""
+
+    number: int
+    vote_key: APublicKey | None
+    node_key: ANodeId | None
+
+
+@record(kinds.FOLLOWER_ADMITTED)
+@frozen
+class FollowerAdmitted:
+    """A node may follow the chain."""
+
+    number: int
+    node_key: ANodeId
+    name: str
+    operator: AnAccountId
+
+
+@record(kinds.FOLLOWER_REMOVED)
+@frozen
+class FollowerRemoved:
+    """A node may follow the chain no more."""
+
+    number: int
+
+
+@record(kinds.EVIDENCE_RECORDED)
+@frozen
+class EvidenceRecorded:
+    """A validator was shown to have contradicted itself."""
+
+    epoch: int
+    seat: int
+    number: int
+
+
 Activity: TypeAlias = (
     AccountRegistered
     | CredentialCreated
@@ -215,5 +282,12 @@ Activity: TypeAlias = (
     | RefUpdated
     | PackAdmitted
     | RulesScheduled
+    | DecisionProposed
+    | DecisionVoted
+    | DecisionClosed
+    | SeatRotationQueued
+    | FollowerAdmitted
+    | FollowerRemoved
+    | EvidenceRecorded
     | TextErased
 )

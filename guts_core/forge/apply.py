@@ -15,27 +15,36 @@ from .accounts import register
 from .actions import (
     Action,
     AddKey,
+    AdmitFollower,
     CreateCredential,
     CreateRepository,
     DeleteRepository,
     DescribeRepository,
     Erase,
+    ProposeDecision,
     RefUpdate,
     Register,
     RemoveCollaborator,
+    RemoveFollower,
     RemoveKey,
     RenameRepository,
+    ReportEvidence,
     RestoreRepository,
     RevokeCredential,
+    RotateSeat,
     SetCollaborator,
     SetDefaultBranch,
     SetRules,
     SetVisibility,
+    VoteDecision,
 )
 from .activities import Activity
 from .collaborators import remove_collaborator, set_collaborator
 from .context import Availability, Context
 from .credentials import create_credential, revoke_credential
+from .evidence import report_evidence
+from .followers import admit_follower, remove_follower
+from .governance import propose_decision, rotate_seat, vote_decision
 from .keys import add_key, remove_key
 from .lifecycle import delete_repository, rename_repository, restore_repository
 from .manifests import needs_availability
@@ -82,6 +91,18 @@ def apply(action: Action, state: Overlay, context: Context) -> tuple[Activity, .
             return update_refs(action, state, context)
         case SetRules():
             return set_rules(action, state, context)
+        case ProposeDecision():
+            return propose_decision(action, state, context)
+        case VoteDecision():
+            return vote_decision(action, state, context)
+        case RotateSeat():
+            return rotate_seat(action, state, context)
+        case AdmitFollower():
+            return admit_follower(action, state, context)
+        case RemoveFollower():
+            return remove_follower(action, state, context)
+        case ReportEvidence():
+            return report_evidence(action, state, context)
         case Erase():
             return erase(action, state, context)
         case _:

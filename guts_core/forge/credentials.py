@@ -19,7 +19,7 @@ from .activities import CredentialCreated, CredentialRevoked
 from .context import Context
 from .ids import credential_id, credential_proof_body
 from .permissions import Permission, demand, hidden, may
-from .records import Credential
+from .records import Credential, NodeRole
 from .storing import put_credential
 
 
@@ -113,5 +113,6 @@ def _check_repositories(action: CreateCredential, state: View, context: Context)
 def _check_gateways(action: CreateCredential, state: View) -> None:
     _check_ascending(action.gateways, "gateways")
     for gateway in action.gateways:
-        if queries.node(state, gateway) is None:
+        node = queries.node(state, gateway)
+        if node is None or node.role is NodeRole.RETIRED:
             raise NotFound(f"gateway {gateway.hex()} is not a node of this network")

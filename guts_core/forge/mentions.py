@@ -12,22 +12,28 @@ from . import queries
 from .actions import (
     Action,
     AddKey,
+    AdmitFollower,
     CreateCredential,
     CreateRepository,
     DeleteRepository,
     DescribeRepository,
     Erase,
+    ProposeDecision,
     RefUpdate,
     Register,
     RemoveCollaborator,
+    RemoveFollower,
     RemoveKey,
     RenameRepository,
+    ReportEvidence,
     RestoreRepository,
     RevokeCredential,
+    RotateSeat,
     SetCollaborator,
     SetDefaultBranch,
     SetRules,
     SetVisibility,
+    VoteDecision,
 )
 from .ids import repository_id
 
@@ -73,7 +79,19 @@ def _of(action: Action, author: AccountId, chain_id: ChainId) -> Iterable[RepoId
             | Erase()
         ):
             return (action.repo,)
-        case Register() | RevokeCredential() | AddKey() | RemoveKey() | SetRules():
+        case (
+            Register()
+            | RevokeCredential()
+            | AddKey()
+            | RemoveKey()
+            | SetRules()
+            | ProposeDecision()
+            | VoteDecision()
+            | RotateSeat()
+            | AdmitFollower()
+            | RemoveFollower()
+            | ReportEvidence()
+        ):
             return ()
         case _:
             assert_never(action)

@@ -12,6 +12,12 @@ from guts_core.codec import kinds, record
 EXPIRY_MS_MAX = 60 * 60 * 1000
 # Who deletes the wrong repository notices within a day; nodes hold its packs for so long. Of the rules too.
 RESTORE_MS = 24 * 60 * 60 * 1000
+# The largest legal transaction: 1,000 updates of 255-byte refs fit; block caps never go below it.
+TRANSACTION_BYTES_MAX = 512 * 1024
+# Evidence counts for the epoch it is about and so many after it; seats that are over are kept for that.
+EVIDENCE_EPOCHS = 2
+# Operators meet within a week or propose again. Of the rules.
+DECISION_LIFETIME_MS = 7 * 24 * 60 * 60 * 1000
 
 
 class Registration(IntEnum):

@@ -14,6 +14,10 @@ NodeNumber          network     the node's number, 8 bytes big-endian
 NodeKeyHolder       network     the node's network or vote key, also one it had
 Epoch               network     nothing: there is one
 PastEpoch           network     its number, 8 bytes big-endian
+NodeName            network     the node's name
+Decision            network     its number, 8 bytes big-endian
+Queue               network     nothing: there is one
+Conviction          network     epoch and seat, 8 bytes big-endian each
 Account             account     nothing: there is one
 RepositoryName      account     the repository's name, lower case
 AccountCredential   account     when it was made, the newest first, and the credential's id
@@ -48,6 +52,7 @@ class Count(Enum):
     ACCOUNTS = b"accounts"  # last GitHub integer id of an account
     REPOSITORIES = b"repositories"  # network: last integer id; account: how many it owns
     OPERATORS = b"operators"  # how many accounts are operators
+    DECISIONS = b"decisions"  # last number of a decision
     NODES = b"nodes"  # how many node numbers were given out; the last one is one less
 
 
@@ -93,6 +98,36 @@ def node_numbers() -> bytes:
 def node_key(public_key: bytes) -> bytes:
     """Where it stands which node a network or vote key belongs to, or belonged to."""
     return _network(Kind.NODE_KEY, public_key)
+
+
+def node_name(name: str) -> bytes:
+    """Where it stands which node that has a part in the network a name belongs to."""
+    return _network(Kind.NODE_NAME, name.lower().encode())
+
+
+def decision(number: int) -> bytes:
+    """Where a decision of the operators stands, be it open or made."""
+    return _network(Kind.DECISION, number.to_bytes(8, "big"))
+
+
+def decisions() -> bytes:
+    """What the keys of all decisions start with; a scan meets them in order."""
+    return prefix(Scope.NETWORK, NETWORK_ID, Kind.DECISION)
+
+
+def queue() -> bytes:
+    """Where it stands what waits for an epoch to end."""
+    return _network(Kind.QUEUE)
+
+
+def conviction(epoch: int, seat: int) -> bytes:
+    """Where the evidence against a seat of an epoch stands."""
+    return _network(Kind.CONVICTION, epoch.to_bytes(8, "big") + seat.to_bytes(8, "big"))
+
+
+def convictions() -> bytes:
+    """What the keys of all evidence start with; a scan meets the oldest epoch first."""
+    return prefix(Scope.NETWORK, NETWORK_ID, Kind.CONVICTION)
 
 
 def epoch() -> bytes:

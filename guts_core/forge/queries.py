@@ -16,6 +16,7 @@ from guts_core.names import AccountId, CredentialId, NodeId, RefName, RepoId
 from guts_core.state.view import Pair, View
 
 from . import paths
+from .decisions import Conviction, Decision, Queue
 from .ids import credential_id
 from .records import (
     Account,
@@ -28,6 +29,7 @@ from .records import (
     Credential,
     Epoch,
     NodeKeyHolder,
+    NodeNameHolder,
     NodeNumber,
     NodeRecord,
     Pack,
@@ -97,6 +99,19 @@ def node_of_key(view: View, key: bytes) -> NodeRecord | None:
     """The node that this is a network or vote key of, or was one of: a rotated key stays taken."""
     holder = _get(NodeKeyHolder, view, paths.node_key(key))
     return None if holder is None else _present(node(view, holder.node), "a node's key")
+
+
+def node_key_holder(view: View, key: bytes) -> NodeKeyHolder | None:
+    """What is on record of a network or vote key."""
+    return _get(NodeKeyHolder, view, paths.node_key(key))
+
+
+def node_by_name(view: View, name: str) -> NodeRecord | None:
+    """The node that has this name now, in any case."""
+    if not name.isascii() or len(name) > paths.NAME_REST_BYTES_MAX:
+        return None
+    holder = _get(NodeNameHolder, view, paths.node_name(name))
+    return None if holder is None else _present(node(view, holder.node), "a node's name")
 
 
 def node_of_number(view: View, number: int) -> NodeRecord | None:
@@ -241,6 +256,31 @@ def epoch(view: View) -> Epoch:
 def past_epoch(view: View, number: int) -> PastEpoch | None:
     """An epoch that ended not long ago."""
     return _get(PastEpoch, view, paths.past_epoch(number)) if number >> 64 == 0 else None
+
+
+def decision(view: View, number: int) -> Decision | None:
+    """What the operators were asked to decide, by number."""
+    return _get(Decision, view, paths.decision(number)) if number >> 64 == 0 else None
+
+
+def decisions(view: View, after: int = 0) -> Iterator[Decision]:
+    """Every decision that was ever proposed with a number above ``after``, in order."""
+    return _records(Decision, view, paths.decisions(), paths.decision(after) if after else b"")
+
+
+def queue(view: View) -> Queue:
+    """What waits for the current epoch to end."""
+    return _get(Queue, view, paths.queue()) or Queue()
+
+
+def conviction(view: View, epoch: int, seat: int) -> Conviction | None:
+    """The evidence against a seat of an epoch."""
+    return _get(Conviction, view, paths.conviction(epoch, seat)) if (epoch | seat) >> 64 == 0 else None
+
+
+def convictions(view: View) -> Iterator[Conviction]:
+    """All evidence, that of the oldest epoch first."""
+    return _records(Conviction, view, paths.convictions())
 
 
 def count(view: View, key: bytes) -> int:

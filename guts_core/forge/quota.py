@@ -7,6 +7,8 @@ whatever becomes of the transaction; one that its payer cannot pay may not stand
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from guts_core.codec import to_bytes
 from guts_core.errors import LimitExceeded
 from guts_core.names import AccountId
@@ -16,6 +18,9 @@ from . import paths, queries
 from .params import Params
 from .records import Quota
 
+# Votes that an operator can cast in a window beyond everything else: enough for a bad day, too few for a flood.
+GOVERNING_RESERVE = 1_000
+
 
 class QuotaExhausted(LimitExceeded):
     """Nothing is wrong with the request: the account may send it in the next window."""
@@ -23,13 +28,27 @@ class QuotaExhausted(LimitExceeded):
     code = "quota-exhausted"
 
 
-def charge(state: Overlay, account: AccountId, time: int, transactions: int, size: int, params: Params) -> None:
+def charge(
+    state: Overlay,
+    account: AccountId,
+    time: int,
+    transactions: int,
+    size: int,
+    params: Params,
+    *,
+    governs: bool = False,
+) -> None:
     """Add to what the account used in the window of this block time; raises QuotaExhausted and adds nothing."""
     used = _used_after(state, account, time // params.quota_window_ms, transactions, size)
-    why = _why_not(used, params)
+    why = _why_not(_beyond_reserve(used) if governs else used, params)
     if why is not None:
         raise QuotaExhausted(why)
     state.put(paths.quota(account), to_bytes(used))
+
+
+def _beyond_reserve(used: Quota) -> Quota:
+    """An operator whose pushes used everything up can still govern: so much is set aside for that alone."""
+    return evolve(used, transactions=max(0, used.transactions - GOVERNING_RESERVE), bytes=0)
 
 
 def _used_after(state: View, account: AccountId, window: int, transactions: int, size: int) -> Quota:

@@ -136,6 +136,14 @@ class NodeNumber:
     node: ANodeId
 
 
+@record(kinds.NODE_NAME)
+@frozen
+class NodeNameHolder:
+    """Which node has a name; a retired one leaves its name to others."""
+
+    node: ANodeId
+
+
 @record(kinds.NODE_KEY)
 @frozen
 class NodeKeyHolder:

@@ -25,6 +25,7 @@ from .permissions import Permission
 from .records import Ref, Repository
 from .ref_paths import check_beside
 from .repositories import Unsupported, repository_for
+from .rules import HEAD_FOLLOWS_NEW_BRANCHES
 from .storing import put_repository
 
 # What an empty repository's HEAD turns to when the branch it names was not pushed.
@@ -135,7 +136,7 @@ def _check_result(moves: tuple[Move, ...], repository: Repository, state: View, 
 def _perform(
     manifest: Manifest, moves: tuple[Move, ...], repository: Repository, state: Overlay, context: Context
 ) -> tuple[Activity, ...]:
-    head = _head_after(moves, repository, state)
+    head = _head_after(moves, repository, state, context.rules)
     admitted: tuple[Activity, ...] = ()
     # A pack that no move draws from (its refs are there already) would be stored for nothing.
     if manifest.blob is not None and any(move.source is SourceKind.PACK for move in moves):
@@ -174,13 +175,24 @@ def _refs_after(moves: tuple[Move, ...], repository: Repository) -> int:
     return repository.refs + created - deleted
 
 
-def _head_after(moves: tuple[Move, ...], repository: Repository, state: View) -> RefName:
-    """Where HEAD points: the first branches of a repository decide, if its default branch is not among them."""
+def _head_after(moves: tuple[Move, ...], repository: Repository, state: View, rules: int) -> RefName:
+    """
+    Where HEAD points: new branches decide, if its default branch is not there nor among them.
+
+    Under rules 0 the first branches of a repository alone do that; since rules 1 all do, so that no HEAD
+    stays without a commit when its branch was set before it was pushed.
+    """
     head = RefName(repository.default_branch)
-    pushed = [move.ref for move in moves if move.new is not None and move.ref.startswith(BRANCHES)]
-    if not pushed or head in pushed or queries.has_branches(state, repository.id):
+    pushed = [move.ref for move in moves if move.old is None and move.ref.startswith(BRANCHES)]
+    if not pushed or head in pushed or _is_settled(head, repository, state, rules):
         return head
     return next((name for name in USUAL_DEFAULT_BRANCHES if name in pushed), pushed[0])
+
+
+def _is_settled(head: RefName, repository: Repository, state: View, rules: int) -> bool:
+    if rules < HEAD_FOLLOWS_NEW_BRANCHES:
+        return queries.has_branches(state, repository.id)
+    return queries.ref(state, repository.id, head) is not None
 
 
 def _is_at(oid: Oid | None) -> str:

@@ -11,13 +11,16 @@ from guts_core import errors
 from .accounts import BadKey, KeyTaken, NameReserved, NameTaken, NotSponsored
 from .collaborators import IsOwner
 from .credentials import Expired, Revoked, UnprovenKey
+from .evidence import BadEvidence, EvidenceKnown, EvidenceTooOld
+from .governance import AlreadyVoted, Closed
 from .keys import LastKey
 from .lifecycle import NotDeleted, RestoreTooLate, WrongName
+from .operators import NotSeated, TooFewOperators
 from .quota import QuotaExhausted
 from .ref_paths import RefConflict
 from .refs import NotAttested, ObjectsMoved, Protected, RemovalsMoved, Stale
 from .repositories import PrivateImpossible, Unsupported
-from .rules import TooFewOperators
+from .seats import KeyConvicted, LastValidator
 from .texts import TextTaken
 
 REFUSALS: dict[str, type[errors.Refused]] = {
@@ -30,16 +33,24 @@ REFUSALS: dict[str, type[errors.Refused]] = {
         errors.NotAllowed,
         errors.Conflict,
         errors.LimitExceeded,
+        AlreadyVoted,
+        BadEvidence,
         BadKey,
+        Closed,
+        EvidenceKnown,
+        EvidenceTooOld,
         UnprovenKey,
         Expired,
         IsOwner,
+        KeyConvicted,
         KeyTaken,
         LastKey,
+        LastValidator,
         NameReserved,
         NameTaken,
         NotAttested,
         NotDeleted,
+        NotSeated,
         NotSponsored,
         ObjectsMoved,
         PrivateImpossible,

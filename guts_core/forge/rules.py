@@ -7,25 +7,22 @@ is how a change is called off.
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from guts_core.codec import to_bytes
-from guts_core.errors import Invalid, NotAllowed
-from guts_core.names import AccountId
-from guts_core.state.view import Overlay, View
+from guts_core.errors import Invalid
+from guts_core.state.view import Overlay
 
-from . import paths, queries
+from . import paths
 from .actions import SetRules
 from .activities import RulesScheduled
 from .context import Context
+from .operators import check_operators
 from .permissions import Permission, demand
 from .records import ScheduledRules
 
-
-class TooFewOperators(NotAllowed):
-    """More than two thirds of the operators must sign."""
-
-    code = "too-few-operators"
+# The rules that this code can execute. What differs between them asks ``Context.rules``.
+KNOWN_RULES = (0, 1)
+# From these on a new branch becomes the default branch when that does not exist.
+HEAD_FOLLOWS_NEW_BRANCHES = 1
 
 
 def set_rules(action: SetRules, state: Overlay, context: Context) -> tuple[RulesScheduled]:
@@ -36,18 +33,3 @@ def set_rules(action: SetRules, state: Overlay, context: Context) -> tuple[Rules
         raise Invalid(f"epoch {action.epoch} has begun: other rules can start with epoch {context.epoch + 1}")
     state.put(paths.scheduled_rules(), to_bytes(ScheduledRules(action.rules, action.epoch)))
     return (RulesScheduled(action.rules, action.epoch),)
-
-
-def check_operators(operators: tuple[AccountId, ...], state: View, author: AccountId) -> None:
-    """Raise unless these are enough operators to decide; admission has checked that each of them signed."""
-    if any(not before < after for before, after in pairwise(operators)):
-        raise Invalid("the operators must be in ascending order, each once")
-    if author not in operators:
-        raise Invalid("the author must be among the operators")
-    for operator in operators:
-        account = queries.account(state, operator)
-        if account is None or not account.is_operator:
-            raise NotAllowed(f"account {operator.hex()} is not an operator of this network")
-    total = queries.operators_count(state)
-    if 3 * len(operators) <= 2 * total:
-        raise TooFewOperators(f"{len(operators)} of {total} operators signed: more than two thirds must")

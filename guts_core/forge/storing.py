@@ -17,8 +17,10 @@ from .records import (
     Counter,
     Credential,
     NodeKeyHolder,
+    NodeNameHolder,
     NodeNumber,
     NodeRecord,
+    NodeRole,
     Repository,
     RepositoryNameHolder,
 )
@@ -40,12 +42,22 @@ def put_credential(state: Overlay, credential: Credential) -> None:
 
 
 def put_node(state: Overlay, node: NodeRecord) -> None:
-    """Store a node with what leads to it: its number and the keys it has now."""
+    """Store a node with what leads to it: its number, its name and the keys it has now."""
     state.put(paths.node(node.id), to_bytes(node))
     state.put(paths.node_number(node.number), to_bytes(NodeNumber(node.id)))
+    if node.role is NodeRole.RETIRED:
+        state.delete(paths.node_name(node.name))
+    else:
+        state.put(paths.node_name(node.name), to_bytes(NodeNameHolder(node.id)))
     for key in (node.node_key, node.vote_key):
-        if key is not None and state.get(paths.node_key(key)) is None:
-            state.put(paths.node_key(key), to_bytes(NodeKeyHolder(node.id, None)))
+        if key is not None:
+            take_node_key(state, node, key)
+
+
+def take_node_key(state: Overlay, node: NodeRecord, key: bytes) -> None:
+    """Note that a network or vote key is, or is to be, this node's: nobody else's for ever."""
+    if state.get(paths.node_key(key)) is None:
+        state.put(paths.node_key(key), to_bytes(NodeKeyHolder(node.id, None)))
 
 
 def put_repository(state: Overlay, repository: Repository) -> None:

@@ -18,9 +18,9 @@ from . import paths, queries
 from .actions import Erase
 from .activities import TextErased
 from .context import Context
+from .operators import check_operators
 from .permissions import Permission, TextPlace, demand, hidden
 from .records import TextRecord, TextState
-from .rules import check_operators
 
 
 class TextTaken(Conflict):

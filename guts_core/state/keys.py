@@ -42,7 +42,8 @@ class Kind(IntEnum):
     PAST_EPOCH = 10
     DECISION = 11
     QUEUE = 12
-    EVIDENCE = 13
+    CONVICTION = 13
+    NODE_NAME = 14
     # Account scope.
     ACCOUNT = 16
     REPOSITORY_NAME = 17

@@ -6,9 +6,10 @@ from typing import Any
 
 from quart import request
 
-from guts_core.chain.transaction import TRANSACTION_BYTES_MAX, Item, SignedTransaction, Text
+from guts_core.chain.transaction import Item, SignedTransaction, Text
 from guts_core.codec import Family, to_bytes
 from guts_core.errors import NotFound
+from guts_core.forge.params import TRANSACTION_BYTES_MAX
 from guts_core.names import TxId
 from guts_core.node.port import AskTransaction, Outcome, Phase, SubmitTransaction
 from guts_http.problems import BadRequest

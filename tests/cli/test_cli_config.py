@@ -16,8 +16,7 @@ from guts_cli.config.reference import PAGES
 from guts_cli.config.reference import main as reference
 from guts_cli.node_directory import NodeDirectory
 from guts_cli.outcomes import Misconfigured, failure_of
-from guts_core.chain.transaction import TRANSACTION_BYTES_MAX
-from guts_core.forge.params import Params
+from guts_core.forge.params import TRANSACTION_BYTES_MAX, Params
 from guts_http.serving import ServeSettings
 from guts_http.site import Settings
 from guts_net.settings import NodeSettings

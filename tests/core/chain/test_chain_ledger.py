@@ -15,12 +15,12 @@ from guts_core.chain.history import History
 from guts_core.chain.judge import Judge
 from guts_core.chain.ledger import CLOCK_TOLERANCE_MS, Ledger
 from guts_core.chain.standing import Where
-from guts_core.chain.transaction import TRANSACTION_BYTES_MAX, Item, Text, transaction_id
+from guts_core.chain.transaction import Item, Text, transaction_id
 from guts_core.codec import from_bytes, to_bytes
 from guts_core.errors import Corrupt, Malformed
 from guts_core.forge import queries
 from guts_core.forge.actions import RemoveCollaborator, SetCollaborator
-from guts_core.forge.params import Params
+from guts_core.forge.params import TRANSACTION_BYTES_MAX, Params
 from guts_core.forge.records import Role
 from guts_core.identity import Ed25519Verifier
 from guts_core.names import BlockHash, Root

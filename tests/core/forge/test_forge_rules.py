@@ -11,11 +11,11 @@ from guts_core.errors import Invalid, NotAllowed, Refused
 from guts_core.forge import queries
 from guts_core.forge.actions import SetRules
 from guts_core.forge.activities import RulesScheduled
+from guts_core.forge.operators import TooFewOperators
 from guts_core.forge.params import Params
 from guts_core.forge.quota import QuotaExhausted, charge
 from guts_core.forge.records import Quota, ScheduledRules, Scope
 from guts_core.forge.refusals import REFUSALS, refusal_of
-from guts_core.forge.rules import TooFewOperators
 from guts_core.names import AccountId
 from guts_core.state.view import Overlay
 from tests.core.forge.forge_world import ALICE, BOB, CAROL, ERIN, FRANK, HOUR, NOW, Records, World

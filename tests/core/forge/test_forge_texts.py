@@ -10,9 +10,9 @@ from guts_core.forge import queries
 from guts_core.forge.actions import DescribeRepository, Erase, RemoveCollaborator, SetCollaborator
 from guts_core.forge.activities import TextErased
 from guts_core.forge.ids import repository_id
+from guts_core.forge.operators import TooFewOperators
 from guts_core.forge.permissions import ANONYMOUS, Permission, Principal, TextPlace, demand, may
 from guts_core.forge.records import Role, Scope, TextRecord, TextState
-from guts_core.forge.rules import TooFewOperators
 from guts_core.forge.texts import TextTaken
 from guts_core.names import AccountId, RepoId
 from tests.core.forge.forge_world import ALICE, BOB, CAROL, CHAIN, DAVE, ERIN, FRANK, World, creation
