@@ -17,8 +17,6 @@ from typing import TypeVar, assert_never
 from attrs import evolve, frozen
 
 from guts_core.chain.genesis import Genesis
-from guts_core.chain.header import Header
-from guts_core.chain.trail import EpochStep, Trail
 from guts_core.codec import from_bytes, to_bytes
 from guts_core.errors import Malformed, PeerFault
 from guts_core.identity import Verifier
@@ -44,6 +42,7 @@ from .messages import (
 from .orders import Ask, Build, Drop, Forget, Install, Keep, Order
 from .peers import ANSWER_US, SILENCES_MAX, Asked, Peer, Peers
 from .records import Manifest, PastRun, ProvenSteps, manifest_digest
+from .route import Route
 
 T = TypeVar("T")
 # Names sort in the order in which what was kept is given back: each is checked by those before it.
@@ -52,6 +51,8 @@ STEPS_NAME, MANIFEST_NAME, PIECE_NAME, PAST_NAME = "1-steps", "2-manifest", "3-p
 OFFERS_AGAIN_US = 5_000_000
 # The first to answer may be the one that is behind: so long others may still name a newer snapshot.
 PATIENCE_US = 2_000_000
+# So few blocks are fetched and executed sooner than a state, and leave the past where it is.
+GAP_BLOCKS = 256
 
 
 class Phase(Enum):
@@ -78,10 +79,11 @@ class Progress:
 class StateSync:
     """``heard``, ``silent``, ``came``, ``left``, ``tick`` and ``built`` say what happened; all return orders."""
 
-    def __init__(self, genesis: Genesis, verifier: Verifier, kept: Iterable[tuple[str, bytes]] = ()) -> None:
-        self._verifier = verifier
-        self.trail = Trail.of(genesis)
-        self.steps: list[EpochStep] = []
+    def __init__(
+        self, genesis: Genesis, verifier: Verifier, kept: Iterable[tuple[str, bytes]] = (), own_height: int = 0
+    ) -> None:
+        self._own_height = own_height
+        self.route = Route(genesis, verifier)
         self.download: Download | None = None
         self._lies: set[bytes] = set()  # manifests that turned out to be none
         self._peers = Peers()
@@ -161,10 +163,22 @@ class StateSync:
         peers = len(self._peers.all())
         if self.download is None:
             claimed = max((peer.told.epoch for peer in self._peers.all() if peer.told), default=0)
-            phase = Phase.EPOCHS if claimed > self.trail.epoch else Phase.OFFERS
-            return Progress(phase, self.trail.epoch, max(claimed, self.trail.epoch), None, peers)
+            phase = Phase.EPOCHS if claimed > self.route.epoch else Phase.OFFERS
+            return Progress(phase, self.route.epoch, max(claimed, self.route.epoch), None, peers)
         phase = Phase.DONE if self._done else Phase.BUILDING if self._building else Phase.PIECES
         return Progress(phase, self.download.done, self.download.total, self.download.boundary.height, peers)
+
+    def is_needless(self, now: int) -> bool:
+        """
+        Whether those who were heard have nothing that is worth it: blocks one by one are the shorter way.
+
+        A node that falls for liars here is behind and asks again; it never believes anything for it.
+        """
+        late = self._first_told is not None and now >= self._first_told + PATIENCE_US
+        told = [peer.told for peer in self._peers.all() if peer.told is not None]
+        if self.download is not None or not late or any(one.epoch > self.route.epoch for one in told):
+            return False
+        return bool(told) and self._choice(None) is None
 
     def next_deadline(self) -> int | None:
         """When to call ``tick``, in monotonic microseconds."""
@@ -207,23 +221,13 @@ class StateSync:
         if not answer.steps:
             self._check_claim(peer)
             return []
-        trail, taken = self.trail, []
-        for epoch, step in enumerate(answer.steps, wanted.first):
-            if epoch < trail.epoch:
-                continue  # another was quicker
-            trail = trail.after(step, self._verifier)
-            taken.append(step)
-        if not taken:
-            return []
-        kept = ProvenSteps(self.trail.epoch, tuple(taken))
-        self.trail = trail
-        self.steps += taken
-        return [Keep(f"{STEPS_NAME}-{kept.first:08}", to_bytes(kept))]
+        taken = self.route.take(wanted.first, answer.steps)
+        return [] if taken is None else [Keep(f"{STEPS_NAME}-{taken.first:08}", to_bytes(taken))]
 
     def _check_claim(self, peer: Peer) -> None:
         """Who said that more epochs ended has shown them, or is not asked again (F38)."""
-        if peer.told is not None and peer.told.epoch > self.trail.epoch:
-            raise PeerFault(f"says that it is in epoch {peer.told.epoch}, and shows the end of {self.trail.epoch} only")
+        if peer.told is not None and peer.told.epoch > self.route.epoch:
+            raise PeerFault(f"says that it is in epoch {peer.told.epoch}, and shows the end of {self.route.epoch} only")
 
     def _described(self, peer: Peer, wanted: ManifestWanted, manifest: Manifest) -> list[Order]:
         if self.download is not None or wanted.digest in self._lies:
@@ -233,7 +237,7 @@ class StateSync:
         told = next((one for one in peer.told.offers if one.digest == wanted.digest), None) if peer.told else None
         if told is not None and told.height != manifest.height:
             raise PeerFault(f"offered for height {told.height} the snapshot of height {manifest.height}")
-        header = self._header(manifest.epoch)
+        header = self.route.header(manifest.epoch)
         try:
             check_manifest(manifest, header)
         except PeerFault as error:
@@ -241,9 +245,6 @@ class StateSync:
         assert header is not None
         self.download = Download(manifest, header)
         return [Keep(MANIFEST_NAME, to_bytes(manifest))]
-
-    def _header(self, epoch: int) -> Header | None:
-        return self.steps[epoch].header if epoch < len(self.steps) else None
 
     def _got_piece(self, wanted: StatePieceWanted, data: bytes) -> list[Order]:
         if self.download is None or wanted.digest != self.download.digest:
@@ -294,8 +295,8 @@ class StateSync:
         if any(_has_asked(peer, StepsWanted) for peer in self._peers.all()):
             return []
         for peer in self._peers.all():
-            if peer.told is not None and peer.told.epoch > self.trail.epoch:
-                return self._ask(peer, StepsWanted(0, self.trail.epoch), now)
+            if peer.told is not None and peer.told.epoch > self.route.epoch:
+                return self._ask(peer, StepsWanted(0, self.route.epoch), now)
         return []
 
     def _choose(self, now: int) -> list[Order]:
@@ -308,7 +309,8 @@ class StateSync:
     def _choice(self, now: int | None) -> bytes | None:
         """The snapshot to fetch (``Peers.choice``); without a time, the one that there would be after a while."""
         late = now is None or (self._first_told is not None and now >= self._first_told + PATIENCE_US)
-        return self._peers.choice({step.header.height for step in self.steps}, self._lies, self.trail.epoch, late=late)
+        least = self._own_height + (0 if self._peers.are_pruned_above(self._own_height) else GAP_BLOCKS)
+        return self._peers.choice(self.route.ends_above(least), self._lies, self.route.epoch, late=late)
 
     def _fetch(self, download: Download, now: int) -> list[Order]:
         if download.is_complete:
@@ -371,10 +373,11 @@ class StateSync:
     def _take_up(self, name: str, data: bytes) -> None:
         what, _, index = name.rpartition("-")
         if what == STEPS_NAME:
-            self._take_up_steps(from_bytes(ProvenSteps, data))
+            known = from_bytes(ProvenSteps, data)
+            self.route.take(known.first, known.steps)
         elif name == MANIFEST_NAME:
             manifest = from_bytes(Manifest, data)
-            header = self._header(manifest.epoch)
+            header = self.route.header(manifest.epoch)
             check_manifest(manifest, header)
             assert header is not None
             self.download = Download(manifest, header)
@@ -382,15 +385,6 @@ class StateSync:
             self.download.take_piece(int(index), data)
         elif what == PAST_NAME and self.download is not None and int(index) == self.download.runs:
             self.download.take_past(from_bytes(PastRun, data))
-
-    def _take_up_steps(self, kept: ProvenSteps) -> None:
-        if kept.first != self.trail.epoch:
-            return
-        trail = self.trail
-        for step in kept.steps:
-            trail = trail.after(step, self._verifier)
-        self.trail = trail
-        self.steps += kept.steps
 
 
 def _has_asked(peer: Peer, kind: type[Question]) -> bool:

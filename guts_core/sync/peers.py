@@ -98,6 +98,11 @@ class Peers:
         best = max(count, key=lambda one: (count[one] >= enough, one[0], count[one], one[1]), default=None)
         return None if best is None or (count[best] < enough and not late) else best[1]
 
+    def are_pruned_above(self, height: int) -> bool:
+        """Whether most of those who were heard have no block any more that follows this height."""
+        told = [peer.told for peer in self._known.values() if peer.told is not None]
+        return sum(one.first > height + 1 for one in told) * 2 > len(told)
+
     def next_number(self) -> int:
         """For a question."""
         self._numbers += 1

@@ -153,7 +153,9 @@ class Honest:
         return answer(question, self)
 
     def standing(self) -> tuple[int, int, int]:
-        return self.chain.steps[self.ended - 1].header.height if self.ended else 0, self.ended, 1
+        """A node that pruned all but its last epochs."""
+        height = self.chain.steps[self.ended - 1].header.height if self.ended else 0
+        return height, self.ended, max(1, height - 60)
 
     def offers(self) -> tuple[Offer, ...]:
         return tuple(Offer(one.height, digest) for digest, one in reversed(self.manifests.items()))

@@ -292,7 +292,7 @@ def test_what_is_old_here_and_newer_there_is_decided_by_what_is_proven() -> None
     sync = joining.run()
 
     assert is_whole(joining)
-    assert sync.trail.epoch == EPOCHS
+    assert sync.route.epoch == EPOCHS
     assert sync.download is not None
     assert sync.download.boundary.height == 80  # two hold it: one alone could make us fetch for nothing
 
