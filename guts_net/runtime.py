@@ -37,9 +37,9 @@ from .disk import LocalDisk
 from .journal import Journal
 from .lock import hold_lock
 from .logs import Log, open_logs
+from .membership import changes_membership, membership
 from .packs import PackStore
 from .packs.git_child import GitChildren
-from .peers.events import PeerAddress
 from .peers.links import PeerNetwork
 from .port_server import PortServer
 from .protocols import Clock, Disk, Transport
@@ -58,6 +58,7 @@ from .tally import CountingVerifier, Tally
 from .tcp import TcpTransport
 from .texts import TextRepairer, TextStore
 from .waiting import Waiters
+from .whereabouts import Whereabouts, hints_of, tellable
 
 T = TypeVar("T")
 # A commit takes milliseconds; a reader that waited this long gets the generation before.
@@ -136,12 +137,11 @@ class _Machine:
             self.database,
         )
         self.texts = TextStore(directory, disk, self.database, lambda: self.node.ledger.head.time)
-        addresses = dict(file.addresses) | (settings.peer_addresses or {})
         inbox = open_inbox()
         self.network = PeerNetwork(
             self.node_key,
             self.node.chain_id,
-            _peers(self.genesis, addresses, self.index),
+            {},
             self.index,
             os.urandom,
             serve=ChunkServer(self.packs, self._suspect).serve,
@@ -209,6 +209,24 @@ class _Machine:
             tally=self.tally,
             private_read_grace_seconds=settings.private_read_grace_seconds,
         )
+        addresses = dict(file.addresses) | (settings.peer_addresses or {})
+        self._hint = addresses.get(self.node_key.public_key.hex())
+        self.whereabouts = Whereabouts(
+            self.node_key,
+            self.node.chain_id,
+            self.genesis.fault_model,
+            Ed25519Verifier(),
+            self.network,
+            membership(self.node.ledger.view()),
+            directory=directory,
+            disk=disk,
+            clock=clock,
+            entropy=os.urandom,
+            hints=hints_of(addresses, settings.bootstrap),
+            gossip_seconds=settings.gossip_seconds,
+            final_age_ms=self.standing.final_age_ms,
+        )
+        self.standing.outlook = self.whereabouts.outlook
         prover = Prover(directory / "chain.db", self.node.chain_id, self.node.ledger.uncommitted)
         self.server = PortServer(
             self.database,
@@ -244,6 +262,8 @@ class _Machine:
             self.repairer.wake()
         if commit.texts:
             self.text_repairer.wake()
+        if changes_membership(commit):
+            self.whereabouts.turn(membership(self.node.ledger.view()))
         self.remover.note(commit)
         self._advanced.set()
         self._advanced = trio.Event()
@@ -279,6 +299,8 @@ class _Machine:
             self._nursery = nursery
             listeners = await self.transport.listen(self.settings.p2p)
             await nursery.start(self.network.run, listeners)
+            bound = self.transport.address_of(listeners[0])
+            nursery.start_soon(self.whereabouts.run, tellable(self.settings.advertise, bound, self._hint))
             nursery.start_soon(self.space.run)
             nursery.start_soon(self.committer.run)
             nursery.start_soon(self._report)
@@ -288,7 +310,7 @@ class _Machine:
             nursery.start_soon(self.remover.run)
             nursery.start_soon(self.pump.run, self.records)
             self.records = ()
-            task_status.started(self.transport.address_of(listeners[0]))
+            task_status.started(bound)
 
     async def _prepare(self) -> None:
         """Remove what a crash left, never what state lists or a live attestation promises; drive links again."""
@@ -331,15 +353,6 @@ def _index(genesis: Genesis, node_key: KeyPair, vote_key: KeyPair) -> int | None
                 raise Invalid(f"validator {entry.name} has another vote key in genesis than in keys/vote.key")
             return index
     raise Invalid("this node's key is not among the validators of the genesis file")
-
-
-def _peers(genesis: Genesis, addresses: dict[str, str], me: int | None) -> dict[int, PeerAddress]:
-    peers = {}
-    for index, entry in enumerate(genesis.validators):
-        if index != me:
-            address = addresses.get(entry.node_key.hex())
-            peers[index] = PeerAddress(entry.node_key, entry.name, () if address is None else (address,))
-    return peers
 
 
 def _logs(settings: NodeSettings) -> AbstractContextManager[None]:

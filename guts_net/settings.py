@@ -16,6 +16,8 @@ from .peers.limits import DEFAULT_LIMITS, PeerLimits
 from .scrub import Pace
 
 KEY_FILES = {"node": "node.key", "vote": "vote.key", "operator": "operator.key"}
+# A vector of a few bytes to each peer; who moves says so at once, so this only fills gaps.
+GOSSIP_SECONDS = 50.0
 
 
 @frozen
@@ -26,6 +28,9 @@ class NodeSettings:
     genesis: Path
     p2p: str = "127.0.0.1:0"  # where to hear other nodes, as the transport understands it
     peer_addresses: dict[str, str] | None = None  # node key hex -> address, over the genesis file's hints
+    advertise: tuple[str, ...] = ()  # where others find this node; none: where it listens
+    bootstrap: tuple[str, ...] = ()  # KEY@ADDRESS of nodes to begin with, beside the hints
+    gossip_seconds: float = GOSSIP_SECONDS  # 0: addresses are told and believed by hints alone
     private_read_grace_seconds: float = 600.0
     log_path: Path | None = None
     clock_offset_ms: int = 0

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from guts_core.chain.commit import Commit
 from guts_core.chain.genesis import Genesis
 from guts_core.chain.receipt import is_success
+from guts_core.discovery import Outlook
 from guts_core.names import NodeId
 from guts_core.node.node import Node
 from guts_core.node.port import Figures, PeerStatus, Status
@@ -45,10 +48,15 @@ class Standing:
         self._space, self._scrubber, self._pump, self._waiters = space, scrubber, pump, waiters
         self._clock, self._tally, self._grace_seconds = clock, tally, private_read_grace_seconds
         self._begun_us = self._last_final_us = clock.monotonic_us()
+        self.outlook: Callable[[], Outlook] = lambda: Outlook.CLEAR  # whoever looks for peers tells
 
     def learned_of_final(self) -> None:
         """A newer block is final."""
         self._last_final_us = self._clock.monotonic_us()
+
+    def final_age_ms(self) -> int:
+        """For how long nothing newer was heard to be final."""
+        return (self._clock.monotonic_us() - self._last_final_us) // 1000
 
     def count(self, commit: Commit) -> None:
         """It is on disk."""
@@ -72,7 +80,7 @@ class Standing:
             epoch=0,
             validators=len(node.vote_keys),
             quorum=node.quorum,
-            peers=len(self._network.connected),
+            peers=len(self._network.connected_validators),
             missing_packs=len(self._database.list_missing()),
             missing_texts=len(self._database.list_missing_texts()),
             time=ledger.next_time(self._clock.wall_ms()),
@@ -92,6 +100,7 @@ class Standing:
             packs_damaged=self._tally["scrub_damaged_packs"],
             scrub_rounds=self._scrubber.rounds,
             damage=self._scrubber.damage,
+            outlook=self.outlook(),
         )
 
     def _peer(self, index: int) -> PeerStatus:

@@ -17,6 +17,7 @@ from attrs import field, frozen
 from guts_core.chain.transaction import Text
 from guts_core.codec import Family, Limit, kinds, record
 from guts_core.codec.fields import AnAccountId, AnOid, ARepoId, ATxId
+from guts_core.discovery import Outlook
 from guts_core.forge.actions import Action
 from guts_core.proof.questions import Question
 
@@ -89,6 +90,7 @@ class Status:
     packs_damaged: int  # since the start; each is fetched again from another validator
     scrub_rounds: int  # whole readings of the disk since the start
     damage: str | None = None  # what this node's disk lost and cannot mend by itself, with what to do
+    outlook: Outlook = Outlook.CLEAR  # how much of the network it sees
 
 
 @record(kinds.ASK_FIGURES)
