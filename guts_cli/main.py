@@ -160,6 +160,7 @@ ROOT = Group(
         "doctor": _entry("doctor", "doctor", "Look for what is wrong here, and say what mends it.", "Check"),
         "verify": _entry("verify", "verify_", "Check a ref, all refs or a transaction by proof.", "Check"),
         "network": Entry(HERE, "NETWORK", "The networks whose proofs you believe: trust, list.", "Check"),
+        "chaos": _entry("chaos", "chaos", "Break a network of real processes, and count what was lost.", "Check"),
         "sim": _entry("sim", "sim", "Run a whole network from one seed, with faults, in memory.", "Check"),
     },
 )

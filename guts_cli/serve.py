@@ -84,7 +84,7 @@ def run_node(directory: NodeDirectory, genesis: Path, config: Config, on_ready: 
     try:
         trio.run(_run, directory, genesis, config, on_ready)
     except BaseExceptionGroup as group:
-        raise _first_of(group) from group
+        raise first_of(group) from group
 
 
 def _allow_files(config: Config) -> None:
@@ -96,10 +96,10 @@ def _allow_files(config: Config) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """What to report of several errors: the first, which ended the others."""
     first = group.exceptions[0]
-    return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 async def _run(directory: NodeDirectory, genesis: Path, config: Config, on_ready: OnReady) -> None:

@@ -121,7 +121,9 @@ class Proxy:
         self.counters: Counter[str] = Counter()
 
     async def run(
-        self, listener: trio.SocketListener, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+        self,
+        listener: trio.SocketListener,
+        task_status: trio.TaskStatus[list[trio.SocketListener]] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Serve a listener, and close it."""
         await trio.serve_listeners(self._carry, [listener], task_status=task_status)

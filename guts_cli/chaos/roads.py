@@ -57,8 +57,8 @@ class Roads:
     def counters(self) -> Counter[str]:
         """Of all ways and doors together."""
         total: Counter[str] = Counter()
-        for part in (*self._ways.values(), *self._proxies.values()):
-            total += part.counters
+        for counted in [*(way.counters for way in self._ways.values()), *(p.counters for p in self._proxies.values())]:
+            total += counted
         return total
 
     # ---- faults ----
