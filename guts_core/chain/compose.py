@@ -9,11 +9,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from guts_core.codec import Tag, to_bytes
-from guts_core.forge.actions import Action, AddKey, CreateCredential, Erase, Register, RemoveKey, SetRules
+from guts_core.forge.actions import (
+    Action,
+    AddKey,
+    AdmitFollower,
+    CreateCredential,
+    Erase,
+    Register,
+    RemoveKey,
+    ReportEvidence,
+    RotateSeat,
+    SetRules,
+)
+from guts_core.forge.decisions import AddValidator, Candidacy, Following, Rotation
 from guts_core.forge.ids import account_id, account_key_proof_body, credential_id, credential_proof_body
 from guts_core.forge.records import Scope
 from guts_core.identity import Signer
 from guts_core.names import AccountId, ChainId, NodeId, RepoId
+from guts_core.simplex.messages import Vote
 
 from .transaction import Hand, Signature, SignedTransaction, Transaction, Via
 
@@ -136,6 +149,39 @@ def erase_by_operators(
     ordered = sorted(operators, key=lambda pair: pair[0])
     action = Erase(repo, commitment, tuple(account for account, _ in ordered))
     return _by_operators(chain_id, action, ordered, expires, salt)
+
+
+def add_validator(chain_id: ChainId, name: str, operator: AccountId, vote: Signer, node: Signer) -> AddValidator:
+    """The change, with the proof of both new keys that their holder wants this seat on this network."""
+    candidacy = Candidacy(name, vote.public_key, NodeId(node.public_key), operator)
+    body = to_bytes(candidacy)
+    return AddValidator(candidacy, vote.sign(Tag.SIGN_SEAT, chain_id, body), node.sign(Tag.SIGN_SEAT, chain_id, body))
+
+
+def admit_follower(chain_id: ChainId, name: str, node: Signer) -> AdmitFollower:
+    """The action, with the proof of the node's key that its holder wants to follow this network."""
+    following = Following(name, NodeId(node.public_key))
+    return AdmitFollower(following, node.sign(Tag.SIGN_SEAT, chain_id, to_bytes(following)))
+
+
+def rotate_seat(chain_id: ChainId, number: int, vote: Signer | None, node: Signer | None) -> RotateSeat:
+    """The action, with the proof of each new key."""
+    rotation = Rotation(
+        number,
+        None if vote is None else vote.public_key,
+        None if node is None else NodeId(node.public_key),
+    )
+    body = to_bytes(rotation)
+    proofs = [None if key is None else key.sign(Tag.SIGN_SEAT, chain_id, body) for key in (vote, node)]
+    return RotateSeat(rotation, *proofs)
+
+
+def report_evidence(
+    chain_id: ChainId, operator: AccountId, node: Signer, first: Vote, second: Vote, expires: int, salt: bytes
+) -> SignedTransaction:
+    """What a validator's node sends when it holds two votes that contradict each other; its operator pays."""
+    body = by_account(chain_id, operator, (ReportEvidence(first, second),), expires, salt)
+    return SignedTransaction(body, (_signed(body, node, Tag.SIGN_EVIDENCE),))
 
 
 def _by_operators(

@@ -74,8 +74,7 @@ def check_proof(key: bytes, body: bytes, proof: bytes | None, context: Context, 
 
 def check_node_name(name: str, state: View, own: NodeRecord | None = None) -> None:
     """Raise unless a node may be called so."""
-    if account_name(name) != name:
-        raise Invalid(f"a node's name is in lower case: {name!r}")
+    account_name(name)
     holder = queries.node_by_name(state, name)
     if holder is not None and (own is None or holder.id != own.id):
         raise NameTaken(f"node {holder.number} is called {name} already")

@@ -13,7 +13,7 @@ from guts_core.forge.actions import SetRules
 from guts_core.forge.activities import RulesScheduled
 from guts_core.forge.operators import TooFewOperators
 from guts_core.forge.params import Params
-from guts_core.forge.quota import QuotaExhausted, charge
+from guts_core.forge.quota import GOVERNING_RESERVE, QuotaExhausted, charge
 from guts_core.forge.records import Quota, ScheduledRules, Scope
 from guts_core.forge.refusals import REFUSALS, refusal_of
 from guts_core.names import AccountId
@@ -110,6 +110,18 @@ def test_a_new_window_of_block_time_starts_from_nothing() -> None:
     charge(state, BOB.id, last + 1, 1, 7, LITTLE)
 
     assert queries.quota(state, BOB.id) == Quota(NOW // HOUR + 1, 1, 7)
+
+
+def test_an_operator_who_used_everything_up_can_still_govern() -> None:
+    """So much is set aside for that alone, and no more."""
+    state = Overlay(Records())
+    charge(state, ALICE.id, NOW, 2, 100, LITTLE)
+
+    with pytest.raises(QuotaExhausted):
+        charge(state, ALICE.id, NOW, 1, 1, LITTLE)
+    charge(state, ALICE.id, NOW, GOVERNING_RESERVE, 500, LITTLE, governs=True)
+    with pytest.raises(QuotaExhausted, match="2 transactions"):
+        charge(state, ALICE.id, NOW, 1, 1, LITTLE, governs=True)
 
 
 def test_accounts_pay_for_themselves() -> None:
