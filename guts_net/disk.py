@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from .protocols import Disk
+
 Observer = Callable[[str, str], None]
 
 
@@ -124,17 +126,23 @@ class LocalDisk:
     def write_file(self, path: Path, data: bytes, mode: int = 0o600) -> None:
         """A whole small file, atomically and durably: written beside, synced, renamed, directory synced."""
         beside = path.with_name(path.name + ".new")
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         try:
-            with os.fdopen(descriptor, "wb") as raw:
-                raw.write(data)
-                raw.flush()
-                os.fsync(raw.fileno())
+            file = self.overwrite(beside, mode)
+            try:
+                file.write(data)
+                file.sync()
+            finally:
+                file.close()
             self.rename(beside, path)
         except OSError:
             beside.unlink(missing_ok=True)  # nobody would find what it holds by its name
             raise
         self.sync_directory(path.parent)
+
+    def overwrite(self, path: Path, mode: int) -> LocalFile:
+        """A file of this mode, emptied if it exists: a step of ``write_file``, no operation of its own."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        return LocalFile(self, path, os.fdopen(descriptor, "wb", buffering=0))
 
     def sync_file(self, path: Path) -> None:
         """Make a file that someone else wrote (git, say) survive a power cut."""
@@ -177,3 +185,11 @@ class LocalDisk:
         """Remove a directory and all in it; absent is no error."""
         shutil.rmtree(path, ignore_errors=True)
         self.observe("remove-tree", str(path))
+
+
+def make_lasting_directory(disk: Disk, path: Path, mode: int = 0o700) -> None:
+    """A directory that survives a power cut, with those above it that were not there; existing ones are no error."""
+    made = [one for one in (path, *path.parents) if not one.exists()]
+    disk.make_directory(path, mode)
+    for one in reversed(made):
+        disk.sync_directory(one.parent)

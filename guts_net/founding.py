@@ -17,7 +17,7 @@ from guts_core.identity import SEED_BYTES, Ed25519Verifier, KeyPair
 from guts_core.names import AccountId, NodeId, account_name
 from guts_core.simplex.quorum import FaultModel
 
-from .disk import LocalDisk
+from .disk import LocalDisk, make_lasting_directory
 from .protocols import Disk
 from .settings import KEY_FILES
 
@@ -67,7 +67,7 @@ def _found(directory: Path, nodes: Sequence[Path], account: str, disk: Disk) -> 
         if (place / "keys").exists():
             raise Conflict(f"{place} holds keys already; they are never replaced")
     entries = tuple(_seat(node, index, disk) for index, node in enumerate(nodes))
-    disk.make_directory(directory / "keys")
+    make_lasting_directory(disk, directory / "keys")
     _keep(disk, directory, ACCOUNT_KEY_FILE, founder.key)
     draft = Draft(_NAME, time.time_ns() // 1_000_000, FaultModel.BYZANTINE, Params(), (me,))
     genesis = seal(draft, entries, Ed25519Verifier())
@@ -78,7 +78,7 @@ def _found(directory: Path, nodes: Sequence[Path], account: str, disk: Disk) -> 
 
 def _seat(directory: Path, index: int, disk: Disk) -> EntryFile:
     """A node's three keys, and its signed entry."""
-    disk.make_directory(directory / "keys")
+    make_lasting_directory(disk, directory / "keys")
     pairs = {role: KeyPair(os.urandom(SEED_BYTES)) for role in KEY_FILES}
     for role, pair in pairs.items():
         _keep(disk, directory, KEY_FILES[role], pair)

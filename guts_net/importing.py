@@ -63,6 +63,8 @@ def build(
         database.write(lambda writer: _write_chain(writer, manifest, past, known))
         boundary = known[manifest.epoch].header
         database.write(lambda writer: _write_lacking(writer, database, boundary.time))
+    # Closing folded the log into the file: the file alone is renamed, and has to be all of it.
+    assert not _logs_of(path)[0].exists()
     disk.sync_file(path)
     disk.sync_directory(directory)
     return rebuilding.root

@@ -19,6 +19,7 @@ import trio
 from guts_core.chain.commit import AdmittedPack, Commit
 from guts_core.chain.genesis import Genesis
 from guts_core.chain.genesis_json import genesis_from_json
+from guts_core.discovery import hints_of, tellable
 from guts_core.errors import Invalid
 from guts_core.identity import Ed25519Verifier, KeyPair
 from guts_core.names import NodeId
@@ -58,7 +59,7 @@ from .tally import CountingVerifier, Tally
 from .tcp import TcpTransport
 from .texts import TextRepairer, TextStore
 from .waiting import Waiters
-from .whereabouts import Whereabouts, hints_of, tellable
+from .whereabouts import Whereabouts
 
 T = TypeVar("T")
 # A commit takes milliseconds; a reader that waited this long gets the generation before.

@@ -12,7 +12,7 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import TypeAlias, assert_never
+from typing import NoReturn, TypeAlias, assert_never
 
 import trio
 from attrs import frozen
@@ -113,7 +113,7 @@ class Joiner:
     async def _links(self) -> AsyncIterator[None]:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            await nursery.start(self._network.run, [])
+            await nursery.start(self._network.run, [_NoListener()])
             nursery.start_soon(self._listen)
             yield
             nursery.cancel_scope.cancel()
@@ -175,7 +175,7 @@ class Joiner:
         def put(one: Exchange) -> Awaitable[Answer | None]:
             return one.ask(order.question)
 
-        answer = await self._network.exchange(order.peer, put, ANSWER_US / _US)
+        answer: Answer | None = await self._network.exchange(order.peer, put, ANSWER_US / _US)
         self._heard_in.send_nowait((order.peer, order.question.number, answer))
 
     # ---- the disk ----
@@ -212,6 +212,18 @@ class Joiner:
         importing.discard(self._directory, self._disk)
         self._disk.remove_tree(self._staging)
         self._disk.sync_directory(self._directory)
+
+
+class _NoListener(trio.abc.Listener[trio.SocketStream]):
+    """Who joins only dials: until its state is proven it has nothing for others."""
+
+    async def accept(self) -> NoReturn:
+        """Nobody comes."""
+        await trio.sleep_forever()
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+        await trio.lowlevel.checkpoint()
 
 
 def _now() -> int:

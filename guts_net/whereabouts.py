@@ -7,17 +7,15 @@ operator are where a node begins, as at its first start.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from ipaddress import ip_address
 from pathlib import Path
 
 import trio
 
 from guts_core.codec import from_bytes, to_bytes
 from guts_core.discovery import DISCOVERY_KINDS, At, Discovery, Effect, Kept, Outlook, Recent, Tell, outlook
-from guts_core.errors import Invalid, Malformed
+from guts_core.errors import Malformed
 from guts_core.identity import KeyPair, Verifier
 from guts_core.names import ChainId, NodeId
 from guts_core.simplex.quorum import FaultModel, quorum
@@ -35,7 +33,6 @@ FILE = "peers.known"
 BEAT_SECONDS = 1.0
 # Where nothing goes round, one looks as often as is usual for it whether one is cut off.
 INTERVAL_MS = 50_000
-_KEY_HEX = 64
 
 log = Log("discovery")
 
@@ -76,11 +73,11 @@ class Whereabouts:
             entropy=entropy(32),
             interval_ms=interval_ms,
             kept=kept,
+            counters=network.counters,
         )
         self._saved = self._core.revision
         self._recent = Recent()
         self._directed: int | None = None  # the revision that the links know
-        self.counters = self._core.counters
         self.turn(membership)
         network.ear = self
 
@@ -205,50 +202,3 @@ class Whereabouts:
                 raise
             log.warning("file_unwritten", path=str(self._path), reason=str(error))
         self._saved = revision
-
-
-def hints_of(addresses: dict[str, str], bootstrap: tuple[str, ...]) -> dict[NodeId, tuple[str, ...]]:
-    """What is known before anybody was asked: ``KEY@ADDRESS`` of the operator, then addresses by key in hex."""
-    found: defaultdict[NodeId, list[str]] = defaultdict(list)
-    for text in (*bootstrap, *(f"{node}@{address}" for node, address in addresses.items())):
-        node, address = bootstrap_node(text)
-        found[node].append(address)
-    return {node: tuple(dict.fromkeys(places)) for node, places in found.items()}
-
-
-def bootstrap_node(text: str) -> tuple[NodeId, str]:
-    """The node and the address of ``KEY@ADDRESS``; raises Invalid."""
-    node, _, address = text.partition("@")
-    try:
-        key = bytes.fromhex(node) if len(node) == _KEY_HEX else b""
-    except ValueError:
-        key = b""
-    if not (key and address):
-        raise Invalid(f"{text[:400]!r} is not KEY@HOST:PORT, the key as 64 hex digits")
-    return NodeId(key), address
-
-
-def tellable(advertise: tuple[str, ...], bound: str, hint: str | None) -> tuple[str, ...]:
-    """
-    What a node says of where it is: what its operator chose, or else where it listens.
-
-    Not an address that means every one of a machine, and not one of this machine alone where others
-    were given another: somebody forwards to it.
-    """
-    if advertise:
-        return advertise
-    if _is_any(bound) or (_is_local(bound) and hint is not None and not _is_local(hint)):
-        return ()
-    return (bound,)
-
-
-def _is_any(address: str) -> bool:
-    return address.rpartition(":")[0] in {"0.0.0.0", "[::]"}  # noqa: S104  # nothing is bound here
-
-
-def _is_local(address: str) -> bool:
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

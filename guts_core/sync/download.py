@@ -47,7 +47,8 @@ class Download:
     @property
     def total(self) -> int:
         """Those that there are, as the manifest has it."""
-        return len(self.manifest.pieces) + self.manifest.height - self.manifest.past + 1
+        lowest = max(1, self.manifest.past - 1)  # the first that is too old shows that no more are wanted
+        return len(self.manifest.pieces) + self.manifest.height - lowest + 1
 
     def wanted(self, asked: Collection[Question]) -> Iterator[Question]:
         """What is neither here nor asked for: the past, which comes one run after the other, then the pieces."""

@@ -18,7 +18,7 @@ from guts_core.sync.messages import Answer, Question
 from guts_core.sync.orders import Ask, Build, Drop, Forget, Install, Keep, Order
 from guts_core.sync.rebuilding import Rebuilding
 
-from sync_world import Chain
+from tests.core.sync.sync_world import Chain
 
 
 class Server(Protocol):

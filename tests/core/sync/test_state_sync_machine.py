@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from attrs import define, evolve
 from simulated_sync import Crashed, Joining
-from sync_world import EPOCHS, Chain, Honest, a_chain, certificate
+from tests.core.sync.sync_world import EPOCHS, Chain, Honest, a_chain, certificate
 
 from guts_core.chain.genesis import chain_id
 from guts_core.chain.header import validators_hash
