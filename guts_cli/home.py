@@ -16,7 +16,7 @@ from guts_core.errors import NotFound
 
 from .keys import AccountKey, read_account_key, write_account_key
 from .outcomes import Misconfigured
-from .private_files import read_private, read_record, write_private, write_record
+from .private_files import read_private, read_record, remove_private, write_private, write_record
 
 # Enough of a 64-digit id to tell a person's accounts apart in file names.
 SHORT_ID_CHARS = 12
@@ -122,7 +122,7 @@ class Home:
 
     def forget_next_key(self, key: AccountKey) -> None:
         """The rotation is over: the key stands in its place, or was refused."""
-        self._key_path(key).with_suffix(NEXT).unlink(missing_ok=True)
+        remove_private(self._key_path(key).with_suffix(NEXT))
 
     def retire_key(self, key: AccountKey) -> Path:
         """Store a key that signs no more, beside the one that does."""

@@ -14,7 +14,7 @@ from guts_core.chain.genesis_json import GenesisFile, genesis_from_json, to_json
 from guts_core.errors import Conflict, NotFound
 from guts_core.identity import KeyPair
 from guts_core.names import NodeId
-from guts_net.disk import LocalDisk
+from guts_net.disk import LocalDisk, make_lasting_directory
 
 from .config import CONFIG_FILE, Config, Given, Loaded, config_text, load
 from .keys import (
@@ -29,7 +29,7 @@ from .keys import (
 from .outcomes import Missing
 from .private_files import PRIVATE_DIRECTORY_MODE, naming
 
-PUBLIC_MODE = 0o644
+PUBLIC_MODE, PUBLIC_DIRECTORY_MODE = 0o644, 0o755
 
 
 @frozen
@@ -89,7 +89,7 @@ class NodeDirectory:
         if self.keys.exists():
             raise Conflict(f"{self.path} holds a node already; its keys are never replaced")
         vote, node, operator_pair = new_pair(), new_pair(), new_pair()
-        self.path.mkdir(mode=PRIVATE_DIRECTORY_MODE, parents=True, exist_ok=True)
+        make_lasting_directory(LocalDisk(), self.path, PRIVATE_DIRECTORY_MODE)
         for name, pair in ((OPERATOR_KEY, operator_pair), (VOTE_KEY, vote), (NODE_KEY, node)):
             write_pair(self.keys / name, pair)
         write_public(self.config_file, config_text(config, ("node.name", "http.listen", "p2p.listen")))
@@ -131,5 +131,6 @@ class NodeDirectory:
 
 def write_public(path: Path, text: str) -> None:
     """Replace a file that anyone may read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    LocalDisk().write_file(path, text.encode(), PUBLIC_MODE)
+    disk = LocalDisk()
+    make_lasting_directory(disk, path.parent, PUBLIC_DIRECTORY_MODE)
+    disk.write_file(path, text.encode(), PUBLIC_MODE)

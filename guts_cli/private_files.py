@@ -12,13 +12,16 @@ from typing import Any, TypeVar
 from cattrs import BaseValidationError, Converter, transform_error
 
 from guts_core.errors import Invalid, remade
-from guts_net.disk import LocalDisk
+from guts_net.disk import LocalDisk, make_lasting_directory
+from guts_net.protocols import Disk
 
 from .outcomes import Misconfigured
 
 T = TypeVar("T")
 PRIVATE_MODE = 0o600
 PRIVATE_DIRECTORY_MODE = 0o700
+# What keys are kept on; the tests of power cuts put one here that loses what was not synced.
+DISK: Disk = LocalDisk()
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -41,8 +44,13 @@ CONVERTER = _converter()
 
 def write_private(path: Path, text: str) -> None:
     """Replace a file, readable by its owner only from its first byte on."""
-    path.parent.mkdir(mode=PRIVATE_DIRECTORY_MODE, parents=True, exist_ok=True)
-    LocalDisk().write_file(path, text.encode(), PRIVATE_MODE)
+    make_lasting_directory(DISK, path.parent, PRIVATE_DIRECTORY_MODE)
+    DISK.write_file(path, text.encode(), PRIVATE_MODE)
+
+
+def remove_private(path: Path) -> None:
+    """Take a file away; none is no error."""
+    DISK.unlink(path)
 
 
 def write_record(path: Path, record: object) -> None:
