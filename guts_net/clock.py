@@ -22,5 +22,5 @@ class MachineClock:
         return time.monotonic_ns() // 1000
 
     def wall_ms(self) -> int:
-        """Milliseconds since 1970 as this machine believes."""
-        return time.time_ns() // 1_000_000 + self._offset_ms
+        """Milliseconds since 1970 as this machine believes; where it believes in a time before, 1970."""
+        return max(0, time.time_ns() // 1_000_000 + self._offset_ms)

@@ -11,7 +11,7 @@ import math
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import TypeVar
 
 import trio
@@ -37,7 +37,7 @@ from .commits import Committer
 from .disk import LocalDisk
 from .journal import Journal
 from .lock import hold_lock
-from .logs import Log, open_logs
+from .logs import Log
 from .membership import changes_membership, membership
 from .packs import PackStore
 from .packs.git_child import GitChildren
@@ -59,6 +59,7 @@ from .tally import CountingVerifier, Tally
 from .tcp import TcpTransport
 from .texts import TextRepairer, TextStore
 from .waiting import Waiters
+from .watchdog import Watchdog
 from .whereabouts import Whereabouts
 
 T = TypeVar("T")
@@ -309,6 +310,7 @@ class _Machine:
             nursery.start_soon(self.text_repairer.run)
             nursery.start_soon(self.scrubber.run)
             nursery.start_soon(self.remover.run)
+            nursery.start_soon(Watchdog(self.log, self.tally, self.node, self.clock).run)
             nursery.start_soon(self.pump.run, self.records)
             self.records = ()
             task_status.started(bound)
@@ -356,11 +358,6 @@ def _index(genesis: Genesis, node_key: KeyPair, vote_key: KeyPair) -> int | None
     raise Invalid("this node's key is not among the validators of the genesis file")
 
 
-def _logs(settings: NodeSettings) -> AbstractContextManager[None]:
-    size, kept = settings.log_file_bytes, settings.log_files_kept
-    return open_logs(settings.log_path, file_bytes=size, files_kept=kept, node=settings.directory.name)
-
-
 @asynccontextmanager
 async def open_node(
     settings: NodeSettings, disk: Disk | None = None, transport: Transport | None = None, clock: Clock | None = None
@@ -374,7 +371,7 @@ async def open_node(
     directory = settings.directory
     log = Log("node")
     tell_of_failures()
-    with hold_lock(directory / "node.lock"), _logs(settings), ExitStack() as opened:
+    with hold_lock(directory / "node.lock"), settings.open_logs(), ExitStack() as opened:
         machine = _Machine(
             settings, disk, transport or TcpTransport(), clock or MachineClock(settings.clock_offset_ms), log, opened
         )

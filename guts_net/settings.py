@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from attrs import frozen
@@ -10,7 +11,7 @@ from guts_core.chain.mempool import MEMPOOL_BYTES_MAX, MEMPOOL_TRANSACTIONS_MAX
 from guts_core.errors import Invalid
 from guts_core.identity import KeyPair
 
-from .logs import FILE_BYTES_MAX, FILES_KEPT
+from .logs import FILE_BYTES_MAX, FILES_KEPT, open_logs
 from .packs.git_child import CHILDREN_MAX
 from .peers.limits import DEFAULT_LIMITS, PeerLimits
 from .scrub import Pace
@@ -42,6 +43,11 @@ class NodeSettings:
     git_children: int = CHILDREN_MAX
     peers: PeerLimits = DEFAULT_LIMITS
     scrub: Pace | None = None  # how fast the disk is read again; None: as the module says
+
+    def open_logs(self) -> AbstractContextManager[None]:
+        """Its log, while the block lasts."""
+        size, kept = self.log_file_bytes, self.log_files_kept
+        return open_logs(self.log_path, file_bytes=size, files_kept=kept, node=self.directory.name)
 
 
 def read_key(directory: Path, role: str) -> KeyPair:

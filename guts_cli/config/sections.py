@@ -12,12 +12,15 @@ from typing import Any
 
 from attrs import Attribute, evolve, field, fields, frozen
 
+from guts_core.discovery import ADDRESSES_MAX, bootstrap_node
 from guts_core.names import account_name
 
-from .address import HTTP_PORT_DEFAULT, P2P_PORT_DEFAULT, Address
+from .address import HTTP_PORT_DEFAULT, P2P_PORT_DEFAULT, Address, a_place
 from .kinds import AUTO, Kind, ListOf, Seconds, Value, Whole, Words, YesNo, a_network, a_path, an_origin, one_of
 
 _METADATA = "guts.setting"
+# A century: a machine whose battery is empty believes to live in 1970 or before.
+CLOCK_OFFSET_MS_MAX = 100 * 365 * 86_400_000
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -110,6 +113,23 @@ class P2pSection:
     listen: str = setting(
         f"127.0.0.1:{P2P_PORT_DEFAULT}", _ADDRESS, "Connections here are encrypted and known by key in any case."
     )
+    advertise: tuple[str, ...] = setting(
+        (),
+        ListOf(f"a list of at most {ADDRESSES_MAX} HOST:PORT", a_place),
+        "Where others find this node, told to all and signed; empty: where it listens, if that is one address. "
+        "Needed where it listens on all addresses of the machine, or behind a proxy or NAT.",
+    )
+    bootstrap: tuple[str, ...] = setting(
+        (),
+        ListOf("a list of KEY@HOST:PORT, the node's key as 64 hex digits", bootstrap_node),
+        "Nodes to begin with, tried before the addresses in the genesis file; one that answers tells of the others.",
+    )
+    gossip_seconds: float = setting(
+        50.0,
+        Seconds(0, 3_600),
+        "How often nodes compare what addresses they know; who moves tells at once. With 0 nothing is told or "
+        "believed: the genesis file and bootstrap are all there is.",
+    )
 
 
 @frozen
@@ -118,7 +138,7 @@ class ClockSection:
 
     offset_ms: int = setting(
         0,
-        Whole(-86_400_000, 86_400_000, "milliseconds"),
+        Whole(-CLOCK_OFFSET_MS_MAX, CLOCK_OFFSET_MS_MAX, "milliseconds"),
         "A rehearsal of a wrong clock: the node takes its wall clock to be off by so much.",
     )
 

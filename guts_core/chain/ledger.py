@@ -79,13 +79,14 @@ class Ledger:
         self._uncommitted: dict[BlockHash, Commit] = {}
         self._ended: dict[TxId, Standing] = {}
         self._doubtful: set[TxId] = set()
+        self.stands_aside_until = 0  # monotonic us: before that others shall lead, for this node is slow
 
     # ---- what the engine asks ----
 
     def propose(self, parent: Proposal, view: int, now: Instant) -> tuple[BlockHash, bytes] | None:
-        """A block on an executed parent, empty when nothing can stand in it; None when the parent is not here."""
+        """A block on an executed parent, empty when nothing can stand in it; None: not here, or not now."""
         base = self._branches.get(BlockHash(parent.block_hash))
-        if base is None or self.stopped is not None:
+        if base is None or self.stopped is not None or now.monotonic < self.stands_aside_until:
             return None
         built = self._judge.build(base, view, max(now.wall, base.time + 1), self.mempool.ready())
         self._branches.put(built.block)

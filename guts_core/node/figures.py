@@ -71,10 +71,26 @@ FIGURES: tuple[Known, ...] = (
     _counter("dials_failed", "guts_peer_dials_failed", "Connections tried in vain"),
     _counter("handshakes_refused", "guts_peer_handshakes_refused", "Strangers turned away at the p2p door"),
     _counter("bans", "guts_peer_bans", "Validators shut out for a while because they lied"),
+    _counter("discovery_learned", "guts_peer_addresses_learned", "Newer addresses of members, believed"),
+    *(
+        _counter(
+            f"discovery_{key}", "guts_peer_addresses_dropped", "What was told of addresses, not believed", ("why", why)
+        )
+        for key, why in (
+            ("stale", "stale"),
+            ("unknown", "unknown"),
+            ("from_the_future", "future"),
+            ("poisoned", "poisoned"),
+            ("no_room", "no_room"),
+        )
+    ),
+    _counter("discovery_unanswered", "guts_peer_address_questions_unanswered", "Questions that came too often"),
+    _counter("discovery_started_over", "guts_peer_address_restarts", "Looks for the network at other addresses"),
     _counter("chunks_timed_out", "guts_peer_chunks_timed_out", "Pieces of packs or texts that did not come in time"),
     _counter("scrub_steps", "guts_node_scrub_steps", "Steps of the scrubber"),
     _counter("scrub_rounds", "guts_node_scrub_rounds", "Whole readings of the disk"),
     _counter("scrub_packs", "guts_node_scrub_packs", "Packs read again by the scrubber"),
+    _counter("loop_stalls", "guts_node_loop_stalls", "Times the event loop did not get on for more than a second"),
     _counter("scrub_damaged_packs", "guts_node_scrub_damaged_packs", "Packs found damaged"),
 )
 BY_KEY = {known.key: known for known in FIGURES}
