@@ -48,7 +48,9 @@ def _advice(status: Status) -> Iterator[Advice]:
     yield from _disk_is_low(status)
     if not status.started:
         yield Advice("starting", "it is replaying its vote log: wait a moment, and ask again")
+    yield from _is_unverified(status)
     yield from _agreement(status)
+    yield from _is_stale(status)
     yield from _own_clock(status)
     if status.behind > BEHIND_BLOCKS_MAX:
         words = f"it is up to {status.behind} blocks behind and catching up: wait, and look again in a minute"
@@ -78,6 +80,19 @@ def _agreement(status: Status) -> Iterator[Advice]:
         yield Advice("alone", words)
     else:
         yield Advice("no-quorum", f"agreement needs {lacking} more of {_names(away)}: tell their operators")
+
+
+def _is_unverified(status: Status) -> Iterator[Advice]:
+    if status.outlook == "few" and status.validator_index is None:
+        words = f"what it shows is unverified: it reaches {status.peers} of {status.validators} validators"
+        yield Advice("unverified", f"{words}, who may all be faulty; set p2p.bootstrap to addresses of others")
+
+
+def _is_stale(status: Status) -> Iterator[Advice]:
+    """With a quorum in sight: somebody may stand between this node and what is final."""
+    if status.outlook == "stale":
+        words = "it heard of no newer final block for three heartbeats and looks for others at other addresses"
+        yield Advice("stale", f"{words}: compare its height with another node's")
 
 
 def _own_clock(status: Status) -> Iterator[Advice]:

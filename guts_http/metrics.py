@@ -18,6 +18,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from guts_core.chain.header import RULES
+from guts_core.discovery import Outlook
 from guts_core.node.figures import FIGURES, Known, Shape
 from guts_core.node.port import Figure, Figures, Status
 from guts_core.version import VERSION
@@ -84,6 +85,7 @@ _STATUS = (
     _gauge("guts_node_mempool", "Transactions that wait for a block", lambda s: s.mempool),
     _gauge("guts_node_halted", "1 when agreement has stopped", lambda s: s.halted is not None),
     _gauge("guts_node_damaged", "1 when its disk lost what it cannot mend by itself", lambda s: s.damage is not None),
+    _gauge("guts_node_cut_off", "1 when it sees too little of the network", lambda s: s.outlook is not Outlook.CLEAR),
     _gauge("guts_node_disk_free_bytes", "Free on the disk of its directory", lambda s: s.disk_free),
     _gauge("guts_node_disk_reserve_bytes", "With less free, writes of clients are refused", lambda s: s.disk_reserve),
     _gauge("guts_node_uptime_seconds", "Since its start", lambda s: s.uptime_ms / _MS),

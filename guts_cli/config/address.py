@@ -43,3 +43,12 @@ class Address:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+
+def a_place(text: str) -> str:
+    """The text if others can dial it: an IP address or a name, and a port."""
+    host, _, port = text.rpartition(":")
+    bare = ":" not in host or (host.startswith("[") and host.endswith("]"))
+    if not (host and bare and port.isdecimal() and port.isascii() and 0 < int(port) <= PORT_MAX):
+        raise Invalid(f"{text[:100]!r} is not HOST:PORT, such as git.example.org:{P2P_PORT_DEFAULT}")
+    return text

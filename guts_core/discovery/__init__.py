@@ -9,6 +9,9 @@ from .discovery import Discovery as Discovery
 from .discovery import Effect as Effect
 from .discovery import Refuse as Refuse
 from .discovery import Tell as Tell
+from .hints import bootstrap_node as bootstrap_node
+from .hints import hints_of as hints_of
+from .hints import tellable as tellable
 from .info import ADDRESSES_MAX as ADDRESSES_MAX
 from .info import Infos as Infos
 from .info import Kept as Kept

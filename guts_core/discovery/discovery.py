@@ -72,6 +72,7 @@ class Discovery:
         entropy: bytes,
         interval_ms: int,
         kept: Kept | None = None,
+        counters: Counter[str] | None = None,
     ) -> None:
         """``hints`` are addresses that nobody signed: the genesis file's, the operator's. ``entropy``: 32 bytes."""
         self._signer, self._chain_id, self._verifier = signer, chain_id, verifier
@@ -86,7 +87,7 @@ class Discovery:
         self._due = 0
         self._rounds = 0
         self._started_over = -interval_ms
-        self.counters: Counter[str] = Counter()
+        self.counters: Counter[str] = Counter() if counters is None else counters
         self.revision = 0
         if kept is not None:
             self._restore(kept)

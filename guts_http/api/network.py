@@ -62,6 +62,7 @@ async def status_values(asked: Asked) -> dict[str, Any]:
         "led": status.led,
         "missed": status.missed,
         "damage": status.damage,
+        "outlook": status.outlook.name.lower(),
         "packs_damaged": status.packs_damaged,
         "connections": [_connection(status, one) for one in status.peer_statuses],
     }

@@ -81,6 +81,7 @@ class Status:
     missed: int  # and those that were passed over
     damage: str | None
     packs_damaged: int
+    outlook: str  # clear, few or stale: how much of the network it sees
     connections: tuple[Connection, ...]
 
     @property

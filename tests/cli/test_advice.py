@@ -58,6 +58,7 @@ WELL = Status(
     missed=0,
     damage=None,
     packs_damaged=0,
+    outlook="clear",
     connections=PEERS,
 )
 AWAY = (peer(1, connected=False, clock_ms=None), *PEERS[1:])
@@ -68,8 +69,10 @@ CASES: tuple[tuple[str, dict[str, object], str], ...] = (
     ("damaged", {"damage": "chain.db is damaged; move it away"}, "chain.db is damaged; move it away"),
     ("disk-low", {"disk_free": 1 << 20}, "1 MiB are free and 1024 MiB are kept"),
     ("starting", {"started": False}, "replaying its vote log"),
+    ("unverified", {"outlook": "few", "validator_index": None}, "it reaches 3 of 4 validators"),
     ("alone", {"peers": 0}, "no other validator is connected"),
     ("no-quorum", {"peers": 1, "connections": TWO_AWAY}, "needs 1 more of node-1, node-2"),
+    ("stale", {"outlook": "stale"}, "no newer final block for three heartbeats"),
     ("clock", {"connections": tuple(peer(i, clock_ms=9_000) for i in (1, 2, 3))}, "clock is about 9 s behind"),
     ("behind", {"behind": 65}, "up to 65 blocks behind"),
     ("missing-turns", {"led": 44, "missed": 5}, "missed 5 of its 49 turns"),
