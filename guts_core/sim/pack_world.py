@@ -200,8 +200,7 @@ class PackWorld(World):
 
     def _leg(self, sender: int, receiver: int) -> int | None:
         """How long bulk data takes along a link; None: it is lost."""
-        plan = self.plan
-        if self.time < plan.chaos_us and any(cut.cuts(self.time, sender, receiver) for cut in plan.partitions):
+        if not self.links.passes(self.time, sender, receiver):
             return None
         delay = self.fates.bulk(self.time, sender, receiver)
         self.faults["bulk lost"] += delay is None

@@ -77,7 +77,23 @@ class Compact:
     """Replace the log by what a restart still needs: a text was erased (whole nodes only)."""
 
 
-Act: TypeAlias = Say | Write | Store | Accuse | Fault | Check | Refusal | Compact
+@frozen
+class Knock:
+    """An adversary crashes another node's process (only for a while, and only while things go wrong)."""
+
+    node: int
+
+
+@frozen
+class Stall:
+    """An adversary holds back, on its way to a node, the vote that would complete a quorum of a view."""
+
+    node: int
+    view: int
+    hold: int
+
+
+Act: TypeAlias = Say | Write | Store | Accuse | Fault | Check | Refusal | Compact | Knock | Stall
 
 
 class SimNode(Protocol):

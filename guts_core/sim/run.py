@@ -1,4 +1,4 @@
-"""Run one seed and say what happened (``guts sim --seed N``)."""
+"""Run one seed and say what happened (``guts sim run --seed N``)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .villains.cast import VillainCast
 from .world import World
 
 # With fewer blocks, what was tested is patience, not agreement.
-BLOCKS_MIN = 20
+BLOCKS_MIN, WHOLE_BLOCKS_MIN = 20, 15
 
 
 @frozen
@@ -127,8 +127,9 @@ def _villainies(cast: Cast, world: World) -> tuple[Villainy, ...]:
 
 
 def _worthless(world: World, heights: tuple[int, ...]) -> str | None:
-    if min(heights, default=0) < BLOCKS_MIN:
-        return f"an honest node finalized fewer than {BLOCKS_MIN} blocks: {heights}"
+    least = WHOLE_BLOCKS_MIN if isinstance(world, ForgeWorld) else BLOCKS_MIN
+    if min(heights, default=0) < least:
+        return f"an honest node finalized fewer than {least} blocks: {heights}"
     needed = ["crashed", "unsynced lost"] + (["cut off", "lost"] if world.size > 1 else [])
     missing = [name for name in needed if not world.faults[name]]
     return f"faults that never happened: {', '.join(missing)}" if missing else None

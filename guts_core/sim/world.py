@@ -10,29 +10,27 @@ from __future__ import annotations
 import heapq
 import typing
 from collections import Counter
-from collections.abc import Callable
-from hashlib import blake2b
-from typing import Any
 
-from guts_core.errors import Corrupt, PeerFault
-from guts_core.simplex.engine import Rule
-from guts_core.simplex.ports import Instant
+from guts_core.simplex.messages import Message
 
-from .fates import Drawn, Fates
-from .faults import SECOND, Plan
-from .ledger import Broken, VoteLedger
+from .fates import Fates
+from .faults import SECOND, Crash, Plan
+from .ledger import Broken, Forked, VoteLedger
+from .links import Links
+from .lives import Lives
 from .place import Event, Kind, Place
-from .ports import Accuse, Act, Cast, Fault, Say, SimNode, Store, Taker, Write
+from .ports import Accuse, Act, Cast, Fault, Knock, Say, SimNode, Stall, Store, Taker, Write
 from .workload import Words, Workload
 
-_EPOCH_MS = 1_700_000_000_000
 # One in so many commits rewrites the log from a snapshot.
 _COMPACT_EVERY = 16
 # What becomes final later than this before the end need not have reached everybody.
 _SETTLE_US = 2 * SECOND
+# How long a node is down that an adaptive adversary struck.
+_KNOCKED_US = 200_000
 
 
-class World:
+class World(Lives):
     """One run."""
 
     def __init__(
@@ -45,78 +43,86 @@ class World:
         workload: Workload | None = None,
         fates: Fates | None = None,
     ) -> None:
-        self.plan, self.cast, self.size, self.ledger = plan, cast, size, ledger
+        super().__init__(seed, plan, cast, size, fates)
+        self.ledger = ledger
+        ledger.excuse(self.liars)
+        self.links = Links(plan, self.fates, ledger.quorum, self.faults)
         self._workload = workload or Words()
-        self.time = 0
-        self.events = 0
-        self.faults: Counter[str] = Counter()
-        self.fired: Counter[Rule] = Counter()
         self.refused: Counter[int] = Counter()  # by sender: messages that honest nodes refused
         self.accused: Counter[int] = Counter()  # by signer: contradictions that honest nodes reported
-        self._heap: list[Event] = []
-        self._sequence = 0
-        self.fates = fates or Drawn(seed, plan)
+        self.struck: Counter[int] = Counter()  # by adversary: nodes it knocked out, quorums it held back
+        self.verdict = "held"  # or "detected", "halted": of runs beyond the bound
         self._clients = self.fates.dice("workload")
-        self._trace = blake2b(digest_size=16)
-        self._end = plan.chaos_us + plan.heal_us
+        self._end_us = plan.chaos_us + plan.heal_us
         self._sample = 0  # blocks that everybody must have at the end
         self._wishes: list[bytes] = []
         self._due: list[bytes] = []
-        crashes = {index: [crash for crash in plan.crashes if crash.node == index] for index in range(size)}
-        self.places = [Place(sorted(crashes[index], key=lambda crash: crash.at)) for index in range(size)]
-
-    @property
-    def honest(self) -> list[int]:
-        """Who is expected to keep the rules."""
-        return [index for index in range(self.size) if index not in self.cast.villains]
-
-    @property
-    def trace(self) -> str:
-        """A hash over every event so far."""
-        return self._trace.hexdigest()
 
     def run(self) -> None:
         """All of it; raises Broken at the first broken invariant."""
-        for index in range(self.size):
-            self._boot(index)
-        self._push(self.plan.work_us, Kind.WORK, 0, 0, None)
-        self._push(self._end - _SETTLE_US, Kind.SAMPLE, 0, 0, None)
-        heap = self._heap
-        while heap and heap[0][0] <= self._end:
-            event = heapq.heappop(heap)
-            self.time = event[0]
-            self._happen(event)
+        try:
+            self._run()
+        except Forked as fork:
+            if not self.plan.is_beyond or len(self.ledger.guilty) < 2 * self.ledger.quorum - self.size:
+                raise
+            self.verdict = f"detected: {fork}"
         for place in self.places:
             if place.node is not None:
                 self.fired += place.node.fired
-        self._judge()
+        if not self.plan.is_beyond:
+            self._judge()
+        elif self.faults["halted with words"] and self.verdict == "held":
+            self.verdict = "halted"
+
+    def _run(self) -> None:
+        self._plan_strikes()
+        for index in range(self.size):
+            self._boot(index)
+        self._push(self.plan.work_us, Kind.WORK, 0, 0, None)
+        self._push(self._end_us - _SETTLE_US, Kind.SAMPLE, 0, 0, None)
+        heap, happen = self._heap, self._happen
+        while heap and heap[0][0] <= self._end_us:
+            event = heapq.heappop(heap)
+            self.time = event[0]
+            happen(event)
 
     # ---- events ----
-
-    def _push(self, time: int, kind: Kind, node: int, number: int, what: object) -> None:
-        self._sequence += 1
-        heapq.heappush(self._heap, (time, self._sequence, kind, node, number, what))
 
     def _happen(self, event: Event) -> None:
         _, _, kind, index, number, what = event
         place = self.places[index]
-        if kind is Kind.SYNCED:
+        if place.paused_until > self.time and kind not in {Kind.WORK, Kind.SAMPLE, Kind.STRIKE, Kind.RESTART}:
+            # Whatever reaches a process that stands still reaches it when it goes on.
+            self._push(place.paused_until, kind, index, number, what)
+        elif kind is Kind.DELIVER or kind is Kind.TICK:
+            if place.node is None:
+                self.faults["fell on a dead node"] += 1
+            elif place.busy:
+                place.inbox.append(event)
+            else:
+                self._handle(index, place.node, event)
+                if place.inbox:
+                    self._catch_up(index)
+        elif kind is Kind.SYNCED:
             if number == place.incarnation:
                 place.disk.sync()
                 place.busy = False
                 self._note(kind, index, b"")
                 self._perform(index, typing.cast("list[Act]", what))
                 self._catch_up(index)
-        elif kind is Kind.RESTART:
-            self._boot(index)
         elif kind is Kind.WORK:
             self._wish()
+        elif kind is Kind.RESTART:
+            if place.node is None:
+                self._boot(index)
         elif kind is Kind.SAMPLE:
             self._sample = len(self.ledger.chain)
             self._due = list(self._wishes)
         elif kind is Kind.WRITTEN:
             if number == place.incarnation:
                 self._written(index, place, typing.cast("Store", what))
+        elif kind is Kind.STRIKE:
+            self._strike(index, number, what)
         elif kind > Kind.TELL:
             self._beside(event)
         elif place.node is None:
@@ -136,16 +142,16 @@ class World:
     def _handle(self, index: int, node: SimNode, event: Event) -> None:
         _, _, kind, _, number, what = event
         place = self.places[index]
-        if kind is Kind.TICK:
+        if kind is Kind.DELIVER:
+            assert isinstance(what, bytes)
+            self._note(kind, index, what)
+            self._step(index, node.hear, (number, what))
+        elif kind is Kind.TICK:
             if number != place.tick_at:
                 return
             place.tick_at = -1
             self._note(kind, index, b"")
             self._step(index, node.tick, ())
-        elif kind is Kind.DELIVER:
-            assert isinstance(what, bytes)
-            self._note(kind, index, what)
-            self._step(index, node.hear, (number, what))
         elif number != place.incarnation:
             return
         elif kind is Kind.TELL:
@@ -170,35 +176,21 @@ class World:
         """What else a node does."""
         raise NotImplementedError
 
-    def _note(self, kind: Kind, index: int, data: bytes) -> None:
-        self.events += 1
-        self._trace.update(b"%d %d %d " % (self.time, kind, index))
-        self._trace.update(data)
-
-    def _now(self, index: int) -> Instant:
-        clock = self.plan.clocks[index]
-        return Instant(clock.monotonic(self.time), _EPOCH_MS + self.time // 1000 + clock.wall_ms)
-
-    def _step(self, index: int, call: Callable[..., list[Act]], arguments: tuple[Any, ...]) -> None:
-        try:
-            acts = call(*arguments, self._now(index))
-        except PeerFault as fault:
-            self._refuses(index, Fault(arguments[0], str(fault)))
-            return
-        except Corrupt as error:
-            raise Broken(f"node {index} halted: {error}") from error
-        self._perform(index, acts)
-
     # ---- acts ----
 
     def _perform(self, index: int, acts: list[Act]) -> None:
         place = self.places[index]
+        anywhere = bool(place.armed) and place.armed[0].anywhere
         for at, act in enumerate(acts):
+            if anywhere and self._crashes_here(index, place):
+                return
             if isinstance(act, Say):
                 self._say(index, act)
             elif isinstance(act, Write):
+                if place.full_until and self._fails_to_write(index, place):
+                    return
                 place.disk.write(act.record)
-                if place.armed and self._crashes_here(index, place):
+                if place.armed and not anywhere and self._crashes_here(index, place):
                     return
                 if act.sync:
                     self._sync_after(index, place, acts[at + 1 :])
@@ -209,6 +201,8 @@ class World:
                 self._accuse(index, act)
             elif isinstance(act, Fault):
                 self._refuses(index, act)
+            elif isinstance(act, Knock | Stall):
+                self._adapt(index, act)
             else:
                 self._other(index, act)
                 if place.node is None:
@@ -217,7 +211,12 @@ class World:
 
     def _sync_after(self, index: int, place: Place, rest: list[Act]) -> None:
         place.busy = True
-        self._push(self.time + self.fates.sync(index), Kind.SYNCED, index, place.incarnation, rest)
+        delay = self.fates.sync(index)
+        if place.slow:
+            slowness = place.slowness(self.time)
+            self.faults["slow sync"] += slowness > 0
+            delay += slowness
+        self._push(self.time + delay, Kind.SYNCED, index, place.incarnation, rest)
 
     def _arm_tick(self, index: int, place: Place) -> None:
         assert place.node is not None
@@ -231,7 +230,7 @@ class World:
             self._push(at, Kind.TICK, index, at, None)
 
     def _stores(self, index: int, store: Store) -> None:
-        if index not in self.cast.villains:
+        if index not in self.liars:
             self.ledger.final(index, store)
         place = self.places[index]
         place.commits.append(store)
@@ -255,86 +254,49 @@ class World:
         self._push(self.time, Kind.STORED, index, place.incarnation, store)
 
     def _refuses(self, index: int, act: Fault) -> None:
-        if act.peer not in self.cast.villains and index not in self.cast.villains:
+        if act.peer not in self.liars and index not in self.liars:
             raise Broken(f"node {index} refuses what honest node {act.peer} said: {act.reason}")
         self.refused[act.peer] += 1
 
     def _accuse(self, index: int, act: Accuse) -> None:
-        if index in self.cast.villains:
+        if index in self.liars:
             return
-        if act.signer not in self.cast.villains:
+        if act.signer not in self.liars:
             raise Broken(f"L3: node {index} convicts honest node {act.signer}")
         self.accused[act.signer] += 1
 
     def _say(self, index: int, say: Say) -> None:
         message = self.cast.read(say.data)
-        if message is not None and (index not in self.cast.villains or self.cast.is_signed(message)):
+        if message is not None and (index not in self.liars or self.cast.is_signed(message)):
             self.ledger.hear(message)
         for receiver in range(self.size) if say.to is None else (say.to,):
             if receiver != index:
-                self._carry(index, receiver, say.data)
+                self._carry(index, receiver, say.data, message)
 
-    def _carry(self, sender: int, receiver: int, data: bytes) -> None:
-        """Take a message along a link, which may lose, delay and double it."""
-        if self.time < self.plan.chaos_us:
-            for partition in self.plan.partitions:
-                if partition.cuts(self.time, sender, receiver):
-                    self.faults["cut off"] += 1
-                    return
-        delays = self.fates.carry(self.time, sender, receiver, len(data))
-        for delay in delays:
+    def _carry(self, sender: int, receiver: int, data: bytes, message: Message | None) -> None:
+        for delay in self.links.carry(self.time, sender, receiver, data, message):
             self._push(self.time + delay, Kind.DELIVER, receiver, sender, data)
-        if len(delays) != 1:
-            self.faults["duplicated" if delays else "lost"] += 1
-        elif delays[0] > self.plan.delay_us[1]:
-            self.faults["late"] += 1
 
-    # ---- the life of nodes ----
-
-    def _boot(self, index: int) -> None:
-        place = self.places[index]
-        try:
-            node = self.cast.make(index, place.disk.records(), list(place.disk.stored))
-        except Corrupt as error:
-            raise Broken(f"node {index} cannot start again: {error}") from error
-        place.node, place.busy, place.tick_at, place.up_since = node, False, -1, self.time
-        self._note(Kind.RESTART, index, b"")
-        self._step(index, node.start, ())
-
-    def _crashes_here(self, index: int, place: Place) -> bool:
-        crash = place.armed[0]
-        if self.time < crash.at:
-            return False
-        if place.boundary > 0:
-            place.boundary -= 1
-            return False
-        place.armed = place.armed[1:]
-        place.boundary = place.armed[0].boundary if place.armed else 0
-        self._crash(index, place)
-        down = min(crash.down, max(0, self.plan.chaos_us - self.time))
-        self._push(self.time + down, Kind.RESTART, index, 0, None)
-        return True
-
-    def _crash(self, index: int, place: Place) -> None:
-        """The process ends; what was not synced is gone."""
-        assert place.node is not None
-        self.faults["crashed"] += 1
-        before, torn = place.disk.lost, place.disk.torn
-        self._note(Kind.TICK, index, b"crash")
-        place.disk.crash(self.fates, index)
-        self.faults["unsynced lost"] += place.disk.lost - before
-        self.faults["torn"] += place.disk.torn - torn
-        self.fired += place.node.fired
-        place.node, place.busy, place.tick_at = None, False, -1
-        place.inbox.clear()
-        place.commits.clear()
-        place.incarnation += 1
+    def _adapt(self, index: int, act: Knock | Stall) -> None:
+        """An adversary that watches acts on others: on one process at a time, and only while things go wrong."""
+        if self.time >= self.plan.chaos_us or act.node in self.liars:
+            return
+        place = self.places[act.node]
+        if isinstance(act, Stall):
+            self.links.stall(act.node, act.view, act.hold)
+            self.struck[index] += 1
+        elif all(one.node is not None for one in self.places):
+            self.faults["knocked out"] += 1
+            self.struck[index] += 1
+            self._crash(act.node, place)
+            self._come_back(act.node, place, Crash(act.node, self.time, 0, _KNOCKED_US))
 
     def _wish(self) -> None:
         self._push(self.time + 1 + int(self._clients.random() * 2 * self.plan.work_us), Kind.WORK, 0, 0, None)
-        index = self.honest[int(self._clients.random() * len(self.honest))]
+        honest = self._steady
+        index = honest[int(self._clients.random() * len(honest))]
         place = self.places[index]
-        if place.node is None or place.busy:
+        if place.node is None or place.busy or place.paused_until > self.time:
             return  # a client whose node does not answer comes again later
         # Before the network heals a crash may forget a wish; after it none may be lost.
         is_calm = self.time >= self.plan.chaos_us
@@ -346,10 +308,16 @@ class World:
         self._note(Kind.WORK, index, wish)
         self._step(index, typing.cast("Taker", place.node).submit, (wish,))
 
+    @property
+    def _steady(self) -> list[int]:
+        """Honest nodes that no misfortune takes away for good."""
+        gone = self.plan.gone
+        return [index for index in self.honest if index not in gone] if gone else self.honest
+
     # ---- the end ----
 
     def _judge(self) -> None:
-        for index in self.honest:
+        for index in self._steady:
             node = self.places[index].node
             if node is None:
                 raise Broken(f"L1: node {index} is still down at the end")

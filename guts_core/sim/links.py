@@ -1,0 +1,176 @@
+"""
+The links between simulated nodes: what is planned to go wrong on them, and networks that read along.
+
+Chance has its say last, in ``Fates.carry``; what is decided here follows from the plan and from what was said.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from guts_core.simplex.messages import Certificate, Fetch, Kind, Message, Propose, Supply, Vote
+
+from .fates import Delays, Fates
+from .faults import SECOND, Plan, Trick
+
+_VOTES = {Kind.NOTARIZE: "notarize", Kind.NULLIFY: "nullify", Kind.FINALIZE: "finalize"}
+_CERTIFICATES = {Kind.NOTARIZE: "notarization", Kind.NULLIFY: "nullification", Kind.FINALIZE: "finalization"}
+# What can be said, for scripts and for coverage.
+SORTS = ("propose", *_VOTES.values(), *_CERTIFICATES.values(), "fetch", "supply", "other")
+LAST_VOTE, ONE_CERTIFICATE = "last vote", "one certificate"
+TRICKS = (LAST_VOTE, ONE_CERTIFICATE)
+
+
+def sort_in(message: Message | None) -> str:
+    """What sort of message this is."""
+    match message:
+        case Vote():
+            return _VOTES[message.kind]
+        case Certificate():
+            return _CERTIFICATES[message.kind]
+        case Propose():
+            return "propose"
+        case Fetch():
+            return "fetch"
+        case Supply():
+            return "supply"
+        case None:
+            return "other"
+
+
+def view_in(message: Message | None) -> int:
+    """The view that a message is about, or 0."""
+    match message:
+        case Vote() | Certificate():
+            return message.view
+        case Propose():
+            return message.proposal.view
+        case _:
+            return 0
+
+
+class Links:
+    """All links of one world."""
+
+    def __init__(self, plan: Plan, fates: Fates, quorum: int, faults: Counter[str]) -> None:
+        self._plan, self._fates, self._quorum, self._faults = plan, fates, quorum, faults
+        self._scripts = {script.view for script in plan.scripts}
+        self._free: dict[tuple[int, int], int] = {}  # when the bytes that are on a link have left it
+        self._heard: defaultdict[tuple[int, Kind, int], set[int]] = defaultdict(set)
+        self._shown: dict[int, int] = {}  # views whose notarization one node alone may see, and since when
+        self._stalls: dict[tuple[int, int], int] = {}  # receiver and view: how long a completing vote is held
+        # Most plans have none of what must be looked at message by message.
+        self._is_plain = not (plan.scripts or plan.tricks or plan.cuts or plan.clogs or plan.bytes_per_second)
+
+    def stall(self, receiver: int, view: int, hold: int) -> None:
+        """An adaptive adversary holds back what would complete a quorum of this view at a node."""
+        self._stalls[receiver, view] = hold
+        self._is_plain = False
+
+    def carry(self, time: int, sender: int, receiver: int, data: bytes, message: Message | None) -> Delays:
+        """When copies of these bytes arrive, counted from now."""
+        is_chaos = time < self._plan.chaos_us
+        if is_chaos and self._is_cut(time, sender, receiver):
+            self._faults["cut off"] += 1
+            return ()
+        if is_chaos and not self._is_plain and self._hides(time, sender, receiver, message):
+            return ()
+        delays = self._fates.carry(time, sender, receiver, len(data))
+        self._count(delays)
+        if self._is_plain or not delays:
+            return delays
+        extra = self._held(time, sender, receiver, len(data), message) if is_chaos else 0
+        return tuple(delay + extra for delay in delays) if extra else delays
+
+    def passes(self, time: int, sender: int, receiver: int) -> bool:
+        """Whether a link is not cut."""
+        return time >= self._plan.chaos_us or not self._is_cut(time, sender, receiver)
+
+    def _count(self, delays: Delays) -> None:
+        if len(delays) != 1:
+            self._faults["duplicated" if delays else "lost"] += 1
+        elif delays[0] > self._plan.delay_us[1]:
+            self._faults["late"] += 1
+
+    def _is_cut(self, time: int, sender: int, receiver: int) -> bool:
+        plan = self._plan
+        for partition in plan.partitions:
+            if partition.cuts(time, sender, receiver):
+                return True
+        return bool(plan.cuts) and any(cut.cuts(time, sender, receiver) for cut in plan.cuts)
+
+    # ---- what a reading network hides ----
+
+    def _hides(self, time: int, sender: int, receiver: int, message: Message | None) -> bool:
+        view = view_in(message)
+        if view in self._scripts:
+            said = sort_in(message)
+            for script in self._plan.scripts:
+                applies = script.view == view and script.said in {"", said} and script.sender in {-1, sender}
+                if applies and receiver not in script.receivers:
+                    self._faults["scripted away"] += 1
+                    return True
+        return any(self._shows_one(time, sender, receiver, message, trick) for trick in self._plan.tricks)
+
+    def _shows_one(self, time: int, sender: int, receiver: int, message: Message | None, trick: Trick) -> bool:
+        """In a view of its own each of some nodes alone gets the notarization, and cannot pass it on."""
+        if trick.name != ONE_CERTIFICATE or not isinstance(message, Vote | Certificate):
+            return self._is_silenced(time, sender, trick)
+        view = message.view
+        if message.kind is Kind.NOTARIZE and view % trick.every == 0:
+            chosen = self._chosen(trick, view)
+            since = self._shown.setdefault(view, time)
+            if time < since + trick.hold and receiver != chosen:
+                self._faults["shown to one node only"] += 1
+                return True
+        return self._is_silenced(time, sender, trick)
+
+    def _is_silenced(self, time: int, sender: int, trick: Trick) -> bool:
+        if trick.name != ONE_CERTIFICATE or not self._shown:
+            return False
+        view = max(self._shown)
+        return self._chosen(trick, view) == sender and time < self._shown[view] + trick.hold
+
+    @staticmethod
+    def _chosen(trick: Trick, view: int) -> int:
+        nodes = sorted(trick.nodes)
+        return nodes[view // trick.every % len(nodes)]
+
+    # ---- what takes longer ----
+
+    def _held(self, time: int, sender: int, receiver: int, size: int, message: Message | None) -> int:
+        extra = self._queued(time, sender, receiver, size)
+        for clog in self._plan.clogs:
+            if (clog.sender, clog.receiver) == (sender, receiver) and clog.since <= time < clog.until:
+                self._faults["clogged"] += 1
+                extra = max(extra, clog.until - time)
+        if isinstance(message, Vote):
+            extra = max(extra, self._completing(receiver, message))
+        return extra
+
+    def _queued(self, time: int, sender: int, receiver: int, size: int) -> int:
+        """Bytes wait for those before them."""
+        rate = self._plan.bytes_per_second
+        if not rate:
+            return 0
+        link = sender, receiver
+        begins = max(time, self._free.get(link, 0))
+        self._free[link] = ends = begins + size * SECOND // rate
+        self._faults["waited for other bytes"] += begins > time
+        return ends - time
+
+    def _completing(self, receiver: int, vote: Vote) -> int:
+        """How long the vote that would complete a quorum at this node is held: others then do, or nobody does."""
+        hold = self._stalls.get((receiver, vote.view), 0)
+        for trick in self._plan.tricks:
+            if trick.name == LAST_VOTE and receiver in trick.nodes and vote.view % trick.every == 0:
+                hold = max(hold, trick.hold)
+        if not hold:
+            return 0
+        heard = self._heard[receiver, vote.kind, vote.view]
+        # The receiver's own vote counts too, so one less than a quorum from others completes it.
+        if len(heard | {vote.signer}) < self._quorum - 1:
+            heard.add(vote.signer)
+            return 0
+        self._faults["quorum held back"] += 1
+        return hold
