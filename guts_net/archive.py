@@ -6,8 +6,7 @@ the watch for being so far behind that nobody has the next block any more.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable
 
 import trio
 
@@ -17,7 +16,7 @@ from guts_core.codec import from_bytes
 from guts_core.errors import Unavailable
 from guts_core.forge import paths
 from guts_core.forge.records import Epoch
-from guts_core.names import ChainId
+from guts_core.node.node import Node
 from guts_core.sync.messages import Answer, StateOffers, StateOffersWanted
 
 from . import state_sync
@@ -26,6 +25,7 @@ from .peers.bulk import Exchange
 from .peers.links import PeerNetwork
 from .protocols import Disk
 from .pruning import Pruner
+from .settings import NodeSettings
 from .snapshots import Frozen, LocalState, Snapshots
 from .store import ChainDatabase
 
@@ -45,24 +45,16 @@ class Archive:
     """One node's. ``note`` hears each commit before the next is written."""
 
     def __init__(
-        self,
-        directory: Path,
-        chain_id: ChainId,
-        database: ChainDatabase,
-        network: PeerNetwork,
-        disk: Disk,
-        log: Log,
-        *,
-        behind: Callable[[], int],
-        keep_blocks_ms: int | None,
+        self, settings: NodeSettings, node: Node, database: ChainDatabase, network: PeerNetwork, disk: Disk, log: Log
     ) -> None:
-        self._directory, self._database, self._network = directory, database, network
-        self._disk, self._log, self._behind = disk, log, behind
-        self.snapshots = Snapshots(directory, disk, chain_id, log)
-        network.serve_state = LocalState(directory / "chain.db", self.snapshots).serve
+        self._directory, self._node, self._database = settings.directory, node, database
+        self._network, self._disk, self._log = network, disk, log
+        path = settings.directory / "chain.db"
+        self.snapshots = Snapshots(settings.directory, disk, node.chain_id, log)
+        network.serve_state = LocalState(path, self.snapshots).serve
         self._pruner: Pruner | None = None
-        if keep_blocks_ms is not None:
-            self._pruner = Pruner(database, directory / "chain.db", chain_id, self.snapshots, keep_blocks_ms)
+        if settings.keep_blocks_ms is not None:
+            self._pruner = Pruner(database, path, node.chain_id, self.snapshots, settings.keep_blocks_ms)
         # One an epoch; a node that catches up passes many of them while one is written.
         self._ends_in, self._ends = trio.open_memory_channel[Frozen](math.inf)
 
@@ -103,7 +95,7 @@ class Archive:
         while True:
             height = self._database.height()
             await trio.sleep(STUCK_SECONDS)
-            if self._behind() and self._database.height() == height and await self._is_gone(height + 1):
+            if self._node.behind and self._database.height() == height and await self._is_gone(height + 1):
                 state_sync.want(self._directory, self._disk)
                 raise FarBehind(f"no peer has block {height + 1} any more: this node goes on from a snapshot")
 

@@ -21,8 +21,7 @@ from guts_core.chain.history import EMPTY, History
 from guts_core.chain.trail import EpochStep
 from guts_core.chain.transaction import transaction_id
 from guts_core.codec import from_bytes
-from guts_core.forge.epochs import EVIDENCE_EPOCHS
-from guts_core.forge.params import EXPIRY_MS_MAX
+from guts_core.forge.params import EVIDENCE_EPOCHS, EXPIRY_MS_MAX
 from guts_core.names import BlockHash, ChainId, TxId
 
 from . import store

@@ -30,6 +30,8 @@ from guts_core.node.node import Node, NodeConfig
 from guts_core.state.view import View
 
 from .accepting import tell_of_failures
+from .archive import Archive
+from .beginning import begin
 from .checks import Checker
 from .chunks import ChunkServer
 from .clock import MachineClock
@@ -213,6 +215,7 @@ class _Machine:
         )
         addresses = dict(file.addresses) | (settings.peer_addresses or {})
         self._hint = addresses.get(self.node_key.public_key.hex())
+        self.archive = Archive(settings, self.node, self.database, self.network, disk, log)
         self.whereabouts = Whereabouts(
             self.node_key,
             self.node.chain_id,
@@ -258,6 +261,7 @@ class _Machine:
             "committed", height=commit.height, transactions=len(commit.receipts), hash=commit.block_hash.hex()[:16]
         )
         self.standing.count(commit)
+        self.archive.note(commit)
         for row in commit.receipts:
             self.waiters.settle(row.tx_id)
         if commit.packs:
@@ -310,6 +314,7 @@ class _Machine:
             nursery.start_soon(self.text_repairer.run)
             nursery.start_soon(self.scrubber.run)
             nursery.start_soon(self.remover.run)
+            nursery.start_soon(self.archive.run)
             nursery.start_soon(Watchdog(self.log, self.tally, self.node, self.clock).run)
             nursery.start_soon(self.pump.run, self.records)
             self.records = ()
@@ -372,9 +377,9 @@ async def open_node(
     log = Log("node")
     tell_of_failures()
     with hold_lock(directory / "node.lock"), settings.open_logs(), ExitStack() as opened:
-        machine = _Machine(
-            settings, disk, transport or TcpTransport(), clock or MachineClock(settings.clock_offset_ms), log, opened
-        )
+        transport, clock = transport or TcpTransport(), clock or MachineClock(settings.clock_offset_ms)
+        await begin(settings, disk, transport, log)
+        machine = _Machine(settings, disk, transport, clock, log, opened)
         log.info("starting", pid=os.getpid(), height=machine.node.ledger.head.height)
         await machine.scrubber.look_at_start()
         async with trio.open_nursery() as nursery:

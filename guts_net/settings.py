@@ -42,6 +42,7 @@ class NodeSettings:
     mempool_transactions: int = MEMPOOL_TRANSACTIONS_MAX
     git_children: int = CHILDREN_MAX
     peers: PeerLimits = DEFAULT_LIMITS
+    keep_blocks_ms: int | None = None  # block time after which old blocks are let go; None: never
     scrub: Pace | None = None  # how fast the disk is read again; None: as the module says
 
     def open_logs(self) -> AbstractContextManager[None]:
