@@ -29,6 +29,8 @@ DISCOVERY_KINDS = frozenset({kinds.PEERS_KNOWN, kinds.PEER_INFOS})
 FUTURE_MS = 3_600_000
 # A node that moves moves once; what it says more often waits, so that it cannot make others shout.
 RELAY_MS = 1_000
+# A node that lacks an address asks again after a fiftieth of the interval, then ever more rarely until the interval.
+FIRST_SHARE = 50
 
 
 @frozen
@@ -84,7 +86,8 @@ class Discovery:
         self._linked: dict[int, int] = {}  # peer -> when it may be answered again, ms
         self._fresh: set[NodeId] = set()  # told of itself something new, not passed on yet
         self._relayed: dict[NodeId, int] = {}
-        self._due = 0
+        self._pause = interval_ms // FIRST_SHARE
+        self._due: int | None = None  # when the next round is
         self._rounds = 0
         self._started_over = -interval_ms
         self.counters: Counter[str] = Counter() if counters is None else counters
@@ -113,6 +116,7 @@ class Discovery:
     def linked(self, peer: int, at: At) -> list[Effect]:
         """A connection stands."""
         self._linked[peer] = at.monotonic_ms
+        self._hurry(at)
         return self._greeting(peer)
 
     def unlinked(self, peer: int) -> None:
@@ -147,11 +151,26 @@ class Discovery:
             out += self._say_own(self._own.addresses, at.time_ms)  # our clock was wrong: nobody believed that one
         if is_cut_off and at.monotonic_ms >= self._started_over + self._interval_ms:
             self._start_over(at)
-        if at.monotonic_ms >= self._due:
-            self._due = at.monotonic_ms + self._interval_ms
-            self._rounds += 1
-            out += [Tell(peer, self._known()) for peer in self._linked]
+        if self._due is None or at.monotonic_ms >= self._due:
+            out += self._round(at)
         return out
+
+    def _round(self, at: At) -> list[Effect]:
+        self._rounds += 1
+        self._pause = min(self._pause * 2, self._interval_ms) if self._lacks_anybody() else self._interval_ms
+        self._due = at.monotonic_ms + self._pause
+        return [Tell(peer, self._known()) for peer in self._linked]
+
+    def _lacks_anybody(self) -> bool:
+        linked = self._nodes_linked()
+        others = (node for node in self._members.validators.values() if node != self._me and node not in linked)
+        return not all(self.book.knows(node, linked) for node in others)
+
+    def _hurry(self, at: At) -> None:
+        """Something changed: whoever could not answer before may know now."""
+        if self._lacks_anybody():
+            self._pause = self._interval_ms // FIRST_SHARE
+            self._due = at.monotonic_ms + self._pause
 
     def _start_over(self, at: At) -> None:
         self._started_over = self._due = at.monotonic_ms
@@ -217,7 +236,7 @@ class Discovery:
         if at.monotonic_ms < self._linked.get(peer, at.monotonic_ms + 1):
             self.counters["discovery_unanswered"] += 1
             return []
-        self._linked[peer] = at.monotonic_ms + self._interval_ms // 2
+        self._linked[peer] = at.monotonic_ms + self._interval_ms // FIRST_SHARE
         infos = self._tellable(peer, lacks)
         return [Tell(peer, to_bytes(Infos(self._members.digest, tuple(infos))))] if infos else []
 
@@ -246,7 +265,7 @@ class Discovery:
             if info.node == self._me:
                 out += self._overtake(info, at)
             elif self._is_worth_checking(info, said, at):
-                self._enter(peer, info)
+                self._enter(peer, info, at)
         return out + self._relay(at)
 
     def _is_worth_checking(self, info: PeerInfo, said: Infos, at: At) -> bool:
@@ -263,7 +282,7 @@ class Discovery:
             return False
         return True
 
-    def _enter(self, peer: int, info: PeerInfo) -> None:
+    def _enter(self, peer: int, info: PeerInfo, at: At) -> None:
         self._require_signed(info)
         if not self.book.take(info):
             self.counters["discovery_no_room"] += 1
@@ -272,6 +291,7 @@ class Discovery:
         self.revision += 1
         if self._members.numbers[info.node] == peer:
             self._fresh.add(info.node)
+        self._hurry(at)
 
     def _overtake(self, info: PeerInfo, at: At) -> list[Effect]:
         """Something that an earlier life of ours said, under a clock that was ahead: say it anew, newer."""
