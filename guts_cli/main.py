@@ -130,6 +130,20 @@ NETWORK = Group(
         "list": _entry("network", "list_", "List the networks that are pinned."),
     },
 )
+SIM = Group(
+    "sim",
+    help="""Whole networks in memory, from one number: with crashes, partitions, loss and lying validators.
+
+    A seed that breaks a promise is shrunk to a file that replays it, and that can be read as a diagram.
+    """,
+    entries={
+        "run": _entry("sim", "run", "Run one seed, or many; exit code 1 when a promise broke."),
+        "soak": _entry("sim_soak", "soak", "Run seeds for some minutes, and say what was reached."),
+        "shrink": _entry("sim", "shrink", "Find the smallest run that breaks the same promise."),
+        "replay": _entry("sim", "replay", "Run a file of shrink again, without dice."),
+        "show": _entry("sim", "show_", "Draw a file of shrink: nodes, messages, crashes, votes."),
+    },
+)
 HERE = "guts_cli.main"
 ROOT = Group(
     "guts",
@@ -161,7 +175,9 @@ ROOT = Group(
         "verify": _entry("verify", "verify_", "Check a ref, all refs or a transaction by proof.", "Check"),
         "network": Entry(HERE, "NETWORK", "The networks whose proofs you believe: trust, list.", "Check"),
         "chaos": _entry("chaos", "chaos", "Break a network of real processes, and count what was lost.", "Check"),
-        "sim": _entry("sim", "sim", "Run a whole network from one seed, with faults, in memory.", "Check"),
+        "sim": Entry(
+            HERE, "SIM", "Run whole networks from one seed, in memory: run, replay, shrink, show, soak.", "Check"
+        ),
     },
 )
 click.version_option(VERSION, prog_name="guts", message="%(prog)s %(version)s")(ROOT)

@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 1.0
 @contextmanager
 def working(words: str) -> Iterator[None]:
     """Show these words and the time that passed, if the block takes longer than a second."""
-    if not _is_watched():
+    if not is_watched():
         yield
         return
     sign = _Sign(words)
@@ -36,7 +36,8 @@ def working(words: str) -> Iterator[None]:
         sign.hide()
 
 
-def _is_watched() -> bool:
+def is_watched() -> bool:
+    """Whether somebody sits at a terminal, and did not ask for JSON."""
     context = click.get_current_context(silent=True)
     return sys.stderr.isatty() and not (context is not None and context.meta.get(JSON_KEY))
 

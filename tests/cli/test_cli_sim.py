@@ -1,0 +1,205 @@
+"""``guts sim`` as somebody types it: run, shrink, replay, show, soak."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guts_cli.main import run
+from guts_core.sim.run import run_seed
+
+MACHINE = '''
+"""Somebody's own machine."""
+
+import hashlib
+
+
+class Words:
+    def initial(self):
+        return ()
+
+    def apply(self, state, command):
+        return (*state, command.decode())
+
+    def root(self, state):
+        return hashlib.sha256(repr(state).encode()).digest()
+
+
+class Moody(Words):
+    calls = 0
+
+    def apply(self, state, command):
+        Moody.calls += 1
+        return super().apply(state, command + (b"%d" % Moody.calls if command == b"mood" else b""))
+'''
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def small_quorum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the nodes are enough."""
+    monkeypatch.setattr("guts_core.simplex.committee.quorum", lambda size, _model: max(size // 2, 1))
+
+
+def typed(capsys: pytest.CaptureFixture[str], line: str, code: int = 0) -> str:
+    assert run(line.split()) == code, capsys.readouterr()
+    shown = capsys.readouterr()
+    return shown.out + shown.err
+
+
+def told(capsys: pytest.CaptureFixture[str], line: str, code: int = 0) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(typed(capsys, f"{line} --json", code))
+    return found
+
+
+def test_a_seed_is_run_and_told(capsys: pytest.CaptureFixture[str]) -> None:
+    text = typed(capsys, "sim run --seed 5")
+
+    assert "seed 5: every promise held" in text
+    assert run_seed(5).trace in text
+    assert "next: guts sim run --seed 6 --nodes 4" in text
+
+
+def test_a_run_as_json_has_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    data = told(capsys, "sim run --seed 5 --nodes 3 --fault-model crash")
+
+    assert (data["seed"], data["nodes"], data["problem"]) == (5, 3, None)
+    assert data["faults"]["crashed"] > 0
+    assert data["events_per_second"] > 0
+
+
+def test_a_calm_run_shows_interval_and_finality_beside_their_bounds(capsys: pytest.CaptureFixture[str]) -> None:
+    text = typed(capsys, "sim run --seed 1 --nodes 31 --calm")
+    pace = told(capsys, "sim run --seed 1 --calm")["pace"]
+
+    assert "delays (bound 2), final after" in " ".join(text.split())
+    assert pace["blocks"] > 20
+    assert 1.8 < pace["interval_delays"] < 2.6
+    assert 2.5 < pace["finality_delays"] < 3.6
+
+
+def test_many_seeds_are_added_up(capsys: pytest.CaptureFixture[str]) -> None:
+    data = told(capsys, "sim run --seeds 4 --jobs 2")
+    alone = told(capsys, "sim run --seeds 4 --jobs 1")
+
+    assert data["seeds"] == 4
+    assert data["events"] == alone["events"]
+    assert (data["faults"], data["villains"], data["coverage"]) == (
+        alone["faults"],
+        alone["villains"],
+        alone["coverage"],
+    )
+    assert data["rules"]["FINALIZE"] > 0
+    assert any(key.startswith("chaos / propose / ") for key in data["coverage"])
+
+
+def test_a_soak_ends_in_time_and_says_what_was_reached(capsys: pytest.CaptureFixture[str]) -> None:
+    text = typed(capsys, "sim soak --minutes 0.01 --jobs 1 --first 100")
+
+    for word in ("events", "times real time", "faults", "rules", "liars", "met", "never"):
+        assert word in text
+    assert told(capsys, "sim soak --minutes 0.001 --jobs 1")["seeds"] >= 1
+
+
+@pytest.mark.usefixtures("small_quorum")
+def test_a_violation_is_shrunk_replayed_and_shown(capsys: pytest.CaptureFixture[str], desk: Path) -> None:
+    """From the failing seed to the diagram, by typing what each command says comes next."""
+    broken = typed(capsys, "sim run --seed 3", code=1)
+    line = broken.splitlines()[-1].removeprefix("next: guts ")
+    assert line == "sim shrink --seed 3 --nodes 4 -o seed-3.replay"
+
+    shrunk = typed(capsys, line)
+    line = shrunk.splitlines()[-1].removeprefix("next: guts ")
+    assert line == "sim show seed-3.replay"
+    drawn = typed(capsys, line)
+    again = typed(capsys, "sim replay seed-3.replay", code=1)
+
+    problem = shrunk.splitlines()[0]
+    assert problem.startswith("I")
+    assert f"BROKEN  {problem}" in drawn
+    assert drawn == (desk / "seed-3.replay.txt").read_text()
+    assert problem in again
+    assert told(capsys, "sim show seed-3.replay --all")["problem"] == problem
+
+
+@pytest.mark.usefixtures("small_quorum")
+def test_a_campaign_with_a_violation_prints_the_line_that_replays_it(capsys: pytest.CaptureFixture[str]) -> None:
+    text = typed(capsys, "sim run --seeds 3 --jobs 1", code=1)
+
+    assert "BROKEN    seed 0 with 4 nodes: I" in text
+    assert text.splitlines()[-1] == "next: guts sim run --seed 0 --nodes 4"
+    assert typed(capsys, "sim soak --minutes 0.001 --jobs 1 --nodes 4", code=1).splitlines()[-1] == (
+        "next: guts sim run --seed 0 --nodes 4"
+    )
+
+
+@pytest.mark.usefixtures("small_quorum")
+def test_a_shrunk_file_can_be_shrunk_again(capsys: pytest.CaptureFixture[str], desk: Path) -> None:
+    typed(capsys, "sim shrink --seed 0 --runs 3 -o first")
+
+    typed(capsys, "sim shrink --from first -o second")
+
+    assert (desk / "second").stat().st_size < (desk / "first").stat().st_size
+
+
+def test_code_that_was_mended_tells_another_story(
+    capsys: pytest.CaptureFixture[str], desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as planted:
+        planted.setattr("guts_core.simplex.committee.quorum", lambda size, _model: max(size // 2, 1))
+        typed(capsys, "sim shrink --seed 0 -o broken.replay")
+
+    words = typed(capsys, "sim replay broken.replay", code=1)
+
+    assert "gives another run than it says" in words
+
+
+def test_a_machine_of_ones_own_is_run_and_shrunk(capsys: pytest.CaptureFixture[str], desk: Path) -> None:
+    (desk / "own_sim_machine.py").write_text(MACHINE)
+    (desk / "commands").write_text("".join(f"word {number}\n" for number in range(6)) + "mood\n")
+    own = "--commands commands --machine own_sim_machine"
+
+    typed(capsys, f"sim run --seed 1 {own}:Words")
+    typed(capsys, f"sim run --seed 1 {own}:Moody", code=1)
+    typed(capsys, f"sim shrink --seed 1 {own}:Moody -o own.replay")
+
+    head = json.loads((desk / "own.replay").read_text().splitlines()[0])
+    assert (head["machine"], head["commands"]) == ("own_sim_machine:Moody", [b"mood".hex()])
+    assert "command mood" in typed(capsys, "sim show own.replay")
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        ("sim run", 2, "say which run"),
+        ("sim run --seed 1 --seeds 2", 2, "say which run"),
+        ("sim run --seeds 2 --calm", 2, "take --seed"),
+        ("sim run --seed 1 --machine os:path", 2, "belong together"),
+        ("sim run --seed 1 --machine nowhere:Thing --commands none", 2, "does not exist"),
+        ("sim run --seed 1 --machine nowhere:Thing --commands here", 2, "there is no state machine nowhere:Thing"),
+        ("sim run --seed 1 --machine json --commands here", 2, "say MODULE:NAME"),
+        ("sim run --seed 1 --machine json:dumps --commands here", 2, "makes no state machine"),
+        ("sim run --seed 1 --machine json:JSONDecoder --commands here", 2, "it needs initial()"),
+        ("sim shrink -o x", 2, "say what to shrink"),
+        ("sim shrink --seed 1 --nodes 1 -o x", 1, "breaks no promise"),
+        ("sim replay nothing", 2, "No such file"),
+        ("sim replay here", 1, "line 1 is no JSON"),
+        ("sim show old", 1, "replay it with the build that wrote it"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_words(
+    capsys: pytest.CaptureFixture[str], desk: Path, line: str, code: int, words: str
+) -> None:
+    (desk / "here").write_text("one\n")
+    (desk / "old").write_text('{"file": "guts simulation", "format": 0, "build": "0.0.1"}\n')
+
+    assert words in typed(capsys, line, code)
