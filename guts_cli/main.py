@@ -15,6 +15,7 @@ from guts_core.version import VERSION
 from .outcomes import EXIT_CODES, EXIT_INTERRUPTED, EXIT_OK, failure_of, show_failure
 from .shape import Entry, Group, split_at_separator
 
+HERE = "guts_cli.main"
 RUN, FORM, USE = "Run a network", "Form a network with others", "Use a network"
 
 
@@ -122,12 +123,36 @@ CONTEXT = Group(
         "remove": _entry("context", "remove", "Forget a network; keys and tokens stay."),
     },
 )
+PROPOSE = Group(
+    "propose",
+    help="""Propose a change to the operators of validators; it counts as your approval.
+
+    More than two thirds of them make it so, and all of them where seats change below four validators. What
+    is approved takes effect with the next epoch, or with --now as soon as it is approved.
+    """,
+    entries={
+        "add": _entry("network_decisions", "add", "Give a node a seat."),
+        "remove": _entry("network_decisions", "remove", "Take a validator's seat away."),
+        "set": _entry("network_decisions", "set_", "Change parameters: KEY=VALUE..."),
+        "rules": _entry("network_decisions", "rules", "Go over to other rules."),
+        "end-epoch": _entry("network_decisions", "end_epoch", "End the epoch before its time."),
+    },
+)
 NETWORK = Group(
     "network",
-    help="The networks whose proofs you believe: genesis files pinned in GUTS_HOME.",
+    help="A network as a whole: whose word you believe, who votes, and what its operators decide.",
     entries={
         "trust": _entry("network", "trust", "Pin the genesis file of a network."),
         "list": _entry("network", "list_", "List the networks that are pinned."),
+        "validators": _entry("network_nodes", "validators", "Show who votes until when."),
+        "propose": Entry(HERE, "PROPOSE", "Propose a change: add, remove, set, rules, end-epoch."),
+        "vote": _entry("network_decisions", "vote", "Approve or reject what was proposed."),
+        "show": _entry("network_decisions", "show", "Show what was proposed and who voted."),
+        "rotate": _entry("network_nodes", "rotate", "Give your validator other keys."),
+        "entry": _entry("network_nodes", "entry", "Make what a new node needs to be admitted."),
+        "admit": _entry("network_nodes", "admit", "Let a node follow without voting."),
+        "followers": _entry("network_nodes", "followers", "List the nodes that follow."),
+        "dismiss": _entry("network_nodes", "dismiss", "Let a follower go."),
     },
 )
 SIM = Group(
@@ -144,7 +169,6 @@ SIM = Group(
         "show": _entry("sim", "show_", "Draw a file of shrink: nodes, messages, crashes, votes."),
     },
 )
-HERE = "guts_cli.main"
 ROOT = Group(
     "guts",
     help="""A git forge that nobody can take down, censor or quietly rewrite.
@@ -173,7 +197,7 @@ ROOT = Group(
         "credential": _entry("credential", "credential", "Answer git as its credential helper.", None),
         "doctor": _entry("doctor", "doctor", "Look for what is wrong here, and say what mends it.", "Check"),
         "verify": _entry("verify", "verify_", "Check a ref, all refs or a transaction by proof.", "Check"),
-        "network": Entry(HERE, "NETWORK", "The networks whose proofs you believe: trust, list.", "Check"),
+        "network": Entry(HERE, "NETWORK", "Whose word you believe, who votes, what operators decide.", "Check"),
         "chaos": _entry("chaos", "chaos", "Break a network of real processes, and count what was lost.", "Check"),
         "sim": Entry(
             HERE, "SIM", "Run whole networks from one seed, in memory: run, replay, shrink, show, soak.", "Check"

@@ -13,6 +13,7 @@ from guts_http.port import ask
 from guts_http.reader import Snapshot
 from guts_http.routing import Access, Asked, Reply, Routes
 
+from .governance import epoch_of
 from .shapes import exact_time_text
 
 routes = Routes()
@@ -104,11 +105,12 @@ def _waiting(snapshot: Snapshot, one: Waiting) -> dict[str, Any]:
 def list_validators(asked: Asked, snapshot: Snapshot) -> Reply:
     """The validators of this epoch, in voting order."""
     shown = []
-    for index, seat in enumerate(asked.site.reader.genesis.validators):
+    for index, seat in enumerate(epoch_of(asked, snapshot).seats):
         operator = queries.account(snapshot, seat.operator)
         shown.append(
             {
                 "index": index,
+                "number": seat.number,
                 "name": seat.name,
                 "node_id": seat.node_key.hex(),
                 "vote_key": seat.vote_key.hex(),

@@ -13,7 +13,12 @@ from .results import Certificate as Certificate
 from .results import Collaborator as Collaborator
 from .results import Commit as Commit
 from .results import Connection as Connection
+from .results import Decision as Decision
 from .results import DeletedRepository as DeletedRepository
+from .results import Epoch as Epoch
+from .results import EpochSeat as EpochSeat
+from .results import Evidence as Evidence
+from .results import Follower as Follower
 from .results import GitRef as GitRef
 from .results import Key as Key
 from .results import Keys as Keys

@@ -86,6 +86,31 @@ def validators() -> Call[tuple[results.Validator, ...]]:
     return _get(f"{_OURS}/validators", lambda value, what: many(results.Validator, value, what))
 
 
+def epoch() -> Call[results.Epoch]:
+    """Who votes until when, under which rules and parameters, and what waits for the next epoch."""
+    return _one(results.Epoch, f"{_OURS}/network/epoch")
+
+
+def decision(number: int) -> Call[results.Decision]:
+    """What operators were asked to decide, and who voted how; NotFound."""
+    return _one(results.Decision, f"{_OURS}/network/decisions/{number}")
+
+
+def decisions() -> Listing[results.Decision]:
+    """Everything that operators ever proposed, in order."""
+    return Listing(f"{_OURS}/network/decisions?{_query({'per_page': PAGE_SIZE})}", results.Decision)
+
+
+def followers() -> Call[tuple[results.Follower, ...]]:
+    """The nodes that follow without voting, in order of number."""
+    return _get(f"{_OURS}/network/followers", lambda value, what: many(results.Follower, value, what))
+
+
+def evidence() -> Call[tuple[results.Evidence, ...]]:
+    """Which validators contradicted themselves, the oldest epoch first."""
+    return _get(f"{_OURS}/network/evidence", lambda value, what: many(results.Evidence, value, what))
+
+
 def account(name: str) -> Call[results.Account]:
     """The public record of an account; NotFound."""
     return _one(results.Account, f"{_OURS}/accounts/{_part(name)}")

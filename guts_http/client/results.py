@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias
 
 from attrs import frozen
 
@@ -21,6 +21,8 @@ from guts_core.simplex.quorum import FaultModel
 from .errors import UnexpectedAnswer
 
 ID_BYTES: Final = 32
+# An object whose fields depend on what it is about.
+Values: TypeAlias = dict[str, int | str | None]
 
 
 @frozen
@@ -95,10 +97,97 @@ class Validator:
     """A seat among those who vote."""
 
     index: int
+    number: int  # the node's, which stays
     name: str
     node_id: NodeId
     vote_key: bytes
     operator: str | None
+
+
+@frozen
+class EpochSeat:
+    """A validator of an epoch; its number stays when it changes its keys."""
+
+    number: int
+    name: str
+    operator: str | None
+    vote_key: bytes
+    node_key: NodeId
+
+
+@frozen
+class WaitingSeat:
+    """A change of one seat that waits for its turn; no decision: its operator's own doing."""
+
+    move: str  # join, leave or rotate
+    number: int
+    name: str
+    decision: int | None
+
+
+@frozen
+class Epoch:
+    """Who votes, under which rules and parameters, and what waits for the next epoch."""
+
+    number: int
+    since: datetime
+    ends: datetime  # at the latest
+    ending: bool  # the operators ended it
+    rules: int
+    params: Values
+    seats: tuple[EpochSeat, ...]
+    changes_per_epoch: int
+    waiting_seats: Annotated[tuple[WaitingSeat, ...], At("waiting.seats")]
+    waiting_params: Annotated[Values | None, At("waiting.params")]
+    waiting_rules: Annotated[Values | None, At("waiting.rules")]
+
+
+@frozen
+class Decision:
+    """What the operators were asked to decide: ``kind`` and ``fields`` for programs, ``says`` for people."""
+
+    number: int
+    proposer: str
+    kind: str
+    says: str
+    fields: Values
+    now: bool
+    state: str  # open, approved, refused, applied, replaced or lapsed
+    approve: tuple[str, ...]
+    reject: tuple[str, ...]
+    needed: int
+    operators: tuple[str, ...]
+    proposed: datetime
+    closes: datetime
+    decided: datetime | None
+    epoch: int | None
+
+
+@frozen
+class Follower:
+    """A node that follows without voting."""
+
+    number: int
+    name: str
+    operator: str | None
+    node_id: NodeId
+    node_key: NodeId
+
+
+@frozen
+class Evidence:
+    """A validator that contradicted itself in an epoch."""
+
+    epoch: int
+    seat: int
+    number: int
+    name: str
+    vote_key: bytes
+    view: int
+    kinds: tuple[str, ...]
+    reporter: str | None
+    height: int
+    time: datetime
 
 
 @frozen

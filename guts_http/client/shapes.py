@@ -17,7 +17,7 @@ from guts_core.node.port import Phase
 from guts_core.simplex.quorum import FaultModel
 
 from .errors import UnexpectedAnswer
-from .results import At
+from .results import At, Values
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -81,6 +81,7 @@ def _converter() -> Converter:
     for name, size in _LENGTHS.items():
         converter.register_structure_hook(name, _sized(size))
     converter.register_structure_hook(datetime, lambda value, _: _time(value))
+    converter.register_structure_hook_func(lambda hint: hint == Values, lambda value, _: _values(value))
     for named in _ENUMS:
         converter.register_structure_hook(named, _named)
         converter.register_unstructure_hook(named, _name)
@@ -142,6 +143,12 @@ def _bytes(value: object, size: int | None) -> bytes:
 
 def _sized(size: int) -> Any:
     return lambda value, _: _bytes(value, size)
+
+
+def _values(value: object) -> Values:
+    if not isinstance(value, dict) or not all(type(one) in {int, str, type(None)} for one in value.values()):
+        raise TypeError("an object of numbers and texts expected")
+    return dict(value)
 
 
 def _time(value: object) -> datetime:

@@ -60,6 +60,11 @@ class Client:
 
     status = _calling(calls.status)
     validators = _calling(calls.validators)
+    epoch = _calling(calls.epoch)
+    decision = _calling(calls.decision)
+    decisions = _listing(calls.decisions)
+    followers = _calling(calls.followers)
+    evidence = _calling(calls.evidence)
     account = _calling(calls.account)
     block = _calling(calls.block)
     blocks = _listing(calls.blocks)

@@ -1,0 +1,109 @@
+"""Operators at their desks: they propose, vote, admit and rotate on a running network of four."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from guts_cli.ports import free_ports
+from tests.cli.desk import Desk
+
+pytestmark = pytest.mark.e2e
+HTTP_FIRST = 24100
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A network of four nodes; alice is at this desk, and the operators' key files lie beside the nodes'."""
+    path = tmp_path_factory.mktemp("governance")
+    desk = Desk(path, path / "net")
+    port = str(free_ports(4, HTTP_FIRST)[0])
+    desk.json("devnet", "start", "--validators", "4", "--dir", "net", "--http-port", port, "--detach")
+    yield desk
+    desk.run("devnet", "stop", "--dir", "net")
+
+
+def by(index: int) -> tuple[str, str]:
+    """As this node's operator."""
+    return "--operator-key", f"net/node{index}/keys/operator.key"
+
+
+def test_operators_propose_and_vote_until_it_is_decided(net: Desk) -> None:
+    proposed = net.json("network", "propose", "set", "delta_ms=300", "registration=approval", *by(0))
+    number = str(proposed["number"])
+    assert (proposed["says"], proposed["state"]) == ("set delta_ms=300, registration=approval", "open")
+    assert (proposed["approve"], proposed["needed"]) == (["operator-0"], 3)
+
+    seen = net.run("network", "show").stdout
+    assert f"next: guts network vote {number}" in seen
+    net.json("network", "vote", number, *by(1))
+    again = net.json("network", "vote", number, *by(1), code=5)
+    assert again["error"]["code"] == "already-voted"
+    done = net.json("network", "vote", number, *by(2))
+
+    assert done["state"] in {"approved", "applied"}
+    assert net.json("network", "show", number) == done
+    waiting = net.json("network", "validators")["waiting_params"]
+    assert waiting is None or (waiting["delta_ms"], waiting["registration"]) == (300, "approval")
+
+
+def test_what_too_many_reject_is_refused(net: Desk) -> None:
+    number = str(net.json("network", "propose", "remove", "node-3", *by(0))["number"])
+
+    net.json("network", "vote", number, "--no", *by(1))
+    closed = net.json("network", "vote", number, "--no", *by(3))
+
+    assert (closed["state"], closed["reject"]) == ("refused", ["operator-1", "operator-3"])
+    late = net.json("network", "vote", number, *by(2), code=5)
+    assert late["error"]["message"] == f"decision {number} was refused"
+
+
+def test_a_node_is_admitted_proposed_and_let_go(net: Desk) -> None:
+    """The same machine first follows, then asks for a seat, each with what its keys signed."""
+    net.run("node", "init", "--dir", "five", "--name", "five")
+    request = net.json("network", "entry", "--dir", "five")["request"]
+    admitted = net.json("network", "admit", request, "--name", "five", *by(1))
+    assert [one["name"] for one in net.json("network", "followers")["followers"]] == ["five"]
+
+    net.json("network", "entry", "--dir", "five", "--operator", "alice", "--out", "five.json")
+    proposed = net.json("network", "propose", "add", "five.json", *by(0))
+    assert proposed["fields"]["operator"] == "alice"
+    twisted = json.loads((net.directory / "five.json").read_text()) | {"name": "six"}
+    (net.directory / "six.json").write_text(json.dumps(twisted))
+    refused = net.json("network", "propose", "add", "six.json", *by(0), code=2)
+    assert refused["error"]["code"] == "unproven-key"
+    assert net.json("network", "dismiss", "five", *by(2))["number"] == admitted["number"]
+
+    assert net.json("network", "followers")["followers"] == []
+
+
+def test_an_operator_rotates_the_keys_of_its_validator(net: Desk) -> None:
+    done = net.json("network", "rotate", "--vote-key", "new-vote.key", *by(2))
+
+    assert done["validator"] == "node-2"
+    assert (net.directory / "new-vote.key").stat().st_mode & 0o077 == 0
+    shown = net.json("network", "validators")
+    waits = [one["name"] for one in shown["waiting_seats"] if one["move"] == "rotate"]
+    assert waits == ["node-2"] or shown["seats"][2]["vote_key"] == done["vote_key"]
+
+
+def test_who_does_not_govern_is_told_so(net: Desk) -> None:
+    """Alice has an account and no seat; a mistyped change never leaves this machine."""
+    cases: list[tuple[tuple[str, ...], int, str]] = [
+        (("network", "propose", "end-epoch"), 4, "may not govern"),
+        (("network", "propose", "set", "delta=1", *by(0)), 2, "there is no parameter 'delta'"),
+        (("network", "propose", "set", "delta_ms", *by(0)), 2, "not KEY=VALUE"),
+        (("network", "propose", "rules", "1", "--not-before", "soon", *by(0)), 2, "no time such as"),
+        (("network", "propose", "remove", "nobody", *by(0)), 3, "no validator nobody"),
+        (("network", "vote", "999", *by(0)), 3, "no decision 999"),
+        (("network", "show", "999"), 3, "no decision 999"),
+        (("network", "rotate", *by(0)), 2, "--vote-key FILE"),
+        (("network", "admit", "guts_node_00", "--name", "x", *by(0)), 2, "begins with guts_node_"),
+        (("network", "dismiss", "nobody", *by(0)), 3, "no follower nobody"),
+    ]
+    for words, code, said in cases:
+        answer: Any = net.json(*words, code=code)
+        assert said in answer["error"]["message"], answer
