@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from . import finality, first_push, git_traffic, proofs, reading, simulator, starting, state_tree, throughput
+from . import distance, finality, first_push, git_traffic, proofs, reading, simulator, starting, state_tree, throughput
 from .figures import Figure, machine
 from .report import QUIET_LOAD, Report, number, show, write_json
 from .run import Run, open_run
@@ -25,6 +25,7 @@ MEASUREMENTS: dict[str, Callable[[Run], Sequence[Figure]]] = {
     "unit-costs": lambda run: run.costs,
     "finality": finality.measure,
     "throughput": throughput.measure,
+    "distance": distance.measure,
     "ready": starting.measure_ready,
     "first-push": first_push.measure,
     "memory": starting.measure_memory,

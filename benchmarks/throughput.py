@@ -54,7 +54,9 @@ class Served:
         return f"{self.offered:,}/s offered: {self.rate:,.0f}/s, p50 {p50:.0f} ms, p99 {p99:.0f} ms"
 
 
-class _Node:
+class Node:
+    """One process, and the pipe to its clients."""
+
     def __init__(self, world: World, index: int) -> None:
         command = [sys.executable, "-m", "benchmarks.loaded_node", str(world.path), str(index)]
         self.process = subprocess.Popen(
@@ -62,9 +64,11 @@ class _Node:
         )
 
     def say(self, value: object) -> None:
+        """A line to its clients."""
         print(json.dumps(value), file=_pipe(self.process.stdin), flush=True)
 
     def hear(self) -> str:
+        """A line from them; waits for it."""
         line = _pipe(self.process.stdout).readline()
         if not line:
             raise RuntimeError("a node of the benchmark ended")
@@ -77,9 +81,9 @@ def _pipe(pipe: IO[str] | None) -> IO[str]:
 
 
 @contextmanager
-def _nodes(path: Path) -> Iterator[Sequence[_Node]]:
-    world = found(path, VALIDATORS, params=PARAMS)
-    nodes = [_Node(world, index) for index in range(VALIDATORS)]
+def started(world: World) -> Iterator[Sequence[Node]]:
+    """All nodes of a network, each a process with clients of its own."""
+    nodes = [Node(world, index) for index in range(VALIDATORS)]
     try:
         for node in nodes:
             assert node.hear() == "ready"
@@ -91,7 +95,7 @@ def _nodes(path: Path) -> Iterator[Sequence[_Node]]:
             node.process.wait()
 
 
-def offer(nodes: Sequence[_Node], load: int, seconds: float) -> Served:
+def offer(nodes: Sequence[Node], load: int, seconds: float) -> Served:
     """One load, the same share at every node."""
     for node in nodes:
         node.say([load / len(nodes), seconds])
@@ -115,7 +119,7 @@ def offer(nodes: Sequence[_Node], load: int, seconds: float) -> Served:
 def sample(path: Path, seconds: float) -> list[Served]:
     """Every load up to the first that is not served."""
     taken: list[Served] = []
-    with _nodes(path) as nodes:
+    with started(found(path, VALIDATORS, params=PARAMS)) as nodes:
         for load in LOADS:
             taken.append(offer(nodes, load, seconds))
             print(f"    {taken[-1].words}", taken[-1].others or "", file=sys.stderr, flush=True)
