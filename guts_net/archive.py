@@ -10,12 +10,8 @@ from collections.abc import Awaitable
 
 import trio
 
-from guts_core.chain.block import header_of
 from guts_core.chain.commit import Commit
-from guts_core.codec import from_bytes
 from guts_core.errors import Unavailable
-from guts_core.forge import paths
-from guts_core.forge.records import Epoch
 from guts_core.node.node import Node
 from guts_core.sync.messages import Answer, StateOffers, StateOffersWanted
 
@@ -60,7 +56,7 @@ class Archive:
 
     def note(self, commit: Commit) -> None:
         """A block is on disk; the next is not."""
-        if ends_epoch(commit):
+        if commit.step is not None:  # the last block of its epoch
             self._ends_in.send_nowait(self.snapshots.freeze())
 
     async def run(self) -> None:
@@ -116,9 +112,3 @@ class Archive:
 
 def _ask_offers(exchange: Exchange) -> Awaitable[Answer | None]:
     return exchange.ask(StateOffersWanted(0))
-
-
-def ends_epoch(commit: Commit) -> bool:
-    """Whether a block is the last one of its epoch: the state after it is in the next."""
-    written = commit.records.get(paths.epoch())
-    return written is not None and from_bytes(Epoch, written).number > header_of(commit.body).epoch

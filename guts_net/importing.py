@@ -37,7 +37,6 @@ from .snapshots import BASE
 from .store import ChainDatabase
 
 BESIDE = "chain.db.sync"
-_PUT_STEP = "INSERT OR REPLACE INTO steps (epoch, step) VALUES (?, ?)"
 
 
 def build(
@@ -124,7 +123,7 @@ def _write_chain(
         is_certified = body.header == last.header and not last.children
         certificate = to_bytes(last.certificate) if is_certified else None
         _write_block(writer, body, block, certificate, last.header.time)
-    writer.executemany(_PUT_STEP, [(epoch, to_bytes(step)) for epoch, step in enumerate(steps)])
+    writer.executemany(store.PUT_STEP, [(epoch, to_bytes(step)) for epoch, step in enumerate(steps)])
     history = manifest.history
     meta = {
         STATE_ROOT: manifest.state_root,

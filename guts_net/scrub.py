@@ -36,6 +36,7 @@ from guts_core.state.tree import GetPage
 
 from .logs import Log
 from .packs import PackStore
+from .snapshots import BASE
 from .store import ChainDatabase, MissingPack
 from .tally import Tally
 
@@ -52,6 +53,8 @@ PAGES_A_STEP, RECORDS_A_STEP, BLOCKS_A_STEP = 32, 200, 16
 PACK_PIECE_BYTES = 1 << 20
 PACK_REST_SECONDS = 1 / 16
 
+# Where the walk over the blocks begins, wherever they do.
+_BEFORE_ALL = -1
 _PAGES_AFTER = "SELECT path, data FROM pages WHERE path > ? ORDER BY path LIMIT ?"
 _RECORDS_AFTER = "SELECT key, value FROM records WHERE key > ? ORDER BY key LIMIT ?"
 _BLOCKS_AFTER = "SELECT height, hash, proposal, body, certificate FROM blocks WHERE height > ? ORDER BY height LIMIT ?"
@@ -99,7 +102,7 @@ class DatabaseAudit:
         """Look at the next part with each turn; raises Corrupt with words."""
         yield from self._walk(self._pages, b"")
         yield from self._walk(self._records, b"")
-        yield from self._walk(self._blocks, 0)
+        yield from self._walk(self._blocks, _BEFORE_ALL)
         yield from self._walk(self._count, 0)
 
     def _walk(self, look: Callable[[sqlite3.Connection, object], object], cursor: object) -> Iterator[None]:
@@ -144,6 +147,12 @@ class DatabaseAudit:
         return rows[-1][0] if rows else None
 
     def _blocks(self, reader: sqlite3.Connection, after: object) -> object:
+        first = reader.execute(schema.FIRST).fetchone()[0]
+        if after == _BEFORE_ALL or (first is not None and isinstance(after, int) and after < first - 1):
+            # What is below was pruned, or never came; and pruning goes on while this walks.
+            if first is not None and first > 1 and reader.execute(schema.GET_META, (BASE,)).fetchone() is None:
+                raise Corrupt("block 1 is missing")
+            after, self._below = (first or 1) - 1, None
         rows = reader.execute(_BLOCKS_AFTER, (after, BLOCKS_A_STEP)).fetchall()
         newest = _top(reader)
         for row in rows:

@@ -50,6 +50,7 @@ PUT_BLOCK = "INSERT INTO blocks (height, hash, view, proposal, body, certificate
 PUT_RECEIPT = "INSERT INTO receipts (tx_id, height, position, receipt) VALUES (?, ?, ?, ?)"
 PUT_REPLAY = "INSERT INTO replay (tx_id, expires) VALUES (?, ?)"
 PUT_MISSING = "INSERT OR IGNORE INTO missing (repo, digest, idx_digest, size) VALUES (?, ?, ?, ?)"
+PUT_STEP = "INSERT OR REPLACE INTO steps (epoch, step) VALUES (?, ?)"
 PUT_MOVE = "INSERT INTO ref_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 PUT_DELETED = "INSERT OR REPLACE INTO deleted (repo, owner, time) VALUES (?, ?, ?)"
 PUT_MISSING_TEXT = "INSERT OR IGNORE INTO missing_texts (repo, commitment) VALUES (?, ?)"
@@ -137,6 +138,10 @@ class ChainDatabase:
     def newest_certificate(self, view_at_least: int) -> bytes | None:
         """As ChainStore.newest_certificate."""
         return self._one(schema.GET_NEWEST_CERTIFICATE, view_at_least)
+
+    def epoch_end(self, epoch: int) -> bytes | None:
+        """As ChainStore.epoch_end."""
+        return self._one(schema.GET_STEP, epoch)
 
     def receipt(self, tx_id: TxId) -> StoredReceipt | None:
         """As ChainStore.receipt."""
@@ -296,6 +301,8 @@ def _write(
             writer.execute(PUT_DELETED, (one.repo, one.owner, one.time))
     writer.executemany(PUT_MISSING_TEXT, [(name.repo, name.commitment) for name in missing_texts])
     writer.executemany(_DELETE_MISSING_TEXT, [(name.repo, name.commitment) for name in commit.erased])
+    if commit.step is not None:
+        writer.execute(PUT_STEP, commit.step)
     writer.executemany(PUT_META, sorted(commit.meta.items()))
 
 
