@@ -58,7 +58,7 @@ class Country:
     """
 
     def __init__(self, members: Members, seed: int, started: list[int] | None = None) -> None:
-        self.members, self.random = members, Random(seed)
+        self.members, self.random = members, Random(seed)  # noqa: S311  # a simulation, to be run again
         self.now = 0
         self.places: dict[int, Place] = {}
         self.walls: set[frozenset[int]] = set()
