@@ -20,12 +20,14 @@ from guts_core.node.port import (
     Act,
     AskFigures,
     AskMempool,
+    AskPlaces,
     AskProof,
     AskStatus,
     AskTransaction,
     Figures,
     OpenFetch,
     OpenPush,
+    Places,
     PortError,
     Projection,
     Status,
@@ -64,12 +66,13 @@ class PortServer:
         suspect: Callable[[bytes], None],
         status: Callable[[], Status],
         figures: Callable[[], Figures],
+        places: Callable[[], Places],
         log: Log,
     ) -> None:
         self._database, self._settled = database, settled
         self._packs, self._submissions = packs, submissions
         self._pushes, self._prover, self._status, self._log = pushes, prover, status, log
-        self._suspect, self._figures = suspect, figures
+        self._suspect, self._figures, self._places = suspect, figures, places
         self._open = 0
 
     async def converse(self, stream: trio.abc.Stream) -> None:
@@ -113,6 +116,8 @@ class PortServer:
                 await conversation.say(self._status())
             case AskFigures():
                 await conversation.say(self._figures())
+            case AskPlaces():
+                await conversation.say(self._places())
             case Act():
                 acting = self._submissions.acting(request.seed)
                 signed = self._submissions.compose(acting, request.actions, LIFETIME_MS)

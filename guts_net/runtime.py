@@ -243,6 +243,7 @@ class _Machine:
             self._suspect,
             self.standing.status,
             self.standing.figures,
+            self.whereabouts.places,
             log,
         )
         self.remover = Remover(self.database, self.packs, self.texts, self._promised, log)

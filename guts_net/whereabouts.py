@@ -18,6 +18,7 @@ from guts_core.discovery import DISCOVERY_KINDS, At, Discovery, Effect, Kept, Ou
 from guts_core.errors import Malformed
 from guts_core.identity import KeyPair, Verifier
 from guts_core.names import ChainId, NodeId
+from guts_core.node.port import PLACE_ADDRESSES_MAX, PLACES_MAX, Place, Places
 from guts_core.simplex.quorum import FaultModel, quorum
 
 from .disk import NO_ROOM, UNWRITABLE
@@ -150,6 +151,13 @@ class Whereabouts:
         """Where a member may be, best first."""
         node = self._membership.members.node(index)
         return () if node is None else self._core.book.addresses(node)
+
+    def places(self) -> Places:
+        """All members that addresses are known of."""
+        members = self._membership.members
+        nodes = [*members.validators.values(), *members.followers.values()]
+        known = ((node, self._core.book.addresses(node)[:PLACE_ADDRESSES_MAX]) for node in nodes)
+        return Places(tuple(Place(node, where) for node, where in known if where)[:PLACES_MAX])
 
     def _now(self) -> At:
         return At(self._clock.monotonic_us() // 1000, self._network.network_time_ms())

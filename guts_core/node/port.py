@@ -31,6 +31,9 @@ PUSH_COMMANDS_MAX = 10_000
 PROOF_PIECE_BYTES = 1 << 20
 # A hundred bytes each: far below a frame, and more than anybody reads.
 WAITING_MAX = 1_000
+# Validators and a few followers: enough for anybody to begin with.
+PLACES_MAX = 256
+PLACE_ADDRESSES_MAX = 16
 SEED = Limit.exactly(32)
 # Far more than a node counts (``guts_core.node.figures``).
 FIGURES_MAX = 1_000
@@ -312,6 +315,29 @@ class ProofAnswer:
     data: Annotated[bytes, Limit(most=PROOF_PIECE_BYTES, least=1)]
 
 
+@record(kinds.ASK_PLACES)
+@frozen
+class AskPlaces:
+    """Where can the nodes of this network be dialled? -> Places"""
+
+
+@record(kinds.PLACE)
+@frozen
+class Place:
+    """One of them: hints, best first, of which nothing is believed but the key."""
+
+    node_id: Annotated[bytes, Limit.exactly(32)]
+    addresses: Annotated[tuple[str, ...], Limit(most=PLACE_ADDRESSES_MAX)]
+
+
+@record(kinds.PLACES)
+@frozen
+class Places:
+    """Those that the node knows addresses of, itself among them."""
+
+    places: Annotated[tuple[Place, ...], Limit(most=PLACES_MAX)]
+
+
 @record(kinds.GIT_FAILED)
 @frozen
 class GitFailed:
@@ -328,14 +354,36 @@ class PortError:
 
 
 Request: TypeAlias = (
-    AskStatus | AskFigures | Act | SubmitTransaction | AskTransaction | AskMempool | AskProof | OpenPush | OpenFetch
+    AskStatus
+    | AskFigures
+    | AskPlaces
+    | Act
+    | SubmitTransaction
+    | AskTransaction
+    | AskMempool
+    | AskProof
+    | OpenPush
+    | OpenFetch
 )
 Reply: TypeAlias = (
-    Status | Figures | Outcome | WaitingList | Progress | PushReport | Projection | ProofAnswer | PortError
+    Status | Figures | Places | Outcome | WaitingList | Progress | PushReport | Projection | ProofAnswer | PortError
 )
 REQUESTS = Family(
-    (AskStatus, AskFigures, Act, SubmitTransaction, AskTransaction, AskMempool, AskProof, OpenPush, OpenFetch)
+    (
+        AskStatus,
+        AskFigures,
+        AskPlaces,
+        Act,
+        SubmitTransaction,
+        AskTransaction,
+        AskMempool,
+        AskProof,
+        OpenPush,
+        OpenFetch,
+    )
 )
 PUSH_PIECES = Family((PackData, PackEnd))
 LEASE_ENDS = Family((GitFailed,))
-REPLIES = Family((Status, Figures, Outcome, WaitingList, Progress, PushReport, Projection, ProofAnswer, PortError))
+REPLIES = Family(
+    (Status, Figures, Places, Outcome, WaitingList, Progress, PushReport, Projection, ProofAnswer, PortError)
+)
