@@ -23,15 +23,16 @@ from guts_core.forge.ids import account_id
 from guts_core.forge.params import EXPIRY_MS_MAX, TRANSACTION_BYTES_MAX, Params
 from guts_core.forge.permissions import credential_is_active
 from guts_core.forge.quota import QuotaExhausted
-from guts_core.forge.records import Account, Credential, NodeRole
+from guts_core.forge.records import Account, Credential, Epoch, NodeRole, ValidatorEntry
+from guts_core.forge.rules import KNOWN_RULES
 from guts_core.identity import Verifier
 from guts_core.names import AccountId, ChainId, NodeId, TxId
-from guts_core.simplex.quorum import quorum
+from guts_core.simplex.quorum import FaultModel, quorum
 from guts_core.state.view import View
 
 from .block import BLOCK_OVERHEAD_BYTES, commitments
 from .genesis import Genesis, chain_id
-from .header import EPOCH
+from .header import EPOCH, validators_hash
 from .transaction import (
     TEXT_BYTES_MAX,
     Item,
@@ -176,36 +177,65 @@ REFUSALS: dict[str, type[Inadmissible]] = {
 
 @frozen
 class Network:
-    """What every judgement on one network shares."""
+    """What every judgement in one epoch of a network shares."""
 
     chain_id: ChainId
-    genesis_time: int
+    fault_model: FaultModel
+    rules_known: tuple[int, ...]  # to this build
     epoch: int
+    until: int  # the first block time that ends it, unless governance does before
     rules: int
     params: Params
+    seats: tuple[ValidatorEntry, ...]
+    committee: bytes  # the hash of those who sign in this epoch, as headers say it
     vote_keys: tuple[bytes, ...]
     quorum: int
     reserved_names: frozenset[str]
     verifier: Verifier = field(eq=False)
 
     @classmethod
-    def of(cls, genesis: Genesis, verifier: Verifier) -> Network:
+    def of(cls, genesis: Genesis, verifier: Verifier, rules_known: tuple[int, ...] = KNOWN_RULES) -> Network:
         """The network that a genesis founds."""
         return cls(
             chain_id=chain_id(genesis),
-            genesis_time=genesis.time,
-            epoch=0,
+            fault_model=genesis.fault_model,
+            rules_known=rules_known,
+            epoch=EPOCH,
+            until=genesis.time + genesis.params.epoch_ms,
             rules=genesis.rules,
             params=genesis.params,
+            seats=genesis.validators,
+            committee=validators_hash(genesis.validators, EPOCH),
             vote_keys=genesis.vote_keys,
             quorum=quorum(len(genesis.validators), genesis.fault_model),
             reserved_names=frozenset(genesis.reserved_names),
             verifier=CachingVerifier(verifier),
         )
 
-    def epoch_of(self, time: int) -> int:
-        """The number of the epoch that this block time falls into, for what begins or ends with one."""
-        return max(0, time - self.genesis_time) // self.params.epoch_ms
+    def at(self, epoch: Epoch) -> Network:
+        """The same network in another epoch."""
+        return evolve(
+            self,
+            epoch=epoch.number,
+            until=epoch.since + epoch.params.epoch_ms,
+            rules=epoch.rules,
+            params=epoch.params,
+            seats=epoch.seats,
+            committee=validators_hash(epoch.seats, epoch.number),
+            vote_keys=tuple(seat.vote_key for seat in epoch.seats),
+            quorum=quorum(len(epoch.seats), self.fault_model),
+        )
+
+    @property
+    def closed(self) -> str | None:
+        """Why this build can execute nothing in this epoch, if so."""
+        if self.rules in self.rules_known:
+            return None
+        known = " and ".join(map(str, self.rules_known))
+        return (
+            f"rules {self.rules} began with epoch {self.epoch}, and this build knows rules {known}: "
+            "install a build that knows them and start again"
+        )
 
 
 @frozen
@@ -230,8 +260,8 @@ class Candidate:
         """Whether some text is not here: no voter may say that it is."""
         return len(self.item.texts) != self.texts
 
-    def with_witness(self, witness: Witness) -> Candidate:
-        """The same, once a quorum holds its pack."""
+    def with_witness(self, witness: Witness | None) -> Candidate:
+        """The same, once a quorum holds its pack; None when its word does not count any more."""
         item = evolve(self.item, witness=witness)
         return evolve(self, item=item, size=len(to_bytes(item)))
 
@@ -396,7 +426,7 @@ def check_witness(candidate: Candidate, network: Network) -> Availability | None
     if witness is None:
         raise WitnessMissing("no quorum of validators holds what the push needs yet")
     avail = witness.avail
-    if avail.chain_id != network.chain_id or avail.epoch != EPOCH or avail.group != GROUP_ALL:
+    if avail.chain_id != network.chain_id or avail.epoch != network.epoch or avail.group != GROUP_ALL:
         raise WitnessWrong("the witness is of another network, epoch or group")
     if avail.tx_id != candidate.tx_id:
         raise WitnessWrong("the witness is about another transaction")

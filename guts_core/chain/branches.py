@@ -17,6 +17,7 @@ from guts_core.state.keys import tree_key
 from guts_core.state.tree import PageCache, PageWrites, Tree
 from guts_core.state.view import Overlay, Pair
 
+from .admission import Network
 from .commit import ChainStore
 from .history import History
 from .indexed import RefMove
@@ -36,19 +37,31 @@ class Executed:
     time: int
     state_root: Root
     history: History  # with this block's own header
+    network: Network  # of its epoch
+    turned: Network | None = None  # of the next one, if it is the last block of its own
+    is_child: bool = False  # an empty block above the last one of an epoch, which never enters the chain
     writes: dict[bytes, bytes | None] = field(factory=dict)
     pages: PageWrites = field(factory=dict)
     receipts: tuple[Receipt, ...] = ()
     ref_moves: tuple[RefMove, ...] = ()
     expiries: dict[TxId, int] = field(factory=dict)  # its transactions, by id
     commits_to_texts: bool = False  # some transaction of it does
-    closes: str | None = None  # why no transaction of this build can follow it
     is_committed: bool = False
 
     @property
     def block_hash(self) -> BlockHash:
         """The block's name."""
         return BlockHash(self.proposal.block_hash)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the chain goes on above it in another epoch."""
+        return self.turned is not None
+
+    @property
+    def after(self) -> Network:
+        """What holds for the block of the chain that follows it."""
+        return self.turned or self.network
 
 
 class Branches:

@@ -67,6 +67,7 @@ class Commit:
     erased: tuple[TextName, ...] = ()  # their files are gone before the commit is reported
     ref_moves: tuple[RefMove, ...] = ()
     deletions: tuple[Deletion, ...] = ()
+    step: tuple[int, bytes] | None = None  # how an epoch ended, if it did with this block: canonical EpochStep
 
 
 @frozen
@@ -106,6 +107,9 @@ class ChainStore(Store, Protocol):
 
     def newest_certificate(self, view_at_least: int) -> bytes | None:
         """The finalization certificate of the highest committed block that has one, if its view is at least this."""
+
+    def epoch_end(self, epoch: int) -> bytes | None:
+        """How an epoch ended (canonical EpochStep), if it did: kept for ever, for laggards and proofs walk them."""
 
     def receipt(self, tx_id: TxId) -> StoredReceipt | None:
         """Where a transaction ended."""

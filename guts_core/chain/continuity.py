@@ -6,24 +6,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from attrs import evolve
+
 from guts_core.codec import from_bytes, to_bytes
 from guts_core.errors import Corrupt, Malformed
-from guts_core.forge import queries
+from guts_core.forge import epochs
 from guts_core.names import BlockHash, ChainId, Root
-from guts_core.simplex.messages import Certificate, Proposal
-from guts_core.state.view import View
+from guts_core.simplex.messages import Certificate, Proposal, SuppliedBlock
+from guts_core.simplex.ports import End
 
 from .admission import Network
-from .block import Block
+from .block import Block, header_of
 from .branches import Executed
 from .commit import ChainStore, Commit, ReceiptRow, StoredBlock
 from .execution import admitted_packs
 from .foundation import found_state
 from .genesis import Genesis, genesis_hash
-from .header import EPOCH, RULES
+from .header import EPOCH
 from .history import EMPTY, History
 from .indexed import deletions
 from .texts import texts_written, without_texts
+from .trail import EpochStep, proposal_of
 
 # Names in a commit's ``meta``.
 STATE_ROOT, HISTORY, CHAIN_ID = "state_root", "history", "chain_id"
@@ -37,7 +40,7 @@ def genesis_proposal(chain: ChainId) -> Proposal:
 
 
 def commit_of(
-    network: Network, block: Executed, below: Iterable[Executed], body: bytes, certificate: Certificate | None
+    block: Executed, below: Iterable[Executed], body: bytes, certificate: Certificate | None, end: End | None
 ) -> Commit:
     """All that a final block changes; ``below`` is genesis, while the store has not seen it."""
     records: dict[bytes, bytes | None] = {}
@@ -66,8 +69,25 @@ def commit_of(
         deletions=deletions(block.time, block.receipts),
         texts=texts,
         erased=erased,
-        meta={STATE_ROOT: block.state_root, HISTORY: block.history.to_bytes(), CHAIN_ID: network.chain_id},
+        meta={STATE_ROOT: block.state_root, HISTORY: block.history.to_bytes(), CHAIN_ID: block.network.chain_id},
+        step=None if end is None else _step(block, body, end),
     )
+
+
+def _step(block: Executed, body: bytes, end: End) -> tuple[int, bytes]:
+    children = tuple(header_of(child.body) for child in reversed(end.blocks))
+    step = EpochStep(header_of(body), children, end.certificate, block.after.seats)
+    return block.network.epoch, to_bytes(step)
+
+
+def end_of(step: bytes) -> End:
+    """Why the last block of an epoch is final, from how its end is kept."""
+    try:
+        kept = from_bytes(EpochStep, step)
+    except Malformed as error:
+        raise Corrupt(f"the end of an epoch does not read: {error}") from error
+    blocks = [SuppliedBlock(proposal_of(child), to_bytes(Block(child, ()))) for child in reversed(kept.children)]
+    return End(tuple(blocks), kept.certificate)
 
 
 def restore(genesis: Genesis, network: Network, store: ChainStore) -> Executed:
@@ -92,6 +112,7 @@ def _at_genesis(genesis: Genesis, network: Network) -> Executed:
         time=genesis.time,
         state_root=foundation.state_root,
         history=EMPTY.append(genesis_hash(network.chain_id)),
+        network=network,
         writes=foundation.records,
         pages=foundation.pages,
     )
@@ -110,28 +131,15 @@ def _at_block(stored: StoredBlock, network: Network, store: ChainStore) -> Execu
     history = History.from_bytes(peaks or b"")
     if history.count != stored.height + 1:
         raise Corrupt(f"the stored history has {history.count} headers at height {stored.height}")
+    # Above the last block of an epoch nothing of that epoch is built any more: it is final.
+    after = network.at(epochs.current(store))
     return Executed(
         proposal=proposal,
         height=stored.height,
         time=header.time,
         state_root=Root(header.state_root),
         history=history,
-        closes=closing_sentence(store, header.time, network),
+        network=evolve(after, epoch=header.epoch),
+        turned=after if after.epoch > header.epoch else None,
         is_committed=True,
-    )
-
-
-def closing_sentence(state: View, time: int, network: Network) -> str | None:
-    """
-    Why nothing of this build can follow a block with this state and time, if so.
-
-    Rules change with the first block of an epoch, and an epoch ends with the first block whose time
-    passes its length: that block is still executed under the old rules, and is the last one.
-    """
-    scheduled = queries.scheduled_rules(state)
-    if scheduled is None or scheduled.rules == RULES or network.epoch_of(time) < scheduled.epoch:
-        return None
-    return (
-        f"rules {scheduled.rules} began with epoch {scheduled.epoch}, and this build knows rules {RULES}: "
-        "install a build that knows them and start again"
     )

@@ -81,7 +81,7 @@ def perform(
         chain_id=network.chain_id,
         height=moment.height,
         time=moment.time,
-        epoch=network.epoch_of(moment.time),
+        epoch=network.epoch,
         rules=network.rules,
         tx_id=candidate.tx_id,
         author=candidate.body.author,

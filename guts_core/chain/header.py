@@ -14,9 +14,9 @@ from guts_core.codec.fields import ABlockHash, AChainId, AHash, ARoot
 from guts_core.forge.records import ValidatorEntry
 from guts_core.names import BlockHash
 
-# Until 1.0 there is one set of rules, and it promises no compatibility.
+# What a genesis founds unless it says otherwise.
 RULES = 0
-# Reconfiguration comes later; the field stands in every format and is checked.
+# The first one; the others are counted from it.
 EPOCH = 0
 
 

@@ -7,12 +7,14 @@ of its header, and the block is right as a whole or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterable
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 
 from attrs import fields, frozen
 
 from guts_core.codec import from_bytes, to_bytes
 from guts_core.errors import Refused
+from guts_core.forge import epochs, paths
 from guts_core.names import BlockHash, Root, TxId
 from guts_core.simplex.messages import Proposal
 from guts_core.state.tree import PageWrites
@@ -22,11 +24,11 @@ from . import merkle
 from .admission import Candidate, Inadmissible, Network, Replayed, candidate_of
 from .block import BLOCK_OVERHEAD_BYTES, Block, leaf
 from .branches import Branches, Executed
-from .continuity import closing_sentence
 from .execution import Moment, execute
-from .header import EPOCH, RULES, Header, block_hash
+from .header import Header, block_hash
 from .indexed import ref_moves
 from .receipt import Receipt, receipts_root
+from .trail import proposal_of
 
 # A leader's own limit: at some 0.3 ms each, a block of these executes well within two message delays.
 PROPOSED_ITEMS_MAX = 1_000
@@ -66,20 +68,30 @@ class _Bound:
 class Judge:
     """Executes blocks over the branches; keeps none of them."""
 
-    def __init__(self, network: Network, validators: bytes, branches: Branches) -> None:
-        self._network, self._validators, self._branches = network, validators, branches
+    def __init__(self, network: Network, branches: Branches) -> None:
+        self._network, self._branches = network, branches
         self._decoded: dict[bytes, _Bound] = {}
 
-    def build(self, base: Executed, view: int, time: int, waiting: Iterable[Candidate]) -> Built:
-        """A block of what may stand in it, in the order given; empty when nothing may."""
-        moment = Moment(base.height + 1, time)
-        state = Overlay(self._branches.view(base.block_hash))
-        chosen, receipts, doubtful = self._choose(base, state, moment, waiting)
-        root, pages = self._branches.next_root(base, state.writes)
-        header = self._header(base, view, moment, root, _tx_root(chosen), receipts_root(receipts))
+    def turn(self, network: Network) -> None:
+        """From now on bodies are of another epoch."""
+        self._network = network
+        self._decoded.clear()
+
+    def build(self, base: Executed, view: int, time: int, waiting: Iterable[Candidate], *, is_child: bool) -> Built:
+        """
+        A block of what may stand in it, in the order given; empty when nothing may.
+
+        ``is_child``: it stands above the last block of its epoch, to help it to become final.
+        """
+        run = self._run(base, time, is_child=is_child)
+        # After the last block of an epoch come only empty ones.
+        chosen, doubtful = self._choose(run, () if is_child else waiting)
+        run.turn()
+        root, pages = self._branches.next_root(base, run.state.writes)
+        header = _header(run, view, root, _tx_root(chosen))
         body = to_bytes(Block(header, tuple(candidate.item for candidate in chosen)))
-        proposal = Proposal(EPOCH, view, header.parent_view, header.parent_hash, block_hash(header))
-        return Built(self._executed(proposal, header, base, state, pages, chosen, receipts), body, frozenset(doubtful))
+        proposal = proposal_of(header)
+        return Built(_executed(proposal, run, header, pages, chosen), body, frozenset(doubtful))
 
     def is_bound(self, proposal: Proposal, body: bytes) -> bool:
         """Whether the body is what the proposal names; raises Malformed or Refused when its parts do not fit."""
@@ -109,41 +121,44 @@ class Judge:
         bound = self._taken_apart(body)
         header = bound.block.header
         self._check_place(base, proposal, bound, len(body))
-        moment = Moment(base.height + 1, header.time)
-        state = Overlay(self._branches.view(base.block_hash))
-        receipts = self._receipts(base, bound.candidates, state, moment)
-        root, pages = self._branches.next_root(base, state.writes)
-        expected = self._header(base, proposal.view, moment, root, header.tx_root, receipts_root(receipts))
+        run = self._run(base, header.time, is_child=_is_child(base, proposal))
+        for candidate in bound.candidates:
+            run.execute(candidate)
+        run.turn()
+        root, pages = self._branches.next_root(base, run.state.writes)
+        expected = _header(run, proposal.view, root, header.tx_root)
         if header != expected:
             raise _difference(header, expected)
-        return self._executed(proposal, header, base, state, pages, bound.candidates, receipts)
+        return _executed(proposal, run, header, pages, bound.candidates)
+
+    def _run(self, base: Executed, time: int, *, is_child: bool) -> Run:
+        state = Overlay(self._branches.view(base.block_hash))
+        seen = partial(self._branches.has_seen, base.block_hash)
+        return Run(base, state, Moment(base.height + 1, time), seen, is_child=is_child)
 
     def _check_place(self, base: Executed, proposal: Proposal, bound: _Bound, size: int) -> None:
-        header, most = bound.block.header, self._network.params.block_bytes_max
+        is_child = _is_child(base, proposal)
+        header, most = bound.block.header, (base.network if is_child else base.after).params.block_bytes_max
         if block_hash(header) != proposal.block_hash:
             raise BlockInvalid("the body is not that of the proposal")
         if size > most:
             raise BlockInvalid(f"a block of {size} bytes; at most {most} are allowed")
         if header.time <= base.time:
             raise BlockInvalid(f"block time {header.time} is not after that of its parent, {base.time}")
-        if base.closes is not None and bound.candidates:
+        if is_child and bound.candidates:
             raise BlockInvalid("transactions after the last block of an epoch")
 
-    def _choose(
-        self, base: Executed, state: Overlay, moment: Moment, waiting: Iterable[Candidate]
-    ) -> tuple[list[Candidate], list[Receipt], set[TxId]]:
+    def _choose(self, run: Run, waiting: Iterable[Candidate]) -> tuple[list[Candidate], set[TxId]]:
         chosen: list[Candidate] = []
-        receipts: list[Receipt] = []
         doubtful: set[TxId] = set()
-        # After the last block of an epoch come only children that help it to become final.
-        room = self._network.params.block_bytes_max - BLOCK_OVERHEAD_BYTES if base.closes is None else 0
+        room = run.network.params.block_bytes_max - BLOCK_OVERHEAD_BYTES
         for candidate in waiting:
             if len(chosen) == PROPOSED_ITEMS_MAX:
                 break
             if candidate.size > room:
                 continue
             try:
-                receipts.append(execute(candidate, state, self._network, moment, self._seen(base, ())))
+                run.execute(candidate)
             except Replayed:
                 continue  # it stands in a block that is not final yet
             except Inadmissible:
@@ -151,18 +166,7 @@ class Judge:
                 continue
             chosen.append(candidate)
             room -= candidate.size
-        return chosen, receipts, doubtful
-
-    def _receipts(
-        self, base: Executed, candidates: Iterable[Candidate], state: Overlay, moment: Moment
-    ) -> list[Receipt]:
-        done: dict[TxId, Receipt] = {}
-        for candidate in candidates:
-            done[candidate.tx_id] = execute(candidate, state, self._network, moment, self._seen(base, done))
-        return list(done.values())
-
-    def _seen(self, base: Executed, here: Container[TxId]) -> Callable[[TxId], bool]:
-        return lambda tx_id: tx_id in here or self._branches.has_seen(base.block_hash, tx_id)
+        return chosen, doubtful
 
     def _taken_apart(self, body: bytes) -> _Bound:
         known = self._decoded.get(body)
@@ -177,49 +181,83 @@ class Judge:
         self._decoded[body] = bound = _Bound(block, candidates)
         return bound
 
-    def _header(
-        self, base: Executed, view: int, moment: Moment, state_root: Root, txs: bytes, receipts: bytes
-    ) -> Header:
-        return Header(
-            rules=RULES,
-            chain_id=self._network.chain_id,
-            epoch=EPOCH,
-            height=moment.height,
-            view=view,
-            parent_view=base.proposal.view,
-            parent_hash=base.block_hash,
-            time=moment.time,
-            tx_root=txs,
-            state_root=state_root,
-            receipts_root=receipts,
-            history_root=base.history.root,
-            next_validators=self._validators,
-        )
 
-    def _executed(
-        self,
-        proposal: Proposal,
-        header: Header,
-        base: Executed,
-        state: Overlay,
-        pages: PageWrites,
-        candidates: Collection[Candidate],
-        receipts: Collection[Receipt],
-    ) -> Executed:
-        return Executed(
-            proposal=proposal,
-            height=header.height,
-            time=header.time,
-            state_root=Root(header.state_root),
-            history=base.history.append(BlockHash(proposal.block_hash)),
-            writes=state.writes,
-            pages=pages,
-            receipts=tuple(receipts),
-            ref_moves=ref_moves(header.height, header.time, [(c.tx_id, c.body) for c in candidates], receipts),
-            expiries={candidate.tx_id: candidate.body.expires for candidate in candidates},
-            commits_to_texts=any(candidate.texts for candidate in candidates),
-            closes=closing_sentence(state, header.time, self._network),
-        )
+class Run:
+    """The execution of one block, transaction by transaction."""
+
+    def __init__(
+        self, base: Executed, state: Overlay, moment: Moment, seen: Callable[[TxId], bool], *, is_child: bool
+    ) -> None:
+        self.base, self.state, self.moment, self.is_child = base, state, moment, is_child
+        self.network = base.network if is_child else base.after
+        self.turned: Network | None = None
+        self._done: dict[TxId, Receipt] = {}
+        self._seen = seen
+
+    @property
+    def receipts(self) -> tuple[Receipt, ...]:
+        """Of what was executed, in order."""
+        return tuple(self._done.values())
+
+    def execute(self, candidate: Candidate) -> None:
+        """The next transaction; raises Inadmissible and changes nothing."""
+        self._done[candidate.tx_id] = execute(candidate, self.state, self.network, self.moment, self._has_seen)
+
+    def turn(self) -> None:
+        """After the last transaction: end the epoch, if it ends with this block."""
+        if self.is_child or (self.moment.time < self.network.until and paths.epoch() not in self.state.writes):
+            return
+        if epochs.ends(self.state, self.moment.time):
+            self.turned = self.network.at(epochs.turn(self.state, self.moment.time))
+
+    def _has_seen(self, tx_id: TxId) -> bool:
+        return tx_id in self._done or self._seen(tx_id)
+
+
+def _is_child(base: Executed, proposal: Proposal) -> bool:
+    """Whether a block on this one stands above the end of its epoch: the votes for it say of which epoch it is."""
+    return base.is_child or (base.is_last and proposal.epoch == base.network.epoch)
+
+
+def _header(run: Run, view: int, state_root: Root, txs: bytes) -> Header:
+    base, network = run.base, run.network
+    return Header(
+        rules=network.rules,
+        chain_id=network.chain_id,
+        epoch=network.epoch,
+        height=run.moment.height,
+        view=view,
+        parent_view=base.proposal.view,
+        parent_hash=base.block_hash,
+        time=run.moment.time,
+        tx_root=txs,
+        state_root=state_root,
+        receipts_root=receipts_root(run.receipts),
+        history_root=base.history.root,
+        next_validators=(run.turned or network).committee,
+    )
+
+
+def _executed(
+    proposal: Proposal, run: Run, header: Header, pages: PageWrites, candidates: Collection[Candidate]
+) -> Executed:
+    bodies = [(candidate.tx_id, candidate.body) for candidate in candidates]
+    return Executed(
+        proposal=proposal,
+        height=header.height,
+        time=header.time,
+        state_root=Root(header.state_root),
+        history=run.base.history.append(BlockHash(proposal.block_hash)),
+        network=run.network,
+        turned=run.turned,
+        is_child=run.is_child,
+        writes=run.state.writes,
+        pages=pages,
+        receipts=run.receipts,
+        ref_moves=ref_moves(header.height, header.time, bodies, run.receipts),
+        expiries={candidate.tx_id: candidate.body.expires for candidate in candidates},
+        commits_to_texts=any(candidate.texts for candidate in candidates),
+    )
 
 
 def _tx_root(candidates: Iterable[Candidate]) -> bytes:

@@ -15,10 +15,11 @@ from guts_core.forge import queries
 from guts_core.forge.actions import RefUpdate
 from guts_core.forge.context import Availability
 from guts_core.forge.params import EXPIRY_MS_MAX
+from guts_core.forge.rules import KNOWN_RULES
 from guts_core.identity import Verifier
 from guts_core.names import BlockHash, Root, TxId
 from guts_core.simplex.messages import Certificate, Proposal, SuppliedBlock
-from guts_core.simplex.ports import Instant, Verdict
+from guts_core.simplex.ports import End, Instant, Verdict
 from guts_core.state.view import Overlay
 
 from .admission import (
@@ -35,10 +36,9 @@ from .admission import (
 )
 from .branches import Branches, BranchView, Executed
 from .commit import ChainStore, Commit
-from .continuity import commit_of, restore
+from .continuity import commit_of, end_of, restore
 from .execution import Moment, pay, perform
 from .genesis import Genesis
-from .header import validators_hash
 from .judge import Judge, StateDiffers
 from .mempool import Mempool
 from .receipt import Receipt
@@ -66,14 +66,20 @@ class Head:
 class Ledger:
     """Implements ``simplex.ports.Application``; one per node, used from one thread."""
 
-    def __init__(self, genesis: Genesis, store: ChainStore, verifier: Verifier, mempool: Mempool | None = None) -> None:
-        self.network = Network.of(genesis, verifier)
+    def __init__(
+        self,
+        genesis: Genesis,
+        store: ChainStore,
+        verifier: Verifier,
+        mempool: Mempool | None = None,
+        rules_known: tuple[int, ...] = KNOWN_RULES,
+    ) -> None:
         self.mempool = Mempool() if mempool is None else mempool
         self.why_invalid: str | None = None  # of the last block judged INVALID, for the log
         self._store = store
-        self._head = restore(genesis, self.network, store)
+        self._head = restore(genesis, Network.of(genesis, verifier, rules_known), store)
         self._branches = Branches(store, self._head)
-        self._judge = Judge(self.network, validators_hash(genesis.validators), self._branches)
+        self._judge = Judge(self.network, self._branches)
         self._final: list[Executed] = [] if self._head.is_committed else [self._head]
         self._commits: list[Commit] = []
         self._uncommitted: dict[BlockHash, Commit] = {}
@@ -88,7 +94,10 @@ class Ledger:
         base = self._branches.get(BlockHash(parent.block_hash))
         if base is None or self.stopped is not None or now.monotonic < self.stands_aside_until:
             return None
-        built = self._judge.build(base, view, max(now.wall, base.time + 1), self.mempool.ready())
+        # Above the last block of an epoch the next one begins when it is final, and not before.
+        is_child = base.is_child or (base.is_last and base is not self._head)
+        time = max(now.wall, base.time + 1)
+        built = self._judge.build(base, view, time, self.mempool.ready(), is_child=is_child)
         self._branches.put(built.block)
         self._doubtful |= built.doubtful
         return built.block.block_hash, built.body
@@ -144,8 +153,20 @@ class Ledger:
             return Verdict.INVALID
         return Verdict.VALID
 
+    def is_last(self, block_hash: BlockHash) -> bool:
+        """Whether this executed block is the last one of its epoch."""
+        block = self._branches.get(block_hash)
+        return block is not None and block.is_last
+
     def finalize(self, proposal: Proposal, body: bytes, certificate: Certificate | None) -> None:
         """Make the block the head and order its commit; a height that is applied already changes nothing."""
+        self._finalize(proposal, body, certificate, None)
+
+    def finish(self, proposal: Proposal, body: bytes, certificate: Certificate | None, end: End) -> None:
+        """The same for the last block of an epoch: what follows is judged by the next one's rules and validators."""
+        self._finalize(proposal, body, certificate, end)
+
+    def _finalize(self, proposal: Proposal, body: bytes, certificate: Certificate | None, end: End | None) -> None:
         block = self._branches.get(BlockHash(proposal.block_hash))
         if self.stopped is not None or (block is not None and block.height <= self._head.height):
             return
@@ -157,7 +178,9 @@ class Ledger:
             raise Corrupt(f"block {block.height} is final, and its parent is not the finalized block before it")
         # Genesis goes to disk with block 1 alone: later blocks may be final before that commit is reported.
         below = [genesis for genesis in self._final if genesis.height == 0 and block.height == 1]
-        commit = commit_of(self.network, block, below, body, certificate)
+        assert block.is_last == (end is not None), "the end of an epoch is delivered with what makes it final"
+        assert not block.is_child, "what stands above the end of an epoch is never delivered"
+        commit = commit_of(block, below, body, certificate, end)
         if commit.erased:
             self._judge.forget_bodies()
         self._commits.append(commit)
@@ -166,6 +189,8 @@ class Ledger:
         self._head = block
         self._branches.keep_above(block)
         self._tidy_mempool(block)
+        if block.is_last:
+            self._turn(block)
 
     def block(self, wanted: BlockHash) -> SuppliedBlock | None:
         """A finalized block by hash, for peers that lag: without texts, which they ask for by themselves."""
@@ -184,9 +209,23 @@ class Ledger:
         stored = self._store.newest_certificate(view_at_least)
         return None if stored is None else from_bytes(Certificate, stored)
 
+    def epoch_end(self, epoch: int) -> End | None:
+        """How an epoch ended that is over here, for peers that are still in it."""
+        for commit in self._uncommitted.values():
+            if commit.step is not None and commit.step[0] == epoch:
+                return end_of(commit.step[1])
+        stored = self._store.epoch_end(epoch)
+        return None if stored is None else end_of(stored)
+
     def has_work(self, tip: Proposal) -> bool:
-        """Whether a proposable transaction waits that the chain up to this block does not hold."""
-        if not self.mempool.has_ready:
+        """
+        Whether a proposable transaction waits that the chain up to this block does not hold.
+
+        Above the last block of an epoch there is nothing to do but to wait until it is final.
+        """
+        block = self._branches.get(BlockHash(tip.block_hash))
+        is_over = block is not None and block is not self._head and (block.is_last or block.is_child)
+        if is_over or not self.mempool.has_ready:
             return False
         held = [block.expiries for block in self._branches.above(BlockHash(tip.block_hash))]
         # The newest are the likeliest to stand in no block yet.
@@ -203,14 +242,21 @@ class Ledger:
     @property
     def stopped(self) -> str | None:
         """One sentence when a final block ended all that this build knows how to execute."""
-        return self._head.closes
+        return self.network.closed
+
+    @property
+    def network(self) -> Network:
+        """The epoch of the block that follows the head."""
+        return self._head.after
 
     def final_point(self) -> Proposal:
         """Where the engine starts from: the last finalized block, or genesis at view 0."""
         return self._head.proposal
 
     def final_certificate(self) -> Certificate | None:
-        """The finalization of exactly that block, if it has one of its own."""
+        """The finalization of exactly that block, if it has one of its own in the epoch of the next block."""
+        if self._head.is_last:
+            return None
         stored = self._store.block_by_hash(self._head.block_hash)
         waiting = self._uncommitted.get(self._head.block_hash)
         data = waiting.certificate if waiting is not None else stored.certificate if stored is not None else None
@@ -318,6 +364,19 @@ class Ledger:
         return block
 
     # ---- the mempool after a block ----
+
+    def _turn(self, block: Executed) -> None:
+        """Another epoch: its own attesters vouch for packs, and its own parameters bound what fits into a block."""
+        self._judge.turn(self.network)
+        self.mempool.drop_witnesses()
+        if block.network.params == self.network.params:
+            return
+        for candidate in list(self.mempool):
+            try:
+                candidate_of(candidate.item, self.network)
+            except Inadmissible as refusal:
+                self.mempool.discard(candidate.tx_id)
+                self._end(candidate.tx_id, Standing(Where.REFUSED, error=refusal.code, message=str(refusal)))
 
     def _tidy_mempool(self, block: Executed) -> None:
         for tx_id in block.expiries:

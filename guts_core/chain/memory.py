@@ -25,6 +25,7 @@ class MemoryStore:
         self._receipts: dict[TxId, StoredReceipt] = {}
         self._replay: dict[TxId, int] = {}
         self._meta: dict[str, bytes] = {}
+        self._steps: dict[int, bytes] = {}
 
     def get(self, key: bytes) -> bytes | None:
         """As View.get."""
@@ -66,6 +67,10 @@ class MemoryStore:
             return None
         return self._certified[1]
 
+    def epoch_end(self, epoch: int) -> bytes | None:
+        """As ChainStore.epoch_end."""
+        return self._steps.get(epoch)
+
     def receipt(self, tx_id: TxId) -> StoredReceipt | None:
         """As ChainStore.receipt."""
         return self._receipts.get(tx_id)
@@ -91,6 +96,8 @@ class MemoryStore:
             self._receipts[row.tx_id] = StoredReceipt(commit.height, row.index, row.receipt)
             self._replay[row.tx_id] = row.expires
         self._meta.update(commit.meta)
+        if commit.step is not None:
+            self._steps[commit.step[0]] = commit.step[1]
 
     def _write_records(self, records: dict[bytes, bytes | None]) -> None:
         for key, value in records.items():

@@ -122,6 +122,18 @@ class Mempool:
         entry.candidate = candidate
         self._ready[candidate.tx_id] = candidate
 
+    def drop_witnesses(self) -> None:
+        """Another epoch began, and its validators have vouched for nothing yet: what had a witness waits for one."""
+        for tx_id, entry in self._entries.items():
+            if entry.candidate.item.witness is None:
+                continue
+            bare = entry.candidate.with_witness(None)
+            shrunk = bare.size - entry.candidate.size
+            self._total.bytes += shrunk
+            self._loads[entry.payer].bytes += shrunk
+            entry.candidate = bare
+            self._ready.pop(tx_id, None)
+
     def postpone(self, tx_id: TxId, time: int) -> None:
         """What waits here cannot be proposed before this block time: till then it waits apart."""
         if self._ready.pop(tx_id, None) is not None:
@@ -131,8 +143,9 @@ class Mempool:
         """Let what was postponed to this block time or before be proposed."""
         while self._postponed and self._postponed[0][0] <= time:
             _, tx_id = heappop(self._postponed)
-            if tx_id in self._entries:
-                self._ready[tx_id] = self._entries[tx_id].candidate
+            entry = self._entries.get(tx_id)
+            if entry is not None and (entry.candidate.item.witness or not entry.candidate.needs_witness):
+                self._ready[tx_id] = entry.candidate
 
     def discard(self, tx_id: TxId) -> None:
         """Forget a candidate, if it is here."""

@@ -27,8 +27,9 @@ from guts_core.simplex.quorum import FaultModel
 from .genesis import Genesis, chain_id
 from .header import EPOCH, Header, block_hash, validators_hash
 
-# Leaders build empty blocks above a boundary only until it is final: more than a few dozen mean that nothing is.
-CHILDREN_MAX = 64
+# Leaders build empty blocks above a boundary only until it is final. As many as a node holds while it catches up:
+# without finality they come one a view, each notarized, which takes an adversary that schedules every message for long.
+CHILDREN_MAX = 1024
 
 
 class BadStep(PeerFault):

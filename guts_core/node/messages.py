@@ -65,6 +65,7 @@ class Hello:
 
     height: int
     view: int
+    epoch: int = 0
 
 
 PeerMessage: TypeAlias = (

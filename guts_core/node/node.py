@@ -194,7 +194,7 @@ class Node:
 
     def _greet(self, peer: int) -> list[Effect]:
         self.connected.add(peer)
-        out: list[Effect] = [say(peer, Hello(self.ledger.head.height, self.engine.view))]
+        out: list[Effect] = [say(peer, Hello(self.ledger.head.height, self.engine.view, self.engine.epoch))]
         # Whatever was said while the link was down is said again: agreement first, then clients' work.
         out += self._from_engine(self.engine.greet(peer))
         out += self.pushes.greet(peer)
@@ -241,7 +241,7 @@ class Node:
                 return self.pushes.witnessed(peer, message, now)
             case Hello():
                 self._told[peer] = message.height
-                return self._from_engine(self.engine.peer_stands_at(peer, message.view, now))
+                return self._from_engine(self.engine.peer_stands_at(peer, message.epoch, message.view, now))
             case _:
                 return self._from_engine(self.engine.receive(peer, message, now))
 

@@ -16,7 +16,7 @@ from guts_core.codec import Tag, decode, digest, encode
 from guts_core.errors import Corrupt, Malformed, Refused
 from guts_core.names import BlockHash
 from guts_core.simplex.messages import Certificate, Proposal, SuppliedBlock
-from guts_core.simplex.ports import Instant, Verdict
+from guts_core.simplex.ports import End, Instant, Verdict
 
 from .machine import S, StateMachine
 
@@ -179,6 +179,18 @@ class Replica(Generic[S]):
         self._leaves = {
             key: kept for key, kept in self._leaves.items() if kept.view > leaf.view or key == proposal.block_hash
         }
+
+    def is_last(self, _block_hash: BlockHash) -> bool:
+        """Its one epoch never ends."""
+        return False
+
+    def finish(self, proposal: Proposal, body: bytes, certificate: Certificate | None, _end: End) -> None:
+        """As ``finalize``."""
+        self.finalize(proposal, body, certificate)
+
+    def epoch_end(self, _epoch: int) -> End | None:
+        """None ended."""
+        return None
 
     def block(self, block_hash: BlockHash) -> SuppliedBlock | None:
         """A finalized block by hash."""

@@ -22,3 +22,5 @@ PATIENCE_STEPS_MAX = 6
 PATIENCE_MAX = 8
 # Vote bodies remembered between signing, counting and certifying: a few per live view.
 CONTENTS_KEPT = 256
+# Evidence of this epoch and so many before it is kept and may be reported.
+EVIDENCE_EPOCHS = 2

@@ -10,6 +10,8 @@ the way forward asks again from those.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from guts_core.codec import to_bytes
 from guts_core.names import BlockHash
 
@@ -31,6 +33,7 @@ from .messages import (
     Certificate,
     Fetch,
     Kind,
+    Message,
     SuppliedBlock,
     Supply,
 )
@@ -57,9 +60,8 @@ def retry(s: State) -> None:
 
 def help_peer(s: State, peer: int, view: int) -> None:
     """Rule 9: a peer is behind: the certificates that ended its view and our newest finalization."""
-    if s.now.monotonic - s.helped.get(peer, -s.config.retry_us) < s.config.retry_us // 2:
+    if not _may_help(s, peer):
         return
-    s.helped[peer] = s.now.monotonic
     s.fired[Rule.HELP] += 1
     held = s.seen(view)
     for certificate in held.certificates.values() if held else ():
@@ -69,6 +71,13 @@ def help_peer(s: State, peer: int, view: int) -> None:
         s.send(peer, newest)
 
 
+def _may_help(s: State, peer: int) -> bool:
+    if s.now.monotonic - s.helped.get(peer, -s.config.retry_us) < s.config.retry_us // 2:
+        return False
+    s.helped[peer] = s.now.monotonic
+    return True
+
+
 def greet(s: State, peer: int) -> None:
     """Own votes of this view and of what is not final yet, the newest finalization, and a question."""
     if s.newest is not None:
@@ -76,8 +85,55 @@ def greet(s: State, peer: int) -> None:
     for view in sorted(s.rounds)[-FUTURE_VIEWS_MAX:]:
         for vote in s.rounds[view].mine.values():
             s.send(peer, vote)
+    inquire(s, peer)
+
+
+def inquire(s: State, peer: int) -> None:
+    """Ask a peer for whatever is newer than what is known here."""
     s.asked[peer] = min(ASKED_MAX, s.asked[peer] + 1)
-    s.send(peer, Fetch(s.final.view, s.settled + 1, ()))
+    s.send(peer, Fetch(s.final.view, s.settled + 1, (), s.config.epoch))
+
+
+def meet(s: State, peer: int, epoch: int, message: Message) -> None:
+    """
+    A peer speaks in another epoch, which is no fault: one of us has not heard how an epoch ended.
+
+    Who is behind is told, who is ahead is asked, each at most once in half a retry time.
+    """
+    if isinstance(message, Fetch) and epoch < s.config.epoch:
+        _serve_past(s, peer, message)
+    elif epoch > s.config.epoch or not isinstance(message, Certificate):
+        meet_at(s, peer, epoch)
+
+
+def meet_at(s: State, peer: int, epoch: int) -> None:
+    """The same for a peer that only says in which other epoch it is."""
+    if not _may_help(s, peer):
+        return
+    if epoch > s.config.epoch:
+        inquire(s, peer)
+    else:
+        _tell_end(s, peer, epoch)
+
+
+def _tell_end(s: State, peer: int, epoch: int) -> None:
+    end = s.application.epoch_end(epoch)
+    if end is not None:
+        s.fired[Rule.HELP] += 1
+        s.send(peer, end.certificate)
+
+
+def _serve_past(s: State, peer: int, asked: Fetch) -> None:
+    """How an older epoch ended, and the blocks of it that the asker lacks, newest first."""
+    end = s.application.epoch_end(asked.epoch)
+    if end is None or not s.budget.take(peer, s.now.monotonic):
+        return
+    top = end.certificate.proposal
+    assert top is not None, "a finalization names a block"
+    want = asked.want or (top.block_hash,)
+    children = {block.proposal.block_hash: block for block in end.blocks}
+    blocks = _runs(s, want, asked.final_view, children)
+    s.send(peer, Supply((end.certificate,), tuple(blocks)))
 
 
 def _newest_above(s: State, view: int) -> Certificate | None:
@@ -88,8 +144,10 @@ def _newest_above(s: State, view: int) -> Certificate | None:
 
 def serve(s: State, peer: int, asked: Fetch) -> None:
     """Answer with certificates from the asked view up and runs of blocks, newest first; nothing if there is nothing."""
+    if not s.budget.take(peer, s.now.monotonic):
+        return
     certificates = _certificates_for(s, asked)
-    blocks = _blocks_for(s, asked)
+    blocks = _runs(s, asked.want, asked.final_view, {})
     if certificates or blocks:
         s.send(peer, Supply(tuple(certificates), tuple(blocks)))
 
@@ -107,17 +165,21 @@ def _certificates_for(s: State, asked: Fetch) -> list[Certificate]:
     return found[:SUPPLY_CERTIFICATES_MAX]
 
 
-def _blocks_for(s: State, asked: Fetch) -> list[SuppliedBlock]:
+def _runs(
+    s: State, want: Sequence[BlockHash], above: int, children: Mapping[BlockHash, SuppliedBlock]
+) -> list[SuppliedBlock]:
+    """Each wanted block with its ancestors above a view, within the bounds of one answer."""
     found: list[SuppliedBlock] = []
     size = 0
-    for wanted in asked.want:
-        block = _block(s, wanted)
-        while block is not None and block.proposal.view > asked.final_view:
+    for wanted in want:
+        block = children.get(wanted) or _block(s, wanted)
+        while block is not None and block.proposal.view > above:
             size += len(block.body)
             if len(found) == SUPPLY_BLOCKS_MAX or (found and size > SUPPLY_BYTES_MAX):
                 return found
             found.append(block)
-            block = _block(s, block.proposal.parent_hash)
+            parent = BlockHash(block.proposal.parent_hash)
+            block = children.get(parent) or _block(s, parent)
     return found
 
 
@@ -128,6 +190,8 @@ def _block(s: State, block_hash: BlockHash) -> SuppliedBlock | None:
 
 def is_stuck(s: State) -> bool:
     """Whether something here waits for what a peer may have."""
+    if s.ended:
+        return False
     if s.anchors or s.owed:
         return True
     current = s.seen(s.view)
@@ -143,14 +207,14 @@ def ask(s: State) -> bool:
     view = _uncertified(s)
     if not wanted and view is None:
         return False
-    peers = [index for index in signers_of(source) if index != s.me] if source else []
-    peers = peers or s.peers()
-    if not peers:
+    seats = [seat for seat in signers_of(source) if seat != s.config.me] if source else []
+    seats = seats or s.others()
+    if not seats:
         return False
     s.rotation += 1
-    peer = peers[s.rotation % len(peers)]
+    peer = s.numbers[seats[s.rotation % len(seats)]]
     s.asked[peer] = min(ASKED_MAX, s.asked[peer] + 1)
-    s.send(peer, Fetch(s.final.view, s.view if view is None else view, tuple(wanted[:FETCH_WANT_MAX])))
+    s.send(peer, Fetch(s.final.view, s.view if view is None else view, tuple(wanted[:FETCH_WANT_MAX]), s.config.epoch))
     return True
 
 

@@ -21,7 +21,7 @@ from . import catchup, intake, recovery, views
 from .certificates import check
 from .effects import Effect
 from .journal import LogFloor
-from .messages import Certificate, Fetch, Message, Proposal, Propose, Supply, Vote
+from .messages import Certificate, Fetch, Message, Proposal, Propose, Supply, Vote, epoch_of
 from .ports import Application, Instant
 from .progress import nullify, poll
 from .slots import Slots
@@ -32,7 +32,7 @@ __all__ = ["Engine", "EngineConfig", "Rule"]
 
 
 class Engine:
-    """One validator's part in agreement, or a follower's when it has no seat."""
+    """One validator's part in the agreement of one epoch, or a follower's when it has no seat."""
 
     def __init__(
         self, config: EngineConfig, signer: Signer | None, verifier: Verifier, application: Application
@@ -44,6 +44,21 @@ class Engine:
     def view(self) -> int:
         """The current view."""
         return self._state.view
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that this engine is of."""
+        return self._state.config.epoch
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last block of the epoch is final: the next one has an engine of its own (``follow``)."""
+        return self._state.ended
+
+    @property
+    def votes(self) -> bool:
+        """Whether this node may still vote in this epoch."""
+        return self._state.me is not None and not self._state.ended
 
     @property
     def final(self) -> Proposal:
@@ -91,7 +106,7 @@ class Engine:
         }
 
     def evidence(self) -> list[tuple[Vote, Vote]]:
-        """Every pair of votes that convicts its signer, at most one per signer and kind."""
+        """Every pair of votes that convicts its signer, at most one per epoch, signer and kind."""
         return list(self._state.evidence.pairs.values())
 
     def start(self, log_records: list[bytes], now: Instant) -> list[Effect]:
@@ -103,8 +118,18 @@ class Engine:
 
         return self._step(now, begin)
 
+    def follow(self, before: Engine, now: Instant) -> list[Effect]:
+        """
+        Instead of ``start``: go on where the engine of the epoch before ended, in the same process.
+
+        What is not on disk yet is handed over, and what a replayed log tells of this epoch; the log learns
+        whose votes follow before any is cast.
+        """
+        self._state.fired = before._state.fired
+        return self._step(now, lambda: recovery.inherit(self._state, before._state))
+
     def receive(self, peer: int, message: Message, now: Instant) -> list[Effect]:
-        """A message from a validator that the link authenticated."""
+        """A message from a peer that the link authenticated: a validator, or whoever follows."""
         return self._step(now, lambda: self._receive(peer, message))
 
     def tick(self, now: Instant) -> list[Effect]:
@@ -115,15 +140,25 @@ class Engine:
         """A transaction, or data that the application lacked, is here: ask it again at once."""
         return self._step(now, self._ask_anew)
 
+    def lost(self, peer: int) -> None:
+        """The link to a peer closed: what was kept of one without a seat is let go."""
+        s = self._state
+        if peer not in s.seats:
+            s.helped.pop(peer, None)
+            s.asked.pop(peer, None)
+            s.budget.forget(peer)
+
     def greet(self, peer: int) -> list[Effect]:
-        """The link to a validator opened (again): say what it may have missed, and ask what we did."""
+        """The link to a peer opened (again): say what it may have missed, and ask what we did."""
         return self._step(self._state.now, lambda: catchup.greet(self._state, peer))
 
-    def peer_stands_at(self, peer: int, view: int, now: Instant) -> list[Effect]:
-        """A validator said in which view it is: help it if that view ended long ago."""
+    def peer_stands_at(self, peer: int, epoch: int, view: int, now: Instant) -> list[Effect]:
+        """A peer said in which epoch and view it is: help it if that ended long ago, ask it if it is ahead."""
 
         def look() -> None:
-            if view < self._state.view:
+            if epoch != self.epoch:
+                catchup.meet_at(self._state, peer, epoch)
+            elif view < self._state.view:
                 catchup.help_peer(self._state, peer, view)
 
         return self._step(now, look)
@@ -162,6 +197,8 @@ class Engine:
             # About a third of all votes come after their certificate: nothing can follow from them.
             if action() is not False:
                 poll(s)
+            if s.ended:
+                return s.effects
         except Corrupt as error:
             self.halted = str(error)
             raise
@@ -174,8 +211,13 @@ class Engine:
     def _receive(self, peer: int, message: Message) -> bool:
         s = self._state
         changed = True
-        if not 0 <= peer < s.committee.size or peer == s.me:
-            raise Malformed(f"peer {peer} is no other validator")
+        seat = s.seats.get(peer)
+        epoch = epoch_of(message)
+        if epoch is not None and epoch != s.config.epoch:
+            catchup.meet(s, peer, epoch, message)
+            return False
+        if seat is None and isinstance(message, Vote | Propose):
+            raise Malformed(f"peer {peer} has no seat in epoch {epoch}")
         match message:
             case Vote():
                 changed = intake.on_vote(s, peer, message)
@@ -189,26 +231,33 @@ class Engine:
                 self._supplied(peer, message)
             case _:
                 assert_never(message)
-        s.heard[peer] = s.now.monotonic
+        if seat is not None:
+            s.heard[peer] = s.now.monotonic
         return changed
 
     def _supplied(self, peer: int, message: Supply) -> None:
         s = self._state
         if not s.asked[peer]:
             return
-        for block in message.blocks:
+        # Asked in an epoch that ended meanwhile: the answer is about that one.
+        mine = s.config.epoch
+        certificates = tuple(one for one in message.certificates if one.epoch == mine)
+        blocks = tuple(one for one in message.blocks if one.proposal.epoch == mine)
+        for block in blocks:
             s.committee.check_proposal(block.proposal)
             if block.proposal.block_hash not in s.blocks and not s.application.is_bound(block.proposal, block.body):
                 raise Malformed(f"a supplied body is not the block of view {block.proposal.view} that it is said to be")
-        news = intake.checked_news(s, message.certificates)
+        news = intake.checked_news(s, certificates)
         s.asked[peer] -= 1
         for certificate in news:
             admit(s, certificate, peer, relay=False)
-        taken = catchup.accept_blocks(s, message.blocks)
+        taken = catchup.accept_blocks(s, blocks)
         before = s.final
         poll(s)
         catchup.stay_within_bounds(s, taken)
         # An answer that helped is followed by the next question at once.
+        if s.ended:
+            return
         if (taken or news or before != s.final) and catchup.is_stuck(s) and catchup.ask(s):
             s.sync_at = s.now.monotonic + s.config.retry_us
 
@@ -234,6 +283,7 @@ class Engine:
         if not done:
             return
         s.uncommitted = s.uncommitted[len(done) :]
+        s.ends = {at: end for at, end in s.ends.items() if at > view}
         held, certificate = done[-1]
         s.floor = held.proposal
         if s.floor.view >= s.sworn.view:

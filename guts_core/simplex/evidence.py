@@ -9,22 +9,26 @@ _OPPOSITE = {Kind.NULLIFY: Kind.FINALIZE, Kind.FINALIZE: Kind.NULLIFY}
 
 
 class EvidenceBook:
-    """At most one pair per signer and kind: proof needs no more, and a liar cannot fill our disk."""
+    """At most one pair per epoch, signer and kind: proof needs no more, and a liar cannot fill our disk."""
 
     def __init__(self) -> None:
-        self.pairs: dict[tuple[int, Kind], tuple[Vote, Vote]] = {}
+        self.pairs: dict[tuple[int, int, Kind], tuple[Vote, Vote]] = {}
 
     def add(self, first: Vote, second: Vote) -> bool:
         """Remember a pair; whether it is the first of this signer and kind."""
-        key = (second.signer, second.kind)
+        key = (second.epoch, second.signer, second.kind)
         if key in self.pairs:
             return False
         self.pairs[key] = (first, second)
         return True
 
-    def has(self, signer: int, kind: Kind) -> bool:
-        """Whether this signer is already known for this kind."""
-        return (signer, kind) in self.pairs
+    def has(self, vote: Vote) -> bool:
+        """Whether this vote's signer is already known for its kind."""
+        return (vote.epoch, vote.signer, vote.kind) in self.pairs
+
+    def inherit(self, before: EvidenceBook, oldest: int) -> None:
+        """Go on with what was known, of this epoch and later ones."""
+        self.pairs.update({key: pair for key, pair in before.pairs.items() if key[0] >= oldest})
 
 
 def conflicting(round_: Round, vote: Vote) -> Vote | None:

@@ -22,8 +22,8 @@ from .voting import admit, convict, count
 def on_vote(s: State, peer: int, vote: Vote) -> bool:
     """A vote, directly from its signer; whether it changed what is known here."""
     s.committee.check_shape(vote)
-    if vote.signer != peer:
-        raise Malformed(f"validator {peer} brought a vote of validator {vote.signer}")
+    if vote.signer != s.seats.get(peer):
+        raise Malformed(f"peer {peer} brought a vote of seat {vote.signer}")
     if vote.view < s.final.view or (vote.view < s.view and vote.kind is Kind.NULLIFY):
         help_peer(s, peer, vote.view)
     if s.final.view < vote.view <= s.view + FUTURE_VIEWS_MAX:
@@ -85,7 +85,7 @@ def on_propose(s: State, peer: int, said: Propose) -> None:
         raise Malformed(f"the body proposed for view {proposal.view} is not the one its hash names")
     news = checked_news(s, said.justification)
     second = convict(s, vote)
-    known = held is not None and held.tallies[Kind.NOTARIZE].of(peer) is not None
+    known = held is not None and held.tallies[Kind.NOTARIZE].of(vote.signer) is not None
     if not known:
         s.committee.check_signature(vote)
     for certificate in news:
@@ -107,5 +107,5 @@ def _check_proposed(s: State, peer: int, said: Propose) -> None:
     s.committee.check_shape(vote)
     if vote.kind is not Kind.NOTARIZE or vote.proposal != proposal:
         raise Malformed(f"a proposal for view {proposal.view} without its leader's vote for it")
-    if not vote.signer == peer == s.committee.leader(proposal.view):
-        raise Malformed(f"validator {peer} proposed in view {proposal.view}, which it does not lead")
+    if not vote.signer == s.seats.get(peer) == s.committee.leader(proposal.view):
+        raise Malformed(f"peer {peer} proposed in view {proposal.view}, which it does not lead")

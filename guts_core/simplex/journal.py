@@ -80,6 +80,23 @@ _RECORDS = Family(_MEMBERS)
 _HEADS = frozenset(kind_of(member) for member in _MEMBERS)
 
 
+def epoch_of(entry: LogRecord) -> int:
+    """The epoch that a record belongs to."""
+    match entry:
+        case LogStart(_, epoch, _):
+            return epoch
+        case LogVote(vote):
+            return vote.epoch
+        case LogBody(proposal, _):
+            return proposal.epoch
+        case LogCertificate(certificate):
+            return certificate.epoch
+        case LogFloor(final, _):
+            return final.epoch
+        case LogEvidence(first, _):
+            return first.epoch
+
+
 def belongs(data: bytes) -> bool:
     """Whether a log record is the engine's; the same file also holds records of other rooms."""
     return len(data) > 2 and data[1] == 0x18 and data[2] in _HEADS

@@ -89,6 +89,7 @@ class Fetch:
     final_view: int
     view: int
     want: Annotated[tuple[ABlockHash, ...], Limit(most=FETCH_WANT_MAX)]
+    epoch: int = 0  # the asker's: who is further answers with how it ended
 
 
 @record(kinds.SUPPLIED_BLOCK)
@@ -110,3 +111,14 @@ class Supply:
 
 
 Message: TypeAlias = Propose | Vote | Certificate | Fetch | Supply
+
+
+def epoch_of(message: Message) -> int | None:
+    """The epoch in which something was said; an answer may hold the end of any."""
+    match message:
+        case Propose():
+            return message.proposal.epoch
+        case Supply():
+            return None
+        case _:
+            return message.epoch

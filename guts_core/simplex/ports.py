@@ -39,6 +39,18 @@ class Verdict(Enum):
     UNKNOWN = auto()
 
 
+@frozen
+class End:
+    """
+    Why the last block of an epoch is final: a certificate of its own, or that of an empty child above it.
+
+    ``blocks`` are the children from the certified one down to the one that stands on the last block.
+    """
+
+    blocks: tuple[SuppliedBlock, ...]
+    certificate: Certificate
+
+
 class Application(Protocol):
     """
     The replicated state machine above agreement. All calls are synchronous and deterministic.
@@ -59,8 +71,17 @@ class Application(Protocol):
     def execute(self, parent: Proposal, proposal: Proposal, body: bytes) -> Verdict:
         """The same without the clock, for blocks that others notarized; VALID means executed with a matching root."""
 
+    def is_last(self, block_hash: BlockHash) -> bool:
+        """Whether this executed block ends its epoch: what agreement puts above it is empty, and never delivered."""
+
     def finalize(self, proposal: Proposal, body: bytes, certificate: Certificate | None) -> None:
         """This executed block is final; the certificate is its own finalization if it has one."""
+
+    def finish(self, proposal: Proposal, body: bytes, certificate: Certificate | None, end: End) -> None:
+        """The same for the last block of an epoch, with what makes it final."""
+
+    def epoch_end(self, epoch: int) -> End | None:
+        """How an epoch ended that is over here, for peers that are still in it."""
 
     def block(self, block_hash: BlockHash) -> SuppliedBlock | None:
         """A finalized block by hash, for peers that lag."""

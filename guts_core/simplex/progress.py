@@ -6,17 +6,21 @@ from guts_core.errors import Corrupt
 
 from .ancestry import is_justified, justification, parent_for
 from .blocks import Held
-from .messages import Certificate, Kind, Proposal, Propose
-from .ports import Verdict
+from .messages import Certificate, Kind, Proposal, Propose, SuppliedBlock
+from .ports import End, Verdict
 from .state import Rule, State
 from .views import proposes_at, stir
 from .voting import cast, count, publish
 
 
 def poll(s: State) -> None:
-    """Apply the rules until none fires."""
-    while settle(s) or _wake(s) or finalize(s) or propose(s) or notarize(s):
+    """Apply the rules until none fires, or the epoch is over."""
+    while not s.ended and _apply(s):
         pass
+
+
+def _apply(s: State) -> bool:
+    return settle(s) or _wake(s) or finalize(s) or propose(s) or notarize(s)
 
 
 def _wake(s: State) -> bool:
@@ -145,7 +149,12 @@ def settle(s: State) -> bool:
         raise Corrupt(f"this node computes another state than the finalized block {goal.hex()} of its quorum")
     if verdict is Verdict.UNKNOWN:
         return False
-    for block in walk.run:
+    for at, block in enumerate(walk.run):
+        if s.application.is_last(block.proposal.block_hash):
+            # With what is certified above it, or not yet: then the blocks between are still to be fetched.
+            if len(s.anchors) == 1:
+                _end(s, block, walk.run[at + 1 :])
+            break
         _deliver(s, block)
     s.anchors.pop()
     _forget(s)
@@ -153,6 +162,23 @@ def settle(s: State) -> bool:
 
 
 def _deliver(s: State, block: Held) -> None:
+    certificate = _passed(s, block)
+    s.application.finalize(block.proposal, block.body, certificate)
+
+
+def _end(s: State, block: Held, children: list[Held]) -> None:
+    """The last block of the epoch is final, with those above it: only the first of them is delivered."""
+    certificate, newest = _passed(s, block), s.newest
+    assert newest is not None, "what is settled was certified"
+    above = tuple(SuppliedBlock(child.proposal, child.body) for child in reversed(children))
+    end = End((), certificate) if certificate else End(above, newest)
+    s.ends[block.proposal.view] = end
+    s.ended = True
+    s.application.finish(block.proposal, block.body, certificate, end)
+
+
+def _passed(s: State, block: Held) -> Certificate | None:
+    """A block is final: its own finalization, if it has one."""
     proposal = block.proposal
     s.fired[Rule.FINALIZED] += 1
     certificate = s.newest if s.newest and s.newest.proposal == proposal else None
@@ -162,7 +188,7 @@ def _deliver(s: State, block: Held) -> None:
     s.uncommitted.append((block, certificate))
     s.slots.settle(s.final.view, proposal.view)
     s.final = proposal
-    s.application.finalize(proposal, block.body, certificate)
+    return certificate
 
 
 def _forget(s: State) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from guts_core.errors import Corrupt
-
 from .ancestry import parent_for
-from .bounds import FUTURE_VIEWS_MAX
+from .bounds import EVIDENCE_EPOCHS, FUTURE_VIEWS_MAX
 from .journal import (
     LogBody,
     LogCertificate,
@@ -14,6 +12,7 @@ from .journal import (
     LogRecord,
     LogStart,
     LogVote,
+    epoch_of,
     read,
     write,
 )
@@ -23,12 +22,33 @@ from .state import State, must
 from .views import enter
 from .voting import aim, count
 
+_NOT_OURS = "the vote log belongs to another chain, epoch or key: this node must not vote"
+
 
 def recover(s: State, records: list[bytes]) -> None:
     """Replay the log above the committed tip, enter the next view, and tell the others we are back."""
     entries = [read(record) for record in records]
-    _check_start(s, entries)
-    for entry in entries[1:]:
+    must(not entries or isinstance(entries[0], LogStart), "the vote log does not begin with whose it is")
+    _take_over(s, entries)
+
+
+def inherit(s: State, before: State) -> None:
+    """The same for the engine that goes on where that of the epoch before ended."""
+    s.uncommitted, s.ends, s.floor, s.sworn = before.uncommitted, before.ends, before.floor, before.sworn
+    s.evidence.inherit(before.evidence, s.config.epoch - EVIDENCE_EPOCHS)
+    starts = any(isinstance(entry, LogStart) for entry in before.later)
+    if starts:
+        _take_over(s, before.later)
+        announce(s)
+        return
+    s.log(_start(s), sync=True)
+    enter(s, s.final.view + 1)
+
+
+def _take_over(s: State, entries: list[LogRecord]) -> None:
+    _check_starts(s, entries)
+    s.later = [entry for entry in entries if epoch_of(entry) > s.config.epoch]
+    for entry in entries:
         _replay(s, entry)
     enter(s, max([1, s.settled + 1, s.sworn.view + 1, *_next_views(s)]))
     _count_own(s)
@@ -39,19 +59,49 @@ def _start(s: State) -> LogStart:
     return LogStart(s.config.chain_id, s.config.epoch, key)
 
 
-def _check_start(s: State, entries: list[LogRecord]) -> None:
-    if entries:
-        must(entries[0] == _start(s), "the vote log belongs to another chain, epoch or key: this node must not vote")
-        return
-    # Votes that this key cast are forgotten; casting others could fork the chain.
+def _check_starts(s: State, entries: list[LogRecord]) -> None:
+    """
+    May this node vote, by what its log says? One start stands in it for each epoch that it came to.
+
+    A start of a later epoch means that this one was known to be over: votes in it help nobody, and those
+    that were cast may be forgotten. So none is cast any more.
+    """
+    starts: dict[int, LogStart] = {}
+    for entry in entries:
+        if isinstance(entry, LogStart):
+            must(entry.chain_id == s.config.chain_id, _NOT_OURS)
+            must(starts.setdefault(entry.epoch, entry) is entry, "the vote log starts twice")
+    mine = starts.get(s.config.epoch)
+    if any(epoch > s.config.epoch for epoch in starts):
+        s.me = None
+    elif mine is None:
+        _begin(s, starts)
+    elif mine.public_key is None:
+        s.me = None
+    else:
+        must(s.me is None or mine == _start(s), _NOT_OURS)
+
+
+def _begin(s: State, starts: dict[int, LogStart]) -> None:
+    # Votes that this key cast are forgotten; casting others could fork the chain. A log that was here when the
+    # epoch began says so, because that was written before the epoch's first block.
+    told = f"ends with epoch {max(starts)}" if starts else "is empty"
     must(
         s.final.view == 0 or s.me is None,
-        f"the vote log is empty, but the chain is at view {s.final.view}: this key must not vote again",
+        f"the vote log {told}, but the chain is at view {s.final.view}: this key must not vote again",
     )
     s.log(_start(s), sync=True)
 
 
 def _replay(s: State, entry: LogRecord) -> None:
+    if isinstance(entry, LogEvidence):
+        s.evidence.add(entry.first, entry.second)
+        return
+    epoch = epoch_of(entry)
+    if isinstance(entry, LogFloor) and epoch > s.config.epoch:
+        _check_lost(s, entry.final)
+    if epoch != s.config.epoch:
+        return
     match entry:
         case LogVote(vote):
             _replay_vote(s, vote)
@@ -61,12 +111,15 @@ def _replay(s: State, entry: LogRecord) -> None:
             _replay_certificate(s, certificate)
         case LogFloor(final, certificate):
             _replay_floor(s, final, certificate)
-        case LogEvidence(first, second):
-            s.evidence.add(first, second)
-        case LogStart():
-            raise Corrupt("the vote log starts twice")
         case _:
             pass
+
+
+def _check_lost(s: State, floor: Proposal) -> None:
+    must(
+        floor.view <= s.final.view or s.committee.size > 1,
+        f"the database is older than the log's floor (view {floor.view}), and no other validator has what it lost",
+    )
 
 
 def _replay_floor(s: State, final: Proposal, certificate: Certificate | None) -> None:
@@ -82,17 +135,14 @@ def _replay_floor(s: State, final: Proposal, certificate: Certificate | None) ->
         final.view > s.sworn.view or final == s.sworn,
         f"the database holds another block of view {final.view} than the vote log says was committed",
     )
-    must(
-        final.view <= s.final.view or s.committee.size > 1,
-        f"the database is older than the log's floor (view {final.view}), and no other validator has what it lost",
-    )
+    _check_lost(s, final)
     s.sworn = final
-    if certificate is not None:
+    if certificate is not None and certificate.epoch == s.config.epoch:
         _replay_certificate(s, certificate)
 
 
 def _replay_vote(s: State, vote: Vote) -> None:
-    if vote.view <= s.final.view:
+    if vote.view <= s.final.view or s.me is None:
         return
     round_ = s.round(vote.view)
     must(round_.mine.setdefault(vote.kind, vote) == vote, f"the log holds two own votes of view {vote.view}")
@@ -133,9 +183,11 @@ def announce(s: State) -> None:
     current = s.seen(s.view)
     if current is not None and Kind.NULLIFY in current.mine:
         s.retry_at = s.now.monotonic + s.config.retry_us
-    for peer in s.peers():
+    if s.ended:
+        return
+    for peer in s.seats:
         s.asked[peer] += 1
-    s.send(None, Fetch(s.final.view, s.settled + 1, ()))
+    s.send(None, Fetch(s.final.view, s.settled + 1, (), s.config.epoch))
 
 
 def _offer_again(s: State, vote: Vote) -> bool:
@@ -154,10 +206,13 @@ def snapshot(s: State) -> list[bytes]:
     for held, certificate in s.uncommitted:
         entries.append(LogBody(held.proposal, held.body))
         entries += [LogCertificate(certificate)] if certificate else []
+    for end in s.ends.values():
+        entries += [LogBody(child.proposal, child.body) for child in end.blocks]
+        entries.append(LogCertificate(end.certificate))
     if s.newest is not None and s.newest.view >= s.floor.view:
         entries.append(LogCertificate(s.newest))
     entries += [LogBody(held.proposal, held.body) for held in s.blocks.all() if held.logged]
     for view in sorted(s.rounds):
         entries += [LogCertificate(certificate) for certificate in s.rounds[view].certificates.values()]
         entries += [LogVote(vote) for vote in s.rounds[view].mine.values()]
-    return [write(entry) for entry in entries]
+    return [write(entry) for entry in [*entries, *s.later]]

@@ -13,12 +13,13 @@ from guts_core.names import BlockHash, ChainId
 
 from .blocks import Blocks, Held
 from .bounds import PATIENCE_MAX, PATIENCE_STEPS_MAX
+from .budget import Budget
 from .committee import Committee
 from .effects import Effect, Persist, Send
 from .evidence import EvidenceBook
 from .journal import LogRecord, write
 from .messages import Certificate, Message, Proposal
-from .ports import Application, Instant, Verdict
+from .ports import Application, End, Instant, Verdict
 from .quorum import FaultModel
 from .round import Round
 from .slots import Slots
@@ -54,7 +55,8 @@ class EngineConfig:
     retry_us: int = field(validator=_AT_LEAST_ONE)
     heartbeat_us: int = field(validator=_AT_LEAST_ONE)
     final: Proposal  # genesis: view 0, with the genesis block's hash
-    certificate: Certificate | None = None  # its own finalization, if it has one
+    certificate: Certificate | None = None  # its own finalization, if it has one in this epoch
+    numbers: tuple[int, ...] = ()  # by which peers are known, in order of seats; none: by their seats
 
 
 class State:
@@ -65,6 +67,8 @@ class State:
     ) -> None:
         self.config, self.signer, self.application = config, signer, application
         self.me = config.me
+        self.numbers = config.numbers or tuple(range(len(config.validators)))
+        self.seats = {number: seat for seat, number in enumerate(self.numbers) if seat != config.me}
         self.committee = Committee(config.chain_id, config.epoch, config.validators, config.fault_model, verifier)
         self.now = Instant(0, 0)
         self.effects: list[Effect] = []
@@ -84,15 +88,21 @@ class State:
         # where the database lost commits (F08); then nothing is voted for there, it is caught up on.
         self.sworn = config.final
         self.uncommitted: list[tuple[Held, Certificate | None]] = []
+        # What makes the last blocks of epochs final, until those are committed; by view.
+        self.ends: dict[int, End] = {}
+        self.ended = False  # the last block of this epoch is final: nothing is voted for any more
+        self.later: list[LogRecord] = []  # what the log tells of epochs that this engine has not come to
         # Times, monotonic us; None is "not armed".
         self.entered = 0
         self.stirred: int | None = None  # when this view was first known to have something to do
         self.ask_again = 0  # before this, the application is not asked again about this view's block
         self.retry_at: int | None = None
         self.sync_at: int | None = None
+        # By number of the peer, which may have no seat.
         self.heard: dict[int, int] = {}
         self.helped: dict[int, int] = {}
         self.asked: Counter[int] = Counter()
+        self.budget = Budget()
         self.rotation = 0
 
     def emit(self, effect: Effect) -> None:
@@ -104,13 +114,13 @@ class State:
         self.emit(Persist(write(entry), sync))
 
     def send(self, to: int | None, message: Message) -> None:
-        """Say to one validator, or to all others; a single validator talks to nobody."""
-        if self.committee.size > 1 and to != self.me:
+        """Say to one peer, or to all other validators; a single validator has none."""
+        if to is not None or self.seats:
             self.emit(Send(to, message))
 
-    def peers(self) -> list[int]:
-        """All other validators."""
-        return [index for index in range(self.committee.size) if index != self.me]
+    def others(self) -> list[int]:
+        """The seats of all other validators."""
+        return list(self.seats.values())
 
     def round(self, view: int) -> Round:
         """What is known of a view; makes room for it."""

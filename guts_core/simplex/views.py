@@ -73,10 +73,11 @@ def is_absent(s: State, leader: int) -> bool:
 
     A local rule only; it never decides who leads.
     """
-    if leader == s.me or leader not in s.heard:
+    number = s.numbers[leader]
+    if leader == s.me or number not in s.heard:
         return False
     limit = s.now.monotonic - _ABSENT_HEARTBEATS * s.config.heartbeat_us - 2 * _ADVANCE_DELTAS * s.delta
-    if s.heard[leader] > limit:
+    if s.heard[number] > limit:
         return False
     lively = sum(1 for at in s.heard.values() if at > limit) + 1
     return lively >= s.committee.quorum

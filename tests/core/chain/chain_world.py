@@ -9,11 +9,13 @@ from attrs import define, field, frozen
 
 from guts_core.chain import compose
 from guts_core.chain.admission import GROUP_ALL
+from guts_core.chain.block import header_of
 from guts_core.chain.commit import Commit
 from guts_core.chain.genesis import Draft, Entry, EntryFile, Genesis, InitialAccount, chain_id, seal, sign_entry
 from guts_core.chain.ledger import Ledger
 from guts_core.chain.memory import MemoryStore
 from guts_core.chain.standing import Standing
+from guts_core.chain.trail import proposal_of
 from guts_core.chain.transaction import Avail, Hand, Item, SignedTransaction, Text, Transaction, Witness, transaction_id
 from guts_core.codec import Tag, to_bytes
 from guts_core.forge.actions import (
@@ -30,10 +32,11 @@ from guts_core.forge.actions import (
 from guts_core.forge.ids import repository_id
 from guts_core.forge.params import Params
 from guts_core.forge.records import ObjectFormat, Scope
+from guts_core.forge.rules import KNOWN_RULES
 from guts_core.identity import Ed25519Verifier, KeyPair
-from guts_core.names import AccountId, NodeId, Oid, RepoId, TxId
-from guts_core.simplex.messages import Proposal
-from guts_core.simplex.ports import Instant, Verdict
+from guts_core.names import AccountId, BlockHash, NodeId, Oid, RepoId, TxId
+from guts_core.simplex.messages import Certificate, Kind, Proposal, SuppliedBlock
+from guts_core.simplex.ports import End, Instant, Verdict
 from guts_core.simplex.quorum import FaultModel
 
 TIME = 1_800_000_000_000
@@ -82,12 +85,24 @@ class Person:
     credential: KeyPair
 
 
+def finalize(ledger: Ledger, proposal: Proposal, body: bytes, *children: tuple[Proposal, bytes]) -> None:
+    """What agreement says when a block is final, or, at the end of an epoch, the newest of these children."""
+    if not ledger.is_last(BlockHash(proposal.block_hash)):
+        ledger.finalize(proposal, body, None)
+        return
+    top = children[-1][0] if children else proposal
+    certificate = Certificate(Kind.FINALIZE, top.epoch, top.view, top, b"", ())
+    above = tuple(SuppliedBlock(*child) for child in reversed(children))
+    ledger.finish(proposal, body, None if children else certificate, End(above, certificate))
+
+
 @define
 class Network:
     """Ledgers that agree by fiat: one proposes, the others verify, all finalize."""
 
     genesis: Genesis = field(factory=a_genesis)
     size: int = 2
+    rules_known: tuple[int, ...] = KNOWN_RULES
     now: int = TIME
     view: int = 0
     _salts: int = 0
@@ -97,7 +112,9 @@ class Network:
 
     def __attrs_post_init__(self) -> None:
         self.stores = [MemoryStore() for _ in range(self.size)]
-        self.ledgers = [Ledger(self.genesis, store, Ed25519Verifier()) for store in self.stores]
+        self.ledgers = [
+            Ledger(self.genesis, store, Ed25519Verifier(), rules_known=self.rules_known) for store in self.stores
+        ]
 
     # ---- time and blocks ----
 
@@ -116,7 +133,7 @@ class Network:
         parent = parent or self.ledgers[leader].final_point()
         built = self.ledgers[leader].propose(parent, self.view, self.instant)
         assert built is not None
-        return parent, Proposal(0, self.view, parent.view, parent.block_hash, built[0]), built[1]
+        return parent, proposal_of(header_of(built[1])), built[1]
 
     def verify(self, parent: Proposal, proposal: Proposal, body: bytes) -> list[Verdict]:
         """What each ledger says, after checking that the body belongs to the proposal."""
@@ -127,7 +144,7 @@ class Network:
         """All ledgers learn that the block is final, and their disks write it at once."""
         self.bodies.append((proposal, body))
         for ledger, store in zip(self.ledgers, self.stores, strict=True):
-            ledger.finalize(proposal, body, None)
+            finalize(ledger, proposal, body)
             if commit:
                 flush(ledger, store)
         assert len({ledger.head for ledger in self.ledgers}) == 1

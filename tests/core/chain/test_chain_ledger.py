@@ -10,7 +10,7 @@ from attrs import evolve
 from guts_core.chain.block import Block, header_of, tx_root
 from guts_core.chain.commit import Commit
 from guts_core.chain.genesis import chain_id, genesis_hash
-from guts_core.chain.header import block_hash, validators_hash
+from guts_core.chain.header import block_hash
 from guts_core.chain.history import History
 from guts_core.chain.judge import Judge
 from guts_core.chain.ledger import CLOCK_TOLERANCE_MS, Ledger
@@ -507,9 +507,8 @@ def test_a_block_larger_than_the_cap_is_invalid() -> None:
         network.submit(network.by_key(operator, creation(f"repo-{at}", text)), text)
     leader, parent = network.ledgers[0], network.ledgers[0].final_point()
     roomy = evolve(leader.network, params=evolve(leader.network.params, block_bytes_max=large))
-    built = Judge(roomy, validators_hash(network.genesis.validators), leader._branches).build(
-        leader._head, 1, network.now + 1, leader.mempool.ready()
-    )
+    base = evolve(leader._head, network=roomy)
+    built = Judge(roomy, leader._branches).build(base, 1, network.now + 1, leader.mempool.ready(), is_child=False)
     assert small < len(built.body) < large
 
     verdict = network.ledgers[1].verify(parent, built.block.proposal, built.body, network.instant)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from guts_core.errors import PeerFault
 from guts_core.sim.replica import GENESIS
+from guts_core.simplex.effects import Send
 from guts_core.simplex.engine import Rule
 from guts_core.simplex.journal import LogVote
 from guts_core.simplex.messages import Fetch, Propose, SuppliedBlock, Supply, Vote
@@ -140,15 +140,17 @@ def test_a_second_proposal_is_evidence_and_the_first_can_still_be_finalized() ->
     assert [first.proposal] == [vote.proposal for vote in world.votes_said(N)]
 
 
-def test_a_certificate_of_another_epoch_is_rejected_before_a_round_exists() -> None:
+def test_a_certificate_of_another_epoch_changes_nothing() -> None:
+    """Whoever speaks in another epoch is not at fault: it is asked what happened, and nothing of it counts here."""
     world = World()
     honest = world.certificate(X, 900)
     votes = [world.vote(signer, X, 900, epoch=1) for signer in (1, 2, 3)]
     foreign = type(honest)(X, 1, 900, None, honest.signers, tuple(vote.signature for vote in votes))
 
-    with pytest.raises(PeerFault, match="epoch 1"):
-        world.hear(1, foreign)
+    effects = world.hear(1, foreign)
 
+    assert [send.message for send in effects if isinstance(send, Send)] == [Fetch(0, 1, (), 0)]
+    assert world.hear(1, foreign) == []
     assert world.engine.held["rounds"] == 0
     assert world.engine.view == 1
 

@@ -58,10 +58,6 @@ def another_block(world: World, honest: Certificate) -> Certificate:
     return evolve(honest, proposal=world.block(1, word=b"other").proposal)
 
 
-def another_epoch(_: World, honest: Certificate) -> Certificate:
-    return evolve(honest, epoch=1)
-
-
 def another_chain(world: World, honest: Certificate) -> Certificate:
     body = encode((int(N), 0, 1, to_value(honest.proposal)))
     foreign = ChainId(bytes(32))
@@ -94,7 +90,6 @@ FORGERIES = [
     another_kind,
     another_view,
     another_block,
-    another_epoch,
     another_chain,
     another_purpose,
     without_a_block,
@@ -152,7 +147,7 @@ def test_a_signature_counts_for_no_other_kind(kind: Kind) -> None:
 
 def test_a_vote_in_anothers_name_is_refused() -> None:
     world = World()
-    with pytest.raises(Malformed, match="validator 3 brought a vote of validator 2"):
+    with pytest.raises(Malformed, match="peer 3 brought a vote of seat 2"):
         world.hear(3, world.vote(2, X, 1))
 
 
