@@ -23,7 +23,7 @@ from guts_core.forge.decisions import AddValidator, Candidacy, Following
 from guts_core.identity import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, KeyPair
 from guts_core.names import AccountId, ChainId, NodeId
 from guts_http.client import Client
-from guts_http.client.results import Decision, Epoch, EpochSeat
+from guts_http.client.council import Decision, Epoch, EpochSeat
 
 from .acting import Network, network_options, open_network
 from .keys import AccountKey, read_pair

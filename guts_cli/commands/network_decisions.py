@@ -27,7 +27,7 @@ from guts_core.forge.actions import ProposeDecision, VoteDecision
 from guts_core.forge.decisions import Change, ChangeRules, EndEpoch, RemoveValidator, SetParameters
 from guts_core.forge.tuning import parameter
 from guts_http.client import as_json
-from guts_http.client.results import Decision
+from guts_http.client.council import Decision
 
 NOW = click.option("--now", is_flag=True, help="Its approval ends the epoch: it takes effect within a block or two.")
 NODE = click.option(

@@ -27,7 +27,7 @@ from guts_core.forge.actions import RemoveFollower
 from guts_core.identity import KeyPair
 from guts_core.names import account_name
 from guts_http.client import as_json
-from guts_http.client.results import Epoch, EpochSeat
+from guts_http.client.council import Epoch, EpochSeat
 
 KEY_FILE = click.Path(dir_okay=False, path_type=Path)
 

@@ -2,6 +2,12 @@
 
 from .async_trio import TrioClient as TrioClient
 from .async_trio import open_trio_client as open_trio_client
+from .council import Decision as Decision
+from .council import Epoch as Epoch
+from .council import EpochSeat as EpochSeat
+from .council import Evidence as Evidence
+from .council import Follower as Follower
+from .council import WaitingSeat as WaitingSeat
 from .errors import NotFinal as NotFinal
 from .errors import UnexpectedAnswer as UnexpectedAnswer
 from .errors import Unreachable as Unreachable
@@ -13,12 +19,7 @@ from .results import Certificate as Certificate
 from .results import Collaborator as Collaborator
 from .results import Commit as Commit
 from .results import Connection as Connection
-from .results import Decision as Decision
 from .results import DeletedRepository as DeletedRepository
-from .results import Epoch as Epoch
-from .results import EpochSeat as EpochSeat
-from .results import Evidence as Evidence
-from .results import Follower as Follower
 from .results import GitRef as GitRef
 from .results import Key as Key
 from .results import Keys as Keys

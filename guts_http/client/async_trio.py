@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from . import calls
+from . import calls, council
 from .address import CONNECT_SECONDS, TIMEOUT_SECONDS, Address, address
 from .calls import Call, Listing, Wait
 from .described import described
@@ -59,11 +59,11 @@ class TrioClient:
 
     status = _calling(calls.status)
     validators = _calling(calls.validators)
-    epoch = _calling(calls.epoch)
-    decision = _calling(calls.decision)
-    decisions = _listing(calls.decisions)
-    followers = _calling(calls.followers)
-    evidence = _calling(calls.evidence)
+    epoch = _calling(council.epoch)
+    decision = _calling(council.decision)
+    decisions = _listing(council.decisions)
+    followers = _calling(council.followers)
+    evidence = _calling(council.evidence)
     account = _calling(calls.account)
     block = _calling(calls.block)
     blocks = _listing(calls.blocks)

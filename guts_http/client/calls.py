@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PAGE_SIZE = 100  # the most a node gives at once
-_OURS, _GITHUB = "/api/guts/v1", "/api/v3"
+OURS, _GITHUB = "/api/guts/v1", "/api/v3"
 
 
 @frozen
@@ -61,7 +61,7 @@ class Listing(Generic[T]):
 
     def page(self, path: str | None = None) -> Call[tuple[T, ...]]:
         """One page."""
-        return _get(path or self.path, lambda value, what: many(self.kind, value, what))
+        return get(path or self.path, lambda value, what: many(self.kind, value, what))
 
 
 @frozen
@@ -78,63 +78,38 @@ class Wait:
 
 def status() -> Call[results.Status]:
     """What the node knows and does."""
-    return _one(results.Status, f"{_OURS}/status")
+    return get_one(results.Status, f"{OURS}/status")
 
 
 def validators() -> Call[tuple[results.Validator, ...]]:
     """The validators of this epoch, in voting order."""
-    return _get(f"{_OURS}/validators", lambda value, what: many(results.Validator, value, what))
-
-
-def epoch() -> Call[results.Epoch]:
-    """Who votes until when, under which rules and parameters, and what waits for the next epoch."""
-    return _one(results.Epoch, f"{_OURS}/network/epoch")
-
-
-def decision(number: int) -> Call[results.Decision]:
-    """What operators were asked to decide, and who voted how; NotFound."""
-    return _one(results.Decision, f"{_OURS}/network/decisions/{number}")
-
-
-def decisions() -> Listing[results.Decision]:
-    """Everything that operators ever proposed, in order."""
-    return Listing(f"{_OURS}/network/decisions?{_query({'per_page': PAGE_SIZE})}", results.Decision)
-
-
-def followers() -> Call[tuple[results.Follower, ...]]:
-    """The nodes that follow without voting, in order of number."""
-    return _get(f"{_OURS}/network/followers", lambda value, what: many(results.Follower, value, what))
-
-
-def evidence() -> Call[tuple[results.Evidence, ...]]:
-    """Which validators contradicted themselves, the oldest epoch first."""
-    return _get(f"{_OURS}/network/evidence", lambda value, what: many(results.Evidence, value, what))
+    return get(f"{OURS}/validators", lambda value, what: many(results.Validator, value, what))
 
 
 def account(name: str) -> Call[results.Account]:
     """The public record of an account; NotFound."""
-    return _one(results.Account, f"{_OURS}/accounts/{_part(name)}")
+    return get_one(results.Account, f"{OURS}/accounts/{_part(name)}")
 
 
 def block(which: int | BlockHash) -> Call[results.Block]:
     """A committed block by height or hash; NotFound above the tip."""
     place = str(which) if isinstance(which, int) else f"hash/{which.hex()}"
-    return _one(results.Block, f"{_OURS}/blocks/{place}")
+    return get_one(results.Block, f"{OURS}/blocks/{place}")
 
 
 def blocks(before: int | None = None) -> Listing[results.Block]:
     """The committed blocks below a height (None: all), the newest first."""
-    return Listing(f"{_OURS}/blocks?{_query({'limit': PAGE_SIZE, 'before': before})}", results.Block)
+    return Listing(f"{OURS}/blocks?{_query({'limit': PAGE_SIZE, 'before': before})}", results.Block)
 
 
 def mempool() -> Call[results.Mempool]:
     """What waits at this node for a block."""
-    return _one(results.Mempool, f"{_OURS}/mempool")
+    return get_one(results.Mempool, f"{OURS}/mempool")
 
 
 def transaction(tx_id: TxId) -> Call[results.Transaction]:
     """What became of a transaction, as far as this node knows; NotFound when it never heard of it."""
-    return _one(results.Transaction, f"{_OURS}/transactions/{tx_id.hex()}")
+    return get_one(results.Transaction, f"{OURS}/transactions/{tx_id.hex()}")
 
 
 def submit(signed: SignedTransaction, texts: Sequence[Text] = ()) -> Call[results.Transaction]:
@@ -147,7 +122,7 @@ def submit(signed: SignedTransaction, texts: Sequence[Text] = ()) -> Call[result
     sent = Item(signed, None, tuple(texts)) if texts else signed
     return Call(
         "POST",
-        f"{_OURS}/transactions",
+        f"{OURS}/transactions",
         lambda value, what: one(results.Transaction, value, what),
         to_bytes(sent),
         "application/cbor",
@@ -168,7 +143,7 @@ def wait_final(tx_id: TxId, seconds: float = 30.0) -> Wait:
 def proof(question: Question) -> Call[bytes]:
     """The proof file that answers a question, unchecked: ``guts_core.proof.verify`` tells whether it is true."""
     return Call(
-        "GET", f"{_OURS}/proof?{_asking(question)}", lambda value, _what: value, is_repeatable=True, is_binary=True
+        "GET", f"{OURS}/proof?{_asking(question)}", lambda value, _what: value, is_repeatable=True, is_binary=True
     )
 
 
@@ -177,7 +152,7 @@ def proof(question: Question) -> Call[bytes]:
 
 def user() -> Call[results.User]:
     """The account that the token stands for."""
-    return _one(results.User, f"{_GITHUB}/user")
+    return get_one(results.User, f"{_GITHUB}/user")
 
 
 def my_repositories() -> Listing[results.Repository]:
@@ -187,7 +162,7 @@ def my_repositories() -> Listing[results.Repository]:
 
 def repository(repo: str) -> Call[results.Repository]:
     """A repository; NotFound when there is none or the caller may not know of it."""
-    return _one(results.Repository, _repo(repo))
+    return get_one(results.Repository, _repo(repo))
 
 
 def create_repository(name: str, *, description: str | None = None, private: bool = False) -> Call[results.Repository]:
@@ -212,35 +187,35 @@ def edit_repository(
 
 def delete_repository(repo: str) -> Call[results.DeletedRepository]:
     """Delete a repository; the answer tells until when it can be restored. The token needs the scope for it."""
-    path = _repo(repo).replace(_GITHUB, _OURS, 1)
+    path = _repo(repo).replace(_GITHUB, OURS, 1)
     query = _query({"confirm": repo.partition("/")[2]})
     return _write("DELETE", f"{path}?{query}", None, lambda value, what: one(results.DeletedRepository, value, what))
 
 
 def restore_repository(deleted: RepoId) -> Call[results.Repository]:
     """Bring a deleted repository back; Conflict when its name was taken meanwhile or a day is over."""
-    path = f"{_OURS}/deleted-repositories/{deleted.hex()}/restore"
+    path = f"{OURS}/deleted-repositories/{deleted.hex()}/restore"
     return _write("POST", path, None, lambda value, what: one(results.Repository, value, what))
 
 
 def deleted_repositories() -> Listing[results.DeletedRepository]:
     """The account's own repositories that were deleted and can still be restored, the newest deletion first."""
-    return Listing(f"{_OURS}/deleted-repositories?{_query({'per_page': PAGE_SIZE})}", results.DeletedRepository)
+    return Listing(f"{OURS}/deleted-repositories?{_query({'per_page': PAGE_SIZE})}", results.DeletedRepository)
 
 
 def tokens() -> Listing[results.Token]:
     """Every credential the token's account ever made, the newest first."""
-    return Listing(f"{_OURS}/tokens?{_query({'per_page': PAGE_SIZE})}", results.Token)
+    return Listing(f"{OURS}/tokens?{_query({'per_page': PAGE_SIZE})}", results.Token)
 
 
 def end_token(token: CredentialId) -> Call[None]:
     """End the token that asks; others are ended with an account key (``guts token revoke``)."""
-    return _write("DELETE", f"{_OURS}/tokens/{token.hex()}", None, _nothing)
+    return _write("DELETE", f"{OURS}/tokens/{token.hex()}", None, _nothing)
 
 
 def keys() -> Call[results.Keys]:
     """The keys that sign for the token's account."""
-    return _one(results.Keys, f"{_OURS}/keys")
+    return get_one(results.Keys, f"{OURS}/keys")
 
 
 def collaborators(repo: str) -> Listing[results.Collaborator]:
@@ -268,7 +243,7 @@ def branches(repo: str) -> Listing[results.Branch]:
 
 def branch(repo: str, name: str) -> Call[results.Branch]:
     """A branch; NotFound."""
-    return _one(results.Branch, f"{_repo(repo)}/branches/{_path(name)}")
+    return get_one(results.Branch, f"{_repo(repo)}/branches/{_path(name)}")
 
 
 def tags(repo: str) -> Listing[results.Tag]:
@@ -297,12 +272,12 @@ def commits(
 
 def commit(repo: str, ref: str) -> Call[results.Commit]:
     """The commit that a branch, a tag or an id (whole, or its first 7 digits or more) leads to; NotFound."""
-    return _one(results.Commit, f"{_repo(repo)}/commits/{_path(ref)}")
+    return get_one(results.Commit, f"{_repo(repo)}/commits/{_path(ref)}")
 
 
 def ref(repo: str, name: str) -> Call[results.GitRef]:
     """A ref by its full name (``refs/heads/main``) or without ``refs/``; NotFound."""
-    return _one(results.GitRef, f"{_repo(repo)}/git/ref/{_path(name.removeprefix('refs/'))}")
+    return get_one(results.GitRef, f"{_repo(repo)}/git/ref/{_path(name.removeprefix('refs/'))}")
 
 
 def matching_refs(repo: str, start: str = "") -> Listing[results.GitRef]:
@@ -312,7 +287,7 @@ def matching_refs(repo: str, start: str = "") -> Listing[results.GitRef]:
 
 def ref_log(repo: str, ref: str | None = None) -> Listing[results.RefMove]:
     """How a ref moved, newest first: its full name, or a branch's; None: the default branch."""
-    path = _repo(repo).replace(_GITHUB, _OURS, 1)
+    path = _repo(repo).replace(_GITHUB, OURS, 1)
     return _listing(f"{path}/reflog", results.RefMove, {"ref": ref})
 
 
@@ -323,7 +298,7 @@ def texts(repo: str) -> Listing[results.TextEntry]:
 
 def text(repo: str, commitment: bytes) -> Call[results.TextEntry]:
     """One text with its words; Unavailable while the node is still fetching them; erased: without."""
-    return _one(results.TextEntry, f"{_texts(repo)}/{commitment.hex()}")
+    return get_one(results.TextEntry, f"{_texts(repo)}/{commitment.hex()}")
 
 
 def erase_text(repo: str, commitment: bytes) -> Call[None]:
@@ -336,14 +311,16 @@ def erase_text(repo: str, commitment: bytes) -> Call[None]:
 
 def ready() -> Call[None]:
     """Whether the node says it can serve."""
-    return _get("/readyz", _nothing)
+    return get("/readyz", _nothing)
 
 
-def _one(kind: type[T], path: str) -> Call[T]:
-    return _get(path, lambda value, what: one(kind, value, what))
+def get_one(kind: type[T], path: str) -> Call[T]:
+    """Ask for one thing."""
+    return get(path, lambda value, what: one(kind, value, what))
 
 
-def _get(path: str, read: Callable[[Any, str], T]) -> Call[T]:
+def get(path: str, read: Callable[[Any, str], T]) -> Call[T]:
+    """Ask for what has a reading of its own."""
     return Call("GET", path, read, is_repeatable=True)
 
 
@@ -391,7 +368,7 @@ def _repo(name: str) -> str:
 
 
 def _texts(repo: str) -> str:
-    return f"{_repo(repo).replace(_GITHUB, _OURS, 1)}/texts"
+    return f"{_repo(repo).replace(_GITHUB, OURS, 1)}/texts"
 
 
 def _part(text: str) -> str:

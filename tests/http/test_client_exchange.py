@@ -19,7 +19,7 @@ from guts_http.client.shapes import one
 
 T = TypeVar("T")
 TX = TxId(bytes(range(32)))
-VALIDATOR = {"index": 0, "name": "a", "node_id": "00" * 32, "vote_key": "11" * 32, "operator": None}
+VALIDATOR = {"index": 0, "number": 0, "name": "a", "node_id": "00" * 32, "vote_key": "11" * 32, "operator": None}
 FINAL = {
     "id": TX.hex(),
     "phase": "final",

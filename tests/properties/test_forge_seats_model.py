@@ -75,7 +75,7 @@ def check_turn(before: Epoch, after: Epoch) -> None:
 
 @settings(max_examples=150)
 @given(st.integers(1, 7), st.lists(steps, max_size=40))
-def test_no_sequence_of_decisions_breaks_a_network(seats: int, script: list[Step]) -> None:
+def test_bad_J15_no_sequence_of_decisions_breaks_a_network(seats: int, script: list[Step]) -> None:
     world = Council(seats)
     used: dict[bytes, tuple[int, str]] = {}
     for step in script:

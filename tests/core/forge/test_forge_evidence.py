@@ -40,7 +40,7 @@ def test_each_contradiction_is_recorded_and_takes_nothing(pair: tuple[Vote, Vote
     assert world.numbers == [0, 1, 2, 3]
 
 
-def test_a_seat_is_convicted_once_an_epoch() -> None:
+def test_bad_J12_a_seat_is_convicted_once_an_epoch() -> None:
     world = Council(4)
     world.run(OPERATORS[1].id, evidence(*PAIRS[0]))
 
@@ -70,7 +70,9 @@ FOREIGN = ChainId(b"\x08" * 32)
         (a_vote(N, 1, seat=4), a_vote(N, 2, seat=4), "none of them is 4"),
     ],
 )
-def test_what_honest_validators_do_and_what_nobody_signed_is_no_evidence(first: Vote, second: Vote, words: str) -> None:
+def test_bad_J12_what_honest_validators_do_and_what_nobody_signed_is_no_evidence(
+    first: Vote, second: Vote, words: str
+) -> None:
     """Notarizing a block and then giving its view up is what the protocol asks for."""
     Council(4).assert_refused(OPERATORS[1].id, evidence(first, second), kind=BadEvidence, words=words)
 

@@ -224,7 +224,7 @@ def test_a_follower_that_gets_a_seat_keeps_its_number() -> None:
         (ChangeRules(1, NOW * 2), Invalid, "more than a year"),
     ],
 )
-def test_what_cannot_be_is_not_even_proposed(change: Change, kind: type[Refused], words: str) -> None:
+def test_bad_J15_what_cannot_be_is_not_even_proposed(change: Change, kind: type[Refused], words: str) -> None:
     Council(4).assert_refused(OPERATORS[0].id, ProposeDecision(change, now=False), kind=kind, words=words)
 
 
@@ -237,7 +237,7 @@ def test_candidates_with_weak_keys_or_unknown_operators_are_refused() -> None:
         world.assert_refused(OPERATORS[0].id, ProposeDecision(change, now=False), kind=kind, words=words)
 
 
-def test_keys_are_taken_for_ever_also_by_those_who_wait_and_those_who_left() -> None:
+def test_bad_J15_keys_are_taken_for_ever_also_by_those_who_wait_and_those_who_left() -> None:
     world = Council(4)
     world.decide(joining("new"))
     world.assert_refused(
@@ -267,7 +267,7 @@ def test_of_two_decisions_about_the_same_the_second_cannot_be_approved() -> None
     assert world.decision(second).state is DecisionState.OPEN
 
 
-def test_the_last_validator_stays() -> None:
+def test_bad_J15_the_last_validator_stays() -> None:
     world = Council(2)
     world.decide(RemoveValidator(1))
 
@@ -282,7 +282,7 @@ def test_the_last_validator_stays() -> None:
     assert queries.operators_count(world.state) == 1
 
 
-def test_a_turn_takes_what_leaves_a_quorum_and_the_rest_waits() -> None:
+def test_bad_J15_a_turn_takes_what_leaves_a_quorum_and_the_rest_waits() -> None:
     """Seven seats change by two."""
     world = Council(7)
     for number in (0, 1, 2):
