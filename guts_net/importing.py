@@ -77,6 +77,8 @@ def install(directory: Path, disk: Disk) -> None:
         ChainDatabase(path, disk).close()
     for log in _logs_of(path):
         disk.unlink(log)
+    # Durably, before the file has another's name: a power cut that took back the end of the log would have it replayed.
+    disk.sync_directory(directory)
     disk.rename(directory / BESIDE, path)
     disk.sync_directory(directory)
 

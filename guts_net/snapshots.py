@@ -34,7 +34,7 @@ from guts_core.sync.pieces import cut
 from guts_core.sync.records import PIECES_MAX, Manifest, Offer, PastBlock, manifest_digest, piece_hash
 from guts_core.sync.serving import answer
 
-from .disk import NO_ROOM
+from .disk import NO_ROOM, make_lasting_directory
 from .logs import Log
 from .protocols import Disk
 from .store import connect_to_read
@@ -155,6 +155,7 @@ class Snapshots:
     def _make(self, frozen: Frozen) -> Held:
         under_way = self._path / UNDER_WAY
         self._disk.remove_tree(under_way)
+        make_lasting_directory(self._disk, self._path)
         self._disk.make_directory(under_way)
         manifest = self._write_pieces(frozen, under_way)
         digest = manifest_digest(manifest)
@@ -199,6 +200,9 @@ class Snapshots:
         """Only after a newer one is whole, and its name durable."""
         for old in self.held[KEPT:]:
             del self._held[old.digest]
+            # The manifest first, durably: what a power cut leaves of the rest is not taken for a whole one.
+            self._disk.unlink(old.path / MANIFEST)
+            self._disk.sync_directory(old.path)
             self._disk.remove_tree(old.path)
 
     def _found(self) -> Iterator[Held]:

@@ -252,7 +252,8 @@ class DiskModel:
         number = self.find(path.parent)
         assert number is not None, f"{path.parent} was made beside the door"
         live = self.folder(path.parent).live
-        self._order += 1
+        if after is None or after.folder != number:  # a move within one folder is one change
+            self._order += 1
         change = NameChange(self._order, number, path.name, node, after)
         if node is None:
             live.pop(path.name, None)
@@ -302,18 +303,20 @@ class DiskModel:
         return tear
 
     def _reordered(self, variant: int) -> Tree:
-        """First the two whole orders, names before bytes and bytes before names; then any subset."""
+        """First the extremes: names before bytes, bytes before names, only the newest change, all but the oldest."""
         if variant == 0:  # files are as long as they were to be, and hold nothing
             return self._tree(lambda c: Change(c.order, c.at, c.data and bytes(len(c.data))), lambda _: True)
         if variant == 1:
             return self._tree(lambda change: change, lambda _: False)
-        dice = Random(variant * 1_000_003 + self._order)  # noqa: S311  # reproducible on purpose
-        orders = [c.order for f in self._files() for c in f.changes] + [change.order for change in self._names]
-        kept = {order for order in orders if dice.random() < 0.5}
-        return self._tree(
-            lambda change: change if change.order in kept else None,
-            kept.__contains__,
-        )
+        orders = sorted([c.order for f in self._files() for c in f.changes] + [change.order for change in self._names])
+        if variant == 2:
+            kept = set(orders[-1:])
+        elif variant == 3:
+            kept = set(orders[1:])
+        else:
+            dice = Random(variant * 1_000_003 + self._order)  # noqa: S311  # reproducible on purpose
+            kept = {order for order in orders if dice.random() < 0.5}
+        return self._tree(lambda change: change if change.order in kept else None, kept.__contains__)
 
     def _files(self) -> Iterator[File]:
         return (node for node in self.nodes if isinstance(node, File))

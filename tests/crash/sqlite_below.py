@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class _Connection:
 
     def __init__(self, database: str, file_system: str, timeout: float) -> None:
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
+        self._only_reads = "mode=ro" in database
         self._connection = apsw.Connection(database, flags=flags, vfs=file_system)
         self._connection.set_busy_timeout(int(timeout * 1000))
 
@@ -66,7 +67,10 @@ class _Connection:
         self.execute(script)
 
     def close(self) -> None:
-        self._connection.close()
+        # A connection that only reads asks for the lock of a writer when it ends, in case it is the last one, and is
+        # refused it; SQLite takes that for an answer, and APSW tells it all the same.
+        with suppress(apsw.IOError) if self._only_reads else nullcontext():
+            self._connection.close()
 
     def _told(self, act: Any, *arguments: Any) -> Any:
         try:
@@ -104,7 +108,9 @@ class _WatchedFile(apsw.VFSFile):
         is_new = not path.exists()
         super().__init__("unix", name, flags)
         self._disk, self._path = disk, path
-        self._number = disk.created(path) if is_new else disk.node(path)
+        # Never read beside SQLite: closing another descriptor would let go of its locks.
+        number = None if is_new else disk.model.find(disk.within(path))
+        self._number = disk.created(path) if number is None else number
         self._syncs_name = bool(flags[0] & _SYNCED_WITH_NAME)
 
     def xWrite(self, data: bytes, offset: int) -> None:
