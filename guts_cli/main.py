@@ -182,6 +182,7 @@ ROOT = Group(
         "devnet": Entry(HERE, "DEVNET", "Several validators on this machine: start, stop, status.", RUN),
         "status": _entry("status", "status", "Show what a node knows: height, root, peers.", RUN),
         "node": Entry(HERE, "NODE", "One node of a larger network: init, run, status, config.", FORM),
+        "join": _entry("join", "join", "Follow a network that runs: fetch, verify and serve its state.", FORM),
         "genesis": Entry(HERE, "GENESIS", "What a network begins with: new, add, seal.", FORM),
         "clone": _entry("clone", "clone", "Clone a repository: OWNER/NAME.", USE),
         "push": _entry("push", "push", "Push the current branch; the first push creates the repository.", USE),

@@ -11,6 +11,7 @@ from .council import WaitingSeat as WaitingSeat
 from .errors import NotFinal as NotFinal
 from .errors import UnexpectedAnswer as UnexpectedAnswer
 from .errors import Unreachable as Unreachable
+from .joining import Place as Place
 from .results import Account as Account
 from .results import Block as Block
 from .results import BlockTransaction as BlockTransaction

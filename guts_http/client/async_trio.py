@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from . import calls, council
+from . import calls, council, joining
 from .address import CONNECT_SECONDS, TIMEOUT_SECONDS, Address, address
 from .calls import Call, Listing, Wait
 from .described import described
@@ -63,6 +63,8 @@ class TrioClient:
     decision = _calling(council.decision)
     decisions = _listing(council.decisions)
     followers = _calling(council.followers)
+    genesis = _calling(joining.genesis)
+    places = _calling(joining.places)
     evidence = _calling(council.evidence)
     account = _calling(calls.account)
     block = _calling(calls.block)

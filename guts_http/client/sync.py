@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from . import calls, council
+from . import calls, council, joining
 from .address import CONNECT_SECONDS, TIMEOUT_SECONDS, Address, address
 from .calls import Call, Listing, Wait
 from .described import described
@@ -64,6 +64,8 @@ class Client:
     decision = _calling(council.decision)
     decisions = _listing(council.decisions)
     followers = _calling(council.followers)
+    genesis = _calling(joining.genesis)
+    places = _calling(joining.places)
     evidence = _calling(council.evidence)
     account = _calling(calls.account)
     block = _calling(calls.block)
