@@ -26,6 +26,7 @@ from guts_core.sim.replay import Replay, machine_name, read_replay, replay_of
 from guts_core.sim.scenario import Scenario, scenario_of
 from guts_core.sim.shrink import Shrinker, Shrunk
 from guts_core.sim.story import story_of
+from guts_core.sim.village import run_clients
 from guts_core.simplex.quorum import FaultModel
 
 EXIT_BROKEN = 1
@@ -71,6 +72,18 @@ def own_options(function: Wrapped) -> Wrapped:
     return function
 
 
+CLIENTS = click.option(
+    "--clients", is_flag=True, help="People of a small forge instead of words; what they were told is checked."
+)
+
+
+def only_one(**chosen: object) -> None:
+    """Refuse two worlds at once."""
+    named = [f"--{name}" for name, value in chosen.items() if value]
+    if len(named) > 1:
+        raise Usage(f"{' and '.join(named)} exclude each other")
+
+
 NODES = click.option("--nodes", type=click.IntRange(1, NODES_MAX), default=4, show_default=True, help="Validators.")
 
 
@@ -81,6 +94,7 @@ NODES = click.option("--nodes", type=click.IntRange(1, NODES_MAX), default=4, sh
 @network_options
 @click.option("--calm", is_flag=True, help="Nothing goes wrong; shows how fast blocks come and are final.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes for --seeds.  [default: one a core]")
+@CLIENTS
 @own_options
 def run(
     *,
@@ -90,6 +104,7 @@ def run(
     fault_model: str,
     whole: bool,
     calm: bool,
+    clients: bool,
     jobs: int | None,
     machine: str | None,
     commands: Path | None,
@@ -100,12 +115,15 @@ def run(
     """
     if (seed is None) == (seeds is None):
         raise Usage("say which run: --seed N, or --seeds N for the first N", "guts sim run --seed 0")
+    only_one(whole=whole, clients=clients, machine=machine)
     model, own = FaultModel[fault_model.upper()], own_machine(machine, commands)
+    if seed is not None and clients:
+        return _run_clients(seed, nodes, model)
     if seed is not None:
         return _run_one(_scenario(seed, nodes, model, whole, own), own, calm=calm or nodes > TROUBLED_NODES_MAX)
     if own is not None or calm:
         raise Usage("--seeds runs the built-in networks: --machine and --calm take --seed")
-    return _run_many(seeds or 0, nodes, model, whole=whole, jobs=jobs or os.cpu_count() or 1)
+    return _run_many(seeds or 0, nodes, model, whole=whole, clients=clients, jobs=jobs or os.cpu_count() or 1)
 
 
 def _scenario(seed: int, nodes: int, model: FaultModel, whole: bool, own: Own | None) -> Scenario:
@@ -129,16 +147,26 @@ def _run_one(scenario: Scenario, own: Own | None, *, calm: bool) -> int:
     return EXIT_OK if report.problem is None else EXIT_BROKEN
 
 
+def _run_clients(seed: int, nodes: int, model: FaultModel) -> int:
+    began = perf_counter()
+    report = run_clients(seed, nodes, model)
+    seconds = perf_counter() - began
+    show(Said(report_data(report, seconds), report_text(report, seconds)), wants_json())
+    return EXIT_OK if report.problem is None else EXIT_BROKEN
+
+
 def _own_words(own: Own | None) -> str:
     return "" if own is None else f" --machine {shlex.quote(own.name)} --commands {shlex.quote(str(own.file))}"
 
 
-def _run_many(seeds: int, nodes: int, model: FaultModel, *, whole: bool, jobs: int) -> int:
+def _run_many(seeds: int, nodes: int, model: FaultModel, *, whole: bool, clients: bool, jobs: int) -> int:
     began = perf_counter()
     with soaking(seeds=seeds) as told:
-        campaign = run_all(tasks(range(seeds), nodes, model, whole=whole), jobs, told)
+        campaign = run_all(tasks(range(seeds), nodes, model, whole=whole, clients=clients), jobs, told)
     seconds = perf_counter() - began
-    following = failure_line(campaign.failures[0], model, whole=whole) if campaign.failures else None
+    following = None
+    if campaign.failures:
+        following = failure_line(campaign.failures[0], model, whole=whole, clients=clients)
     said = Said(campaign_data(campaign, seconds, jobs), campaign_text(campaign, seconds, jobs), following)
     show(said, wants_json())
     return EXIT_BROKEN if campaign.failures else EXIT_OK

@@ -14,6 +14,7 @@ from guts_core.sim.campaign import Campaign
 from guts_core.sim.coverage import Coverage, covered
 from guts_core.sim.run import Report
 from guts_core.sim.scenario import scenario_of
+from guts_core.sim.village import run_clients
 from guts_core.simplex.quorum import FaultModel
 
 # In so many seeds, so many of each size; what a larger network costs grows with the square of its nodes.
@@ -32,16 +33,21 @@ class Task:
     nodes: int
     fault_model: FaultModel
     whole: bool
+    clients: bool
 
     def run(self) -> tuple[Report, Coverage]:
         """Do it."""
+        if self.clients:
+            return run_clients(self.seed, self.nodes, self.fault_model), Coverage()
         return covered(scenario_of(self.seed, self.nodes, self.fault_model, whole=self.whole))
 
 
-def tasks(seeds: Iterable[int], nodes: int | None, fault_model: FaultModel, *, whole: bool) -> Iterator[Task]:
+def tasks(
+    seeds: Iterable[int], nodes: int | None, fault_model: FaultModel, *, whole: bool, clients: bool = False
+) -> Iterator[Task]:
     """A task for each seed; without a number of nodes they are of mixed sizes."""
     for seed in seeds:
-        yield Task(seed, nodes or MIXED[seed % len(MIXED)], fault_model, whole)
+        yield Task(seed, nodes or MIXED[seed % len(MIXED)], fault_model, whole, clients)
 
 
 def run_all(work: Iterator[Task], jobs: int, told: Told, deadline: float | None = None) -> Campaign:

@@ -24,10 +24,11 @@ def options_of(scenario: Scenario, own: str = "") -> str:
     return f"--seed {scenario.seed} --nodes {scenario.nodes}{chosen}{' --whole' if scenario.whole else ''}{own}"
 
 
-def failure_line(failure: Failure, model: FaultModel, *, whole: bool) -> str:
+def failure_line(failure: Failure, model: FaultModel, *, whole: bool, clients: bool = False) -> str:
     """The command that replays the seed of a campaign."""
     chosen = f" --fault-model {model.name.lower()}" if model is not FaultModel.BYZANTINE else ""
-    return f"guts sim run --seed {failure.seed} --nodes {failure.nodes}{chosen}{' --whole' if whole else ''}"
+    world = " --whole" if whole else " --clients" if clients else ""
+    return f"guts sim run --seed {failure.seed} --nodes {failure.nodes}{chosen}{world}"
 
 
 def report_data(report: Report, seconds: float, pace: Pace | None = None) -> dict[str, object]:

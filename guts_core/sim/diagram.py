@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from attrs import define, frozen
 
 from .plan_words import words_of
-from .story import Leg, Moment, Story
+from .story import WISH, Leg, Moment, Story
 
 # How much of a run is shown unless more is asked for: a failure and what led to it.
 VIEWS = 4
@@ -68,8 +68,16 @@ def _head(page: _Page) -> Iterator[str]:
     yield f"what broke:      {problem or 'nothing: every promise held'}"
     for index, name in sorted(run.villains.items()):
         yield f"who lies:        node {index}: {name}"
-    for number, words in enumerate(words_of(run.plan) or ["nothing"]):
+    for number, words in enumerate([*words_of(run.plan), *_odd_deliveries(page.story)] or ["nothing"]):
         yield f"{'what goes wrong:' if number == 0 else '':16} {words}"
+
+
+def _odd_deliveries(story: Story) -> list[str]:
+    """How many messages met with something, in the whole run."""
+    legs = [leg for moment in story.moments for leg in moment.legs]
+    lost = sum(leg.delay is None for leg in legs)
+    late = sum(leg.delay is not None and leg.delay > story.scenario.plan.delay_us[1] for leg in legs)
+    return [f"{count} messages are {what}" for count, what in ((lost, "lost or cut off"), (late, "late")) if count]
 
 
 def _overview(page: _Page) -> Iterator[str]:
@@ -130,14 +138,14 @@ def _rows(page: _Page, shown: Shown) -> Iterator[str]:
 
 
 def _wanted(story: Story, shown: Shown) -> list[bool]:
-    """The last views, and of what came before: crashes, and the view that failed later."""
+    """The last views but for what clients want, and of what came before: crashes, and the view that failed later."""
     if shown.views is None:
         return [True] * len(story.moments)
     failing = _failing_view(story)
     first = story.view_before(story.end) - shown.views + 1
     start = next((at for at, moment in enumerate(story.moments) if (moment.view or 0) >= first), 0)
     return [
-        at >= start
+        (at >= start and moment.words != WISH)
         or moment.sort == "crash"
         or (moment.sort == "start" and moment.time > 0)
         or (moment.view is not None and moment.view == failing)

@@ -101,6 +101,8 @@ def report_of(seed: int, world: World, cast: Cast, *, demanding: bool = True) ->
         world.run()
     except Broken as broken:
         problem = str(broken)
+    except Exception as error:  # noqa: BLE001 -- what a node or a machine did not expect is a finding of this seed
+        problem = _unexpected(error)
     heights = tuple(node.height for index in world.honest if (node := world.places[index].node) is not None)
     return Report(
         seed=seed,
@@ -115,6 +117,15 @@ def report_of(seed: int, world: World, cast: Cast, *, demanding: bool = True) ->
         trace=world.trace,
         problem=problem or (_worthless(world, heights) if demanding else None),
     )
+
+
+def _unexpected(error: Exception) -> str:
+    """An error that nobody caught, with the function that raised it."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    place = "" if at is None else f" in {at.tb_frame.f_code.co_qualname}"
+    return f"{type(error).__name__}{place}: {error}"
 
 
 def _villainies(cast: Cast, world: World) -> tuple[Villainy, ...]:

@@ -15,6 +15,8 @@ from .scenario import Scenario
 from .world import World
 
 _VERBS = {Kind.NOTARIZE: "notarize", Kind.NULLIFY: "nullify", Kind.FINALIZE: "finalize"}
+# What agreement cannot read: a client's command on its way to the others, or a message of whole nodes.
+WISH = "client's wish"
 
 
 @frozen
@@ -146,4 +148,4 @@ def _told(message: Message | None) -> tuple[str, int | None]:
         return "asks for blocks", None
     if isinstance(message, Supply):
         return f"gives {len(message.blocks)} block{'s' if len(message.blocks) != 1 else ''}", None
-    return "client's wish", None
+    return WISH, None

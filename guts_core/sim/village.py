@@ -7,17 +7,21 @@ words of the latter: what a run answered is judged by checkers that know nothing
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any, TypeAlias, cast
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from guts_core.codec import Tag, decode, digest, encode
 from guts_core.errors import Refused
+from guts_core.simplex.quorum import FaultModel
 
-from .histories import History, Position
-from .simulate import Simulation
+from .fates import dice
+from .histories import Forge, History, Position, Violation, total_order
+from .run import Report
+from .simulate import Simulation, simulate
 
 Entry: TypeAlias = tuple[str, ...]
 Records: TypeAlias = Mapping[Entry, str]
@@ -128,9 +132,9 @@ class _Account:
     gone: list[str] = field(factory=list)  # keys that were revoked, and are tried again
 
 
-def wishes(dice: Random, count: int = 48) -> list[bytes]:
+def wishes(roll: Random, count: int = 48) -> list[bytes]:
     """What people want in one run. New names come up all the time; some wishes cannot be granted."""
-    people = _People(dice)
+    people = _People(roll)
     found: list[bytes] = []
     while len(found) < count:
         found += people.next()
@@ -140,21 +144,21 @@ def wishes(dice: Random, count: int = 48) -> list[bytes]:
 class _People:
     """Several accounts, whose people contend for refs and revoke keys that are in use."""
 
-    def __init__(self, dice: Random) -> None:
-        self._dice, self._accounts, self._names = dice, cast("list[_Account]", []), _names()
+    def __init__(self, roll: Random) -> None:
+        self._dice, self._accounts, self._names = roll, cast("list[_Account]", []), _names()
 
     def next(self) -> Sequence[bytes]:
         """One more wish, or those of several rivals."""
-        dice = self._dice
-        if len(self._accounts) < _ACCOUNTS_MIN or dice.random() < 0.15:
+        roll = self._dice
+        if len(self._accounts) < _ACCOUNTS_MIN or roll.random() < 0.15:
             return self._settle()
-        account = dice.choice(self._accounts)
-        if not account.repos or dice.random() < 0.1:
+        account = roll.choice(self._accounts)
+        if not account.repos or roll.random() < 0.1:
             return self._create(account)
-        if dice.random() < 0.3:
+        if roll.random() < 0.3:
             return self._keys(account)
-        if dice.random() < 0.05:
-            return [wish("delete_repository", account.name, self._key(account), dice.choice(account.repos))]
+        if roll.random() < 0.05:
+            return [wish("delete_repository", account.name, self._key(account), roll.choice(account.repos))]
         return self._push(account)
 
     def _settle(self) -> Sequence[bytes]:
@@ -189,12 +193,12 @@ class _People:
         return self._dice.choice(account.keys)
 
     def _push(self, account: _Account) -> Sequence[bytes]:
-        dice = self._dice
-        repo, ref = dice.choice(account.repos), dice.choice(("main", "next"))
+        roll = self._dice
+        repo, ref = roll.choice(account.repos), roll.choice(("main", "next"))
         old = account.refs.get((repo, ref))
-        rivals = dice.randint(2, _RIVALS_MAX) if dice.randrange(_CONTEST) == 0 else 1
+        rivals = roll.randint(2, _RIVALS_MAX) if roll.randrange(_CONTEST) == 0 else 1
         oids = [next(self._names) for _ in range(rivals)]
-        account.refs[repo, ref] = dice.choice(oids)
+        account.refs[repo, ref] = roll.choice(oids)
         return [wish("update", account.name, self._key(account), repo, ref, old, new) for new in oids]
 
 
@@ -217,3 +221,18 @@ def history_of(simulation: Simulation[Any]) -> tuple[History, list[tuple[Positio
         log.append((told.position, number))
         history.complete(number, told.refused or "ok", time=told.final_us, position=told.position)
     return history, sorted(log)
+
+
+def run_clients(seed: int, nodes: int = 4, fault_model: FaultModel = FaultModel.BYZANTINE) -> Report:
+    """One seed with the village's people as clients; what they were told is judged, too."""
+    run = simulate(Village(), wishes(dice(seed, "people")), seed=seed, nodes=nodes, fault_model=fault_model)
+    answers = Counter(f"final: {told.refused or 'ok'}" for told in run.told)
+    report = evolve(run.report, work=dict(sorted(answers.items())))
+    if report.problem is not None:
+        return report
+    history, log = history_of(run)
+    try:
+        total_order(Forge(), history.operations, log)
+    except Violation as violation:
+        return evolve(report, problem=f"history: {violation}")
+    return report

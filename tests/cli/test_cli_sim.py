@@ -102,6 +102,14 @@ def test_many_seeds_are_added_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert any(key.startswith("chaos / propose / ") for key in data["coverage"])
 
 
+def test_clients_are_told_what_one_forge_would_tell(capsys: pytest.CaptureFixture[str]) -> None:
+    data = told(capsys, "sim run --seed 2 --clients")
+
+    assert data["work"]["final: ok"] > 10
+    assert data["work"]["final: stale"] > 0
+    assert told(capsys, "sim run --seeds 2 --jobs 1 --clients")["work"]["final: ok"] > 20
+
+
 def test_a_soak_ends_in_time_and_says_what_was_reached(capsys: pytest.CaptureFixture[str]) -> None:
     text = typed(capsys, "sim soak --minutes 0.01 --jobs 1 --first 100")
 
@@ -189,6 +197,7 @@ def test_a_machine_of_ones_own_is_run_and_shrunk(capsys: pytest.CaptureFixture[s
         ("sim run --seed 1 --machine json --commands here", 2, "say MODULE:NAME"),
         ("sim run --seed 1 --machine json:dumps --commands here", 2, "makes no state machine"),
         ("sim run --seed 1 --machine json:JSONDecoder --commands here", 2, "it needs initial()"),
+        ("sim soak --minutes 1 --whole --clients", 2, "--whole and --clients exclude each other"),
         ("sim shrink -o x", 2, "say what to shrink"),
         ("sim shrink --seed 1 --nodes 1 -o x", 1, "breaks no promise"),
         ("sim replay nothing", 2, "No such file"),

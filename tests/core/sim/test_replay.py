@@ -19,7 +19,7 @@ from guts_core.sim.plan_lines import lines_of, plan_of
 from guts_core.sim.replay import OtherFormat, machine_name, read_replay, replay_of
 from guts_core.sim.run import run_seed, simulate_forge
 from guts_core.sim.scenario import Scenario, scenario_of, sort_of
-from guts_core.sim.village import Village, wishes
+from guts_core.sim.village import Records, Village, wishes
 
 TREE = Path(__file__).parents[3]
 
@@ -153,3 +153,19 @@ def test_a_recorded_run_with_one_thing_less_is_another_run() -> None:
     without: Tape = {**recorded.tape, link: [None] * len(recorded.tape[link])}
 
     assert evolve(recorded, tape=without).play().trace != recorded.play().trace
+
+
+def test_an_error_that_nobody_caught_is_a_finding_of_its_seed() -> None:
+    """A soak that ends in a traceback would not say which seed; and this one can be shrunk, too."""
+
+    class Narrow(Village):
+        def apply(self, state: Records, command: bytes) -> Records:
+            """Fails, as machines do."""
+            return {("key",): state["nothing", command.decode()]}
+
+    problem = scenario_of(1, machine=Narrow(), commands=(b"x",)).play().problem
+
+    assert problem is not None
+    assert problem.startswith("KeyError in ")
+    assert "Narrow.apply: (" in problem
+    assert (sort_of(problem) or "").endswith("Narrow.apply")

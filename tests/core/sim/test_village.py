@@ -11,7 +11,7 @@ from attrs import evolve
 from guts_core.sim.histories import Forge, Violation, linearizable, total_order
 from guts_core.sim.place import dice
 from guts_core.sim.simulate import Simulation, simulate
-from guts_core.sim.village import Entry, Records, Village, history_of, wishes
+from guts_core.sim.village import Entry, Records, Village, history_of, run_clients, wishes
 
 SEEDS = range(12)
 
@@ -85,3 +85,11 @@ def test_an_answer_that_came_too_early_is_convicted(runs: list[Simulation[Record
 
     with pytest.raises(Violation):
         total_order(Forge(), history.operations, log)
+
+
+def test_a_run_with_clients_judges_what_they_were_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run_clients(3).problem is None
+
+    monkeypatch.setattr("guts_core.sim.village.Village", Forgetful)
+
+    assert any((run_clients(seed).problem or "").startswith("history: ") for seed in SEEDS)
