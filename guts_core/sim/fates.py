@@ -12,7 +12,7 @@ from random import Random
 from typing import Protocol
 
 from .crypto import derive
-from .faults import HEAL_LOSS_PER_MILLE, SECOND, Plan
+from .faults import HEAL_DELAY_US, HEAL_LOSS_PER_MILLE, SECOND, Plan
 
 Delays = tuple[int, ...]
 # The answers of one run by question, in order: "carry 0>1", "bulk 0>1", "sync 2", "commit 2", "tear 2", "dice people".
@@ -67,7 +67,10 @@ class Drawn:
         if fate < loss:
             return ()
         low, high = plan.delay_us
-        delay = low + int(roll() * (high - low))
+        if not chaos:
+            high = min(high, HEAL_DELAY_US)
+            low = min(low, high)
+        delay = low + (_tailed(roll(), high - low) if chaos and plan.has_tail else int(roll() * (high - low)))
         if chaos and fate >= 1000 - plan.late_per_mille:
             return (delay + int(roll() * _LATE_US),)
         if fate < loss + plan.duplicates_per_mille:
@@ -104,6 +107,18 @@ class Drawn:
     def dice(self, concern: str, /) -> Random:
         """Dice of the seed."""
         return dice(self._seed, concern)
+
+
+# Quantiles of a lognormal distribution of sigma 1 in thousandths of its median, every sixteenth; whole numbers, since
+# mathematical libraries do not all round alike.
+_TAIL = (60, 216, 317, 412, 511, 613, 727, 855, 1000, 1170, 1375, 1632, 1960, 2428, 3159, 4637, 20_000)
+
+
+def _tailed(chance: float, median: int) -> int:
+    """A delay beyond the least one: mostly about the median, and now and then twenty times that."""
+    at, rest = divmod(int(chance * 16_000), 1000)
+    thousandths = _TAIL[at] + (_TAIL[at + 1] - _TAIL[at]) * rest // 1000
+    return median * thousandths // 1000
 
 
 class Recording:

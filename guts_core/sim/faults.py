@@ -10,6 +10,8 @@ SECOND = 1_000_000
 CHAOS_US, HEAL_US = 6 * SECOND, 5 * SECOND
 # Retry and help are tested only while something is still lost.
 HEAL_LOSS_PER_MILLE = 50
+# What nodes are told a message may take when all is well.
+HEAL_DELAY_US = 50_000
 # Links of whole nodes are no quicker than this; slower disks and worse links leave too few blocks in the time.
 _WHOLE_DELAY_US, _WHOLE_SYNC_US, _WHOLE_LOSS_PER_MILLE = 8_000, 8_000, 150
 _WHOLE_WORK_US = 40_000

@@ -14,7 +14,7 @@ from guts_core.sim.villains.cast import KINDS
 from guts_core.simplex.engine import Rule
 from guts_core.simplex.quorum import FaultModel
 
-SEEDS = range(112)  # every villain sixteen times
+SEEDS = range(112)  # every villain eight times
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from guts_core.sim.fates import dice
@@ -12,17 +13,39 @@ from guts_core.simplex.committee import Committee
 from guts_core.simplex.messages import Message
 from guts_core.simplex.quorum import FaultModel
 
+from .adaptive import Adaptive
+from .catchup_liar import CatchupLiar
 from .double_voter import DoubleVoter
 from .equivocator import Equivocator
 from .forger import Forger
 from .genuine import is_genuine
+from .replayer import Replayer
+from .selective_sender import SelectiveSender
+from .silent import Silent
 from .skipper import Skipper
 from .spammer import Spammer
+from .stranger import Stranger
+from .twins import Twins
 from .two_faced import TwoFaced
-from .villain import Deeds, ReplicaVillain, Villain
+from .villain import Deeds, Villain
 from .withholder import Withholder
 
-KINDS: tuple[type[Villain], ...] = (Equivocator, DoubleVoter, TwoFaced, Withholder, Forger, Skipper, Spammer)
+KINDS: tuple[type[Villain], ...] = (
+    Equivocator,
+    DoubleVoter,
+    TwoFaced,
+    Withholder,
+    Forger,
+    Skipper,
+    Spammer,
+    Silent,
+    Replayer,
+    Stranger,
+    SelectiveSender,
+    CatchupLiar,
+    Twins,
+    Adaptive,
+)
 
 
 class VillainCast:
@@ -47,10 +70,9 @@ class VillainCast:
 
     def make(self, index: int, records: list[bytes], stored: list[Store]) -> SimNode:
         """A new process of a node, twisted if it is a villain's."""
-        node = self._honest.make(index, records, stored)
         if index not in self.kinds:
-            return node
-        return ReplicaVillain(self.kinds[index](node, self.deeds[index]), node)
+            return self._honest.make(index, records, stored)
+        return self.kinds[index].dress(partial(self._honest.make, index), records, stored, self.deeds[index])
 
     def read(self, data: bytes) -> Message | None:
         """The agreement message in these bytes, if it is one."""

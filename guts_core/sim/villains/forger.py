@@ -32,9 +32,11 @@ class Forger(Villain):
         quorum, size = self.inner.engine.quorum, len(self.others()) + 1
         width = (size + 7) // 8
         everyone = ((1 << quorum) - 1).to_bytes(width, "little")
+        few = ((1 << quorum - 1) - 1).to_bytes(width, "little")
         one = (1 << self.inner.index).to_bytes(width, "little")
         kind, view, proposal, own = vote.kind, vote.view, vote.proposal, vote.signature
         finalized = Kind.FINALIZE if proposal is not None else Kind.NULLIFY
+        other = Kind.NOTARIZE if kind is Kind.FINALIZE else finalized
         return [
             Certificate(kind, 0, view, proposal, everyone, (own,) * quorum),
             Certificate(finalized, 0, view, proposal, one, (own,) * quorum),
@@ -42,4 +44,8 @@ class Forger(Villain):
             Vote(kind, 0, view, proposal, self.others()[0], own),
             Vote(kind, 0, view, proposal, self.inner.index, bytes(64)),
             self.vote(kind, view, proposal, epoch=1),
+            Certificate(kind, 0, view, proposal, everyone + b"\x00", (own,) * quorum),
+            # One signature too few, and all of them over another kind than the one they are said to be.
+            Certificate(kind, 0, view, proposal, few, (own,) * (quorum - 1)),
+            Certificate(other, 0, view, proposal, everyone, (own,) * quorum),
         ]

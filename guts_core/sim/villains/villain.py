@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import ClassVar, Protocol
+from collections.abc import Callable
+from typing import ClassVar, Protocol, TypeAlias
 
 from attrs import define, field
 
@@ -13,6 +14,7 @@ from guts_core.names import BlockHash, ChainId
 from guts_core.sim.forge_node import ForgeNode
 from guts_core.sim.ledger import VoteLedger
 from guts_core.sim.ports import Act, Say, SimNode, Store, Taker
+from guts_core.sim.replica_node import ReplicaNode
 from guts_core.simplex.engine import Engine, Rule
 from guts_core.simplex.messages import Kind, Message, Proposal, Propose, Vote
 from guts_core.simplex.ports import Instant
@@ -34,6 +36,7 @@ class Effects(Protocol):
 
     refused: Counter[int]
     accused: Counter[int]
+    struck: Counter[int]
     ledger: VoteLedger
 
     @property
@@ -66,6 +69,9 @@ class Inner(SimNode, Protocol):
         """Another valid block in the place of a proposed one."""
 
 
+Make: TypeAlias = Callable[[list[bytes], list[Store]], ReplicaNode]
+
+
 class Villain:
     """Honest but for ``twist``; subclasses say how."""
 
@@ -81,9 +87,18 @@ class Villain:
         raise NotImplementedError
 
     @classmethod
+    def dress(cls, make: Make, records: list[bytes], stored: list[Store], deeds: Deeds) -> SimNode:
+        """A villain around a new process of an honest replica."""
+        node = make(records, stored)
+        return ReplicaVillain(cls(node, deeds), node)
+
+    @classmethod
     def gives_packs(cls, _holder: int, _asker: int, _size: int) -> bool:
         """Whether it gives a pack that it holds to a peer."""
         return True
+
+    def overhear(self, data: bytes) -> None:
+        """What another node says to this one."""
 
     def twist(self, acts: list[Act]) -> list[Act]:
         """What is done instead."""
@@ -127,6 +142,7 @@ class ReplicaVillain:
 
     def hear(self, peer: int, data: bytes, now: Instant) -> list[Act]:
         """Bytes from another node."""
+        self.villain.overhear(data)
         return self.villain.twist_now(self.inner.hear(peer, data, now), now)
 
     def tick(self, now: Instant) -> list[Act]:
