@@ -14,15 +14,13 @@ from collections.abc import Callable
 from attrs import evolve, field, frozen
 
 from guts_core.codec import Tag, to_bytes
-from guts_core.errors import Conflict, Invalid, LimitExceeded, NotAllowed, Refused, Unauthenticated
 from guts_core.forge import queries
-from guts_core.forge.actions import Action, Erase, RefUpdate, Register, ReportEvidence, SetRules
+from guts_core.forge.actions import Action, Erase, RefUpdate, Register, ReportEvidence
 from guts_core.forge.apply import needs_witness
 from guts_core.forge.context import Availability
 from guts_core.forge.ids import account_id
 from guts_core.forge.params import EXPIRY_MS_MAX, TRANSACTION_BYTES_MAX, Params
 from guts_core.forge.permissions import credential_is_active
-from guts_core.forge.quota import QuotaExhausted
 from guts_core.forge.records import Account, Credential, Epoch, NodeRole, ValidatorEntry
 from guts_core.forge.rules import KNOWN_RULES
 from guts_core.identity import Verifier
@@ -33,6 +31,22 @@ from guts_core.state.view import View
 from .block import BLOCK_OVERHEAD_BYTES, commitments
 from .genesis import Genesis, chain_id
 from .header import EPOCH, validators_hash
+from .inadmissible import (
+    BadForm,
+    CredentialEnded,
+    ExpiresTooLate,
+    GatewayNotListed,
+    Replayed,
+    TextUnexpected,
+    TooLarge,
+    TransactionExpired,
+    UnknownAccount,
+    UnknownCredential,
+    WitnessMissing,
+    WitnessWrong,
+    WrongChain,
+    WrongSignatures,
+)
 from .transaction import (
     TEXT_BYTES_MAX,
     Item,
@@ -46,133 +60,6 @@ from .verified import CachingVerifier
 GROUP_ALL = "all"
 # 128 signatures of 66 bytes and an Avail: set aside, so that a witness never makes an item too large.
 WITNESS_BYTES_MAX = 12 * 1024
-
-
-class Inadmissible(Refused):
-    """A transaction that no block may hold, here and now."""
-
-    code = "inadmissible"
-
-
-class BadForm(Inadmissible, Invalid):
-    """Its parts do not belong together."""
-
-    code = "bad-form"
-
-
-class TooLarge(Inadmissible, LimitExceeded):
-    """It would not fit into a block with its texts."""
-
-    code = "too-large"
-
-
-class WrongChain(Inadmissible, Invalid):
-    """It was made for another network."""
-
-    code = "wrong-chain"
-
-
-class TransactionExpired(Inadmissible, Conflict):
-    """Its time is over: nothing will come of it any more."""
-
-    code = "transaction-expired"
-
-
-class ExpiresTooLate(Inadmissible, Invalid):
-    """It would have to be remembered for too long."""
-
-    code = "expires-too-late"
-
-
-class Replayed(Inadmissible, Conflict):
-    """It stands in the chain already."""
-
-    code = "replayed"
-
-
-class UnknownAccount(Inadmissible, Unauthenticated):
-    """Nobody of that id is here."""
-
-    code = "unknown-account"
-
-
-class UnknownCredential(Inadmissible, Unauthenticated):
-    """No such credential, or one of another account."""
-
-    code = "unknown-credential"
-
-
-class CredentialEnded(Inadmissible, Unauthenticated):
-    """The credential was revoked or has expired."""
-
-    code = "credential-ended"
-
-
-class GatewayNotListed(Inadmissible, NotAllowed):
-    """The credential does not let this node speak for it."""
-
-    code = "gateway-not-listed"
-
-
-class WrongSignatures(Inadmissible, Unauthenticated):
-    """The signatures are not exactly the required ones."""
-
-    code = "wrong-signatures"
-
-
-class WitnessMissing(Inadmissible, Conflict):
-    """It waits for a quorum to hold its pack."""
-
-    code = "witness-missing"
-
-
-class WitnessWrong(Inadmissible, Invalid):
-    """What it carries as a witness is none."""
-
-    code = "witness-wrong"
-
-
-class TextMissing(Inadmissible, Invalid):
-    """It commits to a text that did not come with it."""
-
-    code = "text-missing"
-
-
-class TextUnexpected(Inadmissible, Invalid):
-    """It carries a text that it does not commit to."""
-
-    code = "text-unexpected"
-
-
-class CannotPay(Inadmissible, QuotaExhausted):
-    """The account that would pay has used up its window."""
-
-    code = QuotaExhausted.code
-
-
-# For the edges, which see codes: which class, and so which status, a code stands for.
-REFUSALS: dict[str, type[Inadmissible]] = {
-    refusal.code: refusal
-    for refusal in (
-        Inadmissible,
-        BadForm,
-        TooLarge,
-        WrongChain,
-        TransactionExpired,
-        ExpiresTooLate,
-        Replayed,
-        UnknownAccount,
-        UnknownCredential,
-        CredentialEnded,
-        GatewayNotListed,
-        WrongSignatures,
-        WitnessMissing,
-        WitnessWrong,
-        TextMissing,
-        TextUnexpected,
-        CannotPay,
-    )
-}
 
 
 @frozen
@@ -324,7 +211,7 @@ def _check_actions(body: Transaction) -> None:
 
 def _operators(action: Action) -> tuple[AccountId, ...]:
     """Who must sign because they decide together; nobody for what one account does."""
-    return action.operators if isinstance(action, SetRules | Erase) else ()
+    return action.operators if isinstance(action, Erase) else ()
 
 
 def _check_texts(item: Item, wanted: frozenset[bytes]) -> None:

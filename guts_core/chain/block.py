@@ -36,7 +36,6 @@ from guts_core.forge.actions import (
     RotateSeat,
     SetCollaborator,
     SetDefaultBranch,
-    SetRules,
     SetVisibility,
     VoteDecision,
 )
@@ -120,7 +119,6 @@ def _commitment(action: Action) -> bytes | None:
             | DeleteRepository()
             | RestoreRepository()
             | RefUpdate()
-            | SetRules()
             | ProposeDecision()
             | VoteDecision()
             | RotateSeat()

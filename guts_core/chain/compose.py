@@ -19,7 +19,6 @@ from guts_core.forge.actions import (
     RemoveKey,
     ReportEvidence,
     RotateSeat,
-    SetRules,
 )
 from guts_core.forge.decisions import AddValidator, Candidacy, Following, Rotation
 from guts_core.forge.ids import account_id, account_key_proof_body, credential_id, credential_proof_body
@@ -121,20 +120,6 @@ def add_key(chain_id: ChainId, account: AccountId, key: Signer) -> AddKey:
 def rotate_key(chain_id: ChainId, account: AccountId, old: bytes, new: Signer) -> tuple[AddKey, RemoveKey]:
     """The actions of one transaction, signed with any key that the account has until then; the old one may sign."""
     return add_key(chain_id, account, new), RemoveKey(old)
-
-
-def set_rules(
-    chain_id: ChainId,
-    rules: int,
-    epoch: int,
-    operators: Sequence[tuple[AccountId, Signer]],
-    expires: int,
-    salt: bytes,
-) -> SignedTransaction:
-    """A decision of the operators; the first of them in order is the author."""
-    ordered = sorted(operators, key=lambda pair: pair[0])
-    action = SetRules(rules, epoch, tuple(account for account, _ in ordered))
-    return _by_operators(chain_id, action, ordered, expires, salt)
 
 
 def erase_by_operators(

@@ -21,8 +21,18 @@ from guts_core.forge.quota import QuotaExhausted, charge
 from guts_core.names import AccountId, TxId
 from guts_core.state.view import Overlay
 
-from .admission import Candidate, CannotPay, Network, Place, check_signatures, check_witness, place_of
+from .admission import (
+    Candidate,
+    Network,
+    Place,
+    check_signatures,
+    check_witness,
+    place_of,
+)
 from .commit import AdmittedPack
+from .inadmissible import (
+    CannotPay,
+)
 from .receipt import Receipt, failed, succeeded
 
 

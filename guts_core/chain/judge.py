@@ -21,11 +21,15 @@ from guts_core.state.tree import PageWrites
 from guts_core.state.view import Overlay
 
 from . import merkle
-from .admission import Candidate, Inadmissible, Network, Replayed, candidate_of
+from .admission import Candidate, Network, candidate_of
 from .block import BLOCK_OVERHEAD_BYTES, Block, leaf
 from .branches import Branches, Executed
 from .execution import Moment, execute
 from .header import Header, block_hash
+from .inadmissible import (
+    Inadmissible,
+    Replayed,
+)
 from .indexed import ref_moves
 from .receipt import Receipt, receipts_root
 from .trail import proposal_of

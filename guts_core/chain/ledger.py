@@ -24,11 +24,7 @@ from guts_core.state.view import Overlay
 
 from .admission import (
     Candidate,
-    CannotPay,
-    Inadmissible,
     Network,
-    TextMissing,
-    TransactionExpired,
     candidate_of,
     check_signatures,
     check_witness,
@@ -39,6 +35,12 @@ from .commit import ChainStore, Commit
 from .continuity import commit_of, end_of, restore
 from .execution import Moment, pay, perform
 from .genesis import Genesis
+from .inadmissible import (
+    CannotPay,
+    Inadmissible,
+    TextMissing,
+    TransactionExpired,
+)
 from .judge import Judge, StateDiffers
 from .mempool import Mempool
 from .receipt import Receipt
@@ -121,7 +123,7 @@ class Ledger:
         its texts: a vote says that this validator's disk has them.
         """
         base = self._branches.get(BlockHash(parent.block_hash))
-        if base is None:
+        if base is None or self.stopped is not None:
             return Verdict.UNKNOWN
         try:
             if self._judge.time_of(body) > max(now.wall + CLOCK_TOLERANCE_MS, base.time + 1):
@@ -142,7 +144,7 @@ class Ledger:
         number of others, is broken, and going on would make it worse.
         """
         base = self._branches.get(BlockHash(parent.block_hash))
-        if base is None:
+        if base is None or self.stopped is not None:
             return Verdict.UNKNOWN
         try:
             self._judged(base, proposal, body)
@@ -211,11 +213,8 @@ class Ledger:
 
     def epoch_end(self, epoch: int) -> End | None:
         """How an epoch ended that is over here, for peers that are still in it."""
-        for commit in self._uncommitted.values():
-            if commit.step is not None and commit.step[0] == epoch:
-                return end_of(commit.step[1])
-        stored = self._store.epoch_end(epoch)
-        return None if stored is None else end_of(stored)
+        kept = self.step(epoch)
+        return None if kept is None else end_of(kept)
 
     def has_work(self, tip: Proposal) -> bool:
         """
@@ -232,6 +231,13 @@ class Ledger:
         return any(all(tx_id not in block for block in held) for tx_id in self.mempool.newest_ready())
 
     # ---- what the node asks ----
+
+    def step(self, epoch: int) -> bytes | None:
+        """The same as it is kept, with the validators of the epoch after it (canonical EpochStep)."""
+        for commit in self._uncommitted.values():
+            if commit.step is not None and commit.step[0] == epoch:
+                return commit.step[1]
+        return self._store.epoch_end(epoch)
 
     @property
     def head(self) -> Head:

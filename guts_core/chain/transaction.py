@@ -68,8 +68,8 @@ class SignedTransaction:
 
     Without ``via``: one of the author's account keys. With ``via``: the credential's key over the
     body (Tag.SIGN_TX), then, when a gateway is named, the gateway node's key (Tag.SIGN_GATEWAY).
-    ``Register``: the new key, then one of the sponsor's account keys. What the operators decide together
-    (``SetRules``, and ``Erase`` where it lists them): one key of each in the order of ``operators``.
+    ``Register``: the new key, then one of the sponsor's account keys. ``Erase`` where it lists
+    operators: one key of each in the order of ``operators``.
     ``ReportEvidence``: the network key of a validator that the author answers for (Tag.SIGN_EVIDENCE).
     All sign ``to_bytes(body)``.
     """

@@ -239,16 +239,6 @@ class RefUpdate:
     manifest: Manifest
 
 
-@record(kinds.SET_RULES)
-@frozen
-class SetRules:
-    """Governance: from the first block of an epoch on, other rules apply. Co-signed by operators."""
-
-    rules: int
-    epoch: int
-    operators: Annotated[tuple[AnAccountId, ...], Limit(most=128, least=1)]  # ascending, author included
-
-
 @record(kinds.PROPOSE_DECISION)
 @frozen
 class ProposeDecision:
@@ -338,7 +328,6 @@ Action: TypeAlias = (
     | SetCollaborator
     | RemoveCollaborator
     | RefUpdate
-    | SetRules
     | ProposeDecision
     | VoteDecision
     | RotateSeat

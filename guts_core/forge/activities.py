@@ -179,15 +179,6 @@ class PackAdmitted:
     objects: int
 
 
-@record(kinds.RULES_SCHEDULED)
-@frozen
-class RulesScheduled:
-    """The operators decided on the rules of a coming epoch."""
-
-    rules: int
-    epoch: int
-
-
 @record(kinds.TEXT_ERASED)
 @frozen
 class TextErased:
@@ -281,7 +272,6 @@ Activity: TypeAlias = (
     | CollaboratorRemoved
     | RefUpdated
     | PackAdmitted
-    | RulesScheduled
     | DecisionProposed
     | DecisionVoted
     | DecisionClosed

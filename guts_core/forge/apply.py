@@ -34,7 +34,6 @@ from .actions import (
     RotateSeat,
     SetCollaborator,
     SetDefaultBranch,
-    SetRules,
     SetVisibility,
     VoteDecision,
 )
@@ -50,7 +49,6 @@ from .lifecycle import delete_repository, rename_repository, restore_repository
 from .manifests import needs_availability
 from .refs import update_refs
 from .repositories import create_repository, describe_repository, set_default_branch, set_visibility
-from .rules import set_rules
 from .texts import erase
 
 __all__ = ["Availability", "Context", "apply", "needs_witness"]
@@ -89,8 +87,6 @@ def apply(action: Action, state: Overlay, context: Context) -> tuple[Activity, .
             return remove_collaborator(action, state, context)
         case RefUpdate():
             return update_refs(action, state, context)
-        case SetRules():
-            return set_rules(action, state, context)
         case ProposeDecision():
             return propose_decision(action, state, context)
         case VoteDecision():

@@ -31,7 +31,6 @@ from .actions import (
     RotateSeat,
     SetCollaborator,
     SetDefaultBranch,
-    SetRules,
     SetVisibility,
     VoteDecision,
 )
@@ -84,7 +83,6 @@ def _of(action: Action, author: AccountId, chain_id: ChainId) -> Iterable[RepoId
             | RevokeCredential()
             | AddKey()
             | RemoveKey()
-            | SetRules()
             | ProposeDecision()
             | VoteDecision()
             | RotateSeat()

@@ -9,7 +9,6 @@ AccountKeyHolder    network     the public key
 Credential          network     its id
 Node                network     its id
 Counter             network     the counter's name
-ScheduledRules      network     nothing: there is one
 NodeNumber          network     the node's number, 8 bytes big-endian
 NodeKeyHolder       network     the node's network or vote key, also one it had
 Epoch               network     nothing: there is one
@@ -148,11 +147,6 @@ def counter(count: Count) -> bytes:
 def account_counter(account_id: AccountId, count: Count) -> bytes:
     """Where a counter of one account stands."""
     return key(Scope.ACCOUNT, account_id, Kind.COUNTER, count.value)
-
-
-def scheduled_rules() -> bytes:
-    """Where the one decision about coming rules stands."""
-    return _network(Kind.SCHEDULED_RULES)
 
 
 def account(account_id: AccountId) -> bytes:

@@ -40,7 +40,6 @@ from .records import (
     Repository,
     RepositoryNameHolder,
     Role,
-    ScheduledRules,
     TextRecord,
 )
 
@@ -241,11 +240,6 @@ def quota(view: View, account_id: AccountId) -> Quota | None:
 def operators_count(view: View) -> int:
     """How many accounts are operators."""
     return count(view, paths.counter(paths.Count.OPERATORS))
-
-
-def scheduled_rules(view: View) -> ScheduledRules | None:
-    """The rules that the operators decided on, if any."""
-    return _get(ScheduledRules, view, paths.scheduled_rules())
 
 
 def epoch(view: View) -> Epoch:

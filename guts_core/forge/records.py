@@ -299,12 +299,3 @@ class Counter:
     """The last number given out in a kind; numbers are never reused."""
 
     value: int
-
-
-@record(kinds.SCHEDULED_RULES)
-@frozen
-class ScheduledRules:
-    """Rules that begin with the first block of an epoch, by decision of the operators."""
-
-    rules: int
-    epoch: int

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from guts_core import errors
-from guts_core.chain.admission import REFUSALS as INADMISSIBLE
+from guts_core.chain.inadmissible import (
+    REFUSALS as INADMISSIBLE,
+)
 from guts_core.errors import GutsError, remade
 from guts_core.forge.refusals import REFUSALS
 

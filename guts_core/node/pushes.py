@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from attrs import frozen
 
-from guts_core.chain.admission import (
+from guts_core.chain.inadmissible import (
     BadForm,
     Replayed,
     TextMissing,
@@ -32,7 +32,7 @@ from guts_core.names import TxId
 from guts_core.simplex.effects import Persist
 from guts_core.simplex.ports import Instant
 
-from .attestation import EPOCH, GROUP_ALL, Announced, Attestations, Attested, manifest_of
+from .attestation import GROUP_ALL, Announced, Attestations, Attested, manifest_of
 from .effects import CheckPack, Disconnect, Effect, Log, Refuse
 from .events import PackChecked, TransactionSubmitted
 from .messages import Announce, AvailSaid, Witnessed
@@ -76,22 +76,40 @@ class Pushes:
 
     def __init__(
         self,
-        index: int | None,
+        seat: int | None,
+        numbers: tuple[int, ...],
         ledger: Ledger,
         known: Attestations,
-        validators: int,
         retry_us: int,
         work_arrived: Callable[[Instant], list[Effect]],
     ) -> None:
-        self.index, self.ledger, self.known = index, ledger, known
+        self.seat, self.numbers, self.ledger, self.known = seat, numbers, ledger, known
         self.deferred: dict[TxId, _Deferred] = {}
         self.attested: dict[TxId, Attested] = {}  # promises that still hold
-        self._validators, self._retry_us, self._work_arrived = validators, retry_us, work_arrived
+        self._retry_us, self._work_arrived = retry_us, work_arrived
         self._complained: dict[int, int] = {}  # by peer: no line about it before this, monotonic us
         self._turns = 0
 
     def __len__(self) -> int:
         return len(self.known)
+
+    def turn(self, seat: int | None, numbers: tuple[int, ...], known: Callable[[], None], now: Instant) -> list[Effect]:
+        """
+        Another epoch: who still holds what it vouched for says so again at once, and gateways ask who is new.
+
+        ``known`` has the attestations forget what counts no more.
+        """
+        vouched = [one for one in self.known.all() if one.mine is not None and self._is_current(one)]
+        strangers = sorted(set(numbers) - set(self.numbers))
+        self.seat, self.numbers = seat, numbers
+        known()
+        out: list[Effect] = []
+        for own in self.known.own():
+            if not own.held_back:
+                out += [say(peer, self._announcement(own)) for peer in strangers]
+        for one in vouched if seat is not None else ():
+            out += self._vouch(one, *self._counters(one), now)
+        return out
 
     def require_room(self, item: Item, manifest: Manifest) -> None:
         """Raise LimitExceeded when this node's clients, or this account, have too much on its way."""
@@ -140,7 +158,7 @@ class Pushes:
         known = self.known.get(tx_id)
         if known is not None:
             return self._asked_again(peer, known, now)
-        if self.index is None or not self._make_room(peer):
+        if self.seat is None or not self._make_room(peer):
             return []
         was_waiting = self.ledger.is_pending(tx_id)
         try:
@@ -237,21 +255,30 @@ class Pushes:
         return [line]
 
     def _attest(self, known: Announced, objects_epoch: int, removals: int, now: Instant) -> list[Effect]:
-        if self.index is None:
+        if self.seat is None:
             return []
         blob = known.manifest.blob
         attested = Attested(known.tx_id, blob.digest if blob else None, known.item.signed.body.expires)
         self.attested[known.tx_id] = attested
-        said = self.known.attest(known, self.index, 0, objects_epoch, removals)
-        out: list[Effect] = [Persist(to_bytes(attested), sync=True), say(None, said)]
+        return [Persist(to_bytes(attested), sync=True), *self._vouch(known, objects_epoch, removals, now)]
+
+    def _vouch(self, known: Announced, objects_epoch: int, removals: int, now: Instant) -> list[Effect]:
+        """Say to every validator, and to the gateway if it is none, that this node holds what a push needs."""
+        assert self.seat is not None, "who has no seat vouches for nothing"
+        said = self.known.attest(known, self.seat, self.ledger.network.epoch, objects_epoch, removals)
+        out: list[Effect] = [say(None, said)]
+        if known.source is not None and known.source not in self.numbers:
+            out.append(say(known.source, said))
         return out + self._try_witness(known, now)
 
     def avail(self, peer: int, said: AvailSaid, now: Instant) -> list[Effect]:
         """A validator vouches for a push."""
-        if said.signer != peer or said.avail.chain_id != self.ledger.network.chain_id:
+        if said.avail.epoch != self.ledger.network.epoch:
+            return []
+        if said.signer >= len(self.numbers) or self.numbers[said.signer] != peer or said.avail.chain_id != self.ledger.network.chain_id:
             return [Disconnect(peer, ban=False, reason="an Avail in another's name or chain")]
-        if not 0 <= peer < self._validators or (said.avail.epoch, said.avail.group) != (EPOCH, GROUP_ALL):
-            return [Disconnect(peer, ban=False, reason="an Avail of no validator, or for another epoch or group")]
+        if said.avail.group != GROUP_ALL:
+            return [Disconnect(peer, ban=False, reason="an Avail for another group")]
         known = self.known.heard(said)
         return self._try_witness(known, now) if known is not None else []
 
@@ -259,6 +286,8 @@ class Pushes:
         """A validator has the witness of a push."""
         known = self.known.get(TxId(message.tx_id))
         if known is None or known.witness is not None:
+            return []
+        if message.witness.avail.epoch != self.ledger.network.epoch:
             return []
         try:
             return self._ready(known, message.witness, now)
@@ -271,8 +300,8 @@ class Pushes:
             return []
         counted = self.known.try_witness(known)
         out: list[Effect] = [
-            Disconnect(peer, ban=True, reason=f"an Avail that validator {peer} did not sign")
-            for peer in counted.forgers
+            Disconnect(self.numbers[seat], ban=True, reason=f"an Avail that seat {seat} did not sign")
+            for seat in counted.forgers
         ]
         if counted.witness is None:
             return out
@@ -296,6 +325,9 @@ class Pushes:
         return (0, 0) if repository is None else (repository.objects_epoch, repository.removals)
 
     def _still_true(self, known: Announced) -> bool:
+        return known.mine is not None and self._is_current(known)
+
+    def _is_current(self, known: Announced) -> bool:
         assert known.mine is not None
         return (known.mine.avail.objects_epoch, known.mine.avail.removals) == self._counters(known)
 
@@ -341,11 +373,11 @@ class Pushes:
         if own.held_back:
             return []
         out: list[Effect] = []
-        if own.mine is not None and own.witness is None and not self._still_true(own):
-            out += self._check(own, now)
-        elif own.witness is None and own.mine is not None:
-            out += self._try_witness(own, now)
-        silent = [p for p in sorted(connected) if p not in own.avails or own.witness is None]
+        if own.witness is None:
+            looks_again = self.seat is not None and not self._still_true(own)
+            out += self._check(own, now) if looks_again else self._try_witness(own, now)
+        heard = {self.numbers[seat] for seat in own.avails}
+        silent = [p for p in self.numbers if p in connected and (p not in heard or own.witness is None)]
         out += [say(peer, self._announcement(own)) for peer in silent]
         if own.witness is not None:
             out.append(say(None, Witnessed(own.tx_id, own.witness)))

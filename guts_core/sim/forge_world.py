@@ -9,8 +9,13 @@ from typing import cast
 
 from attrs import define
 
-from guts_core.chain.admission import TransactionExpired, UnknownAccount, UnknownCredential, WrongSignatures
 from guts_core.chain.commit import Commit
+from guts_core.chain.inadmissible import (
+    TransactionExpired,
+    UnknownAccount,
+    UnknownCredential,
+    WrongSignatures,
+)
 from guts_core.forge import queries
 from guts_core.names import RepoId, TxId
 from guts_core.node.events import PeerConnected, PeerDisconnected, TransactionSubmitted

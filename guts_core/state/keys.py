@@ -34,7 +34,7 @@ class Kind(IntEnum):
     CREDENTIAL = 2
     NODE = 3
     COUNTER = 4  # also in account scope
-    SCHEDULED_RULES = 5
+    # 5 was that of rules that were scheduled apart from other decisions.
     ACCOUNT_KEY = 6
     NODE_NUMBER = 7
     NODE_KEY = 8

@@ -23,7 +23,6 @@ KEYS = {
     "node": paths.node(NodeId(b"\x0d" * 32)),
     "counter": paths.counter(paths.Count.ACCOUNTS),
     "account counter": paths.account_counter(ALICE, paths.Count.REPOSITORIES),
-    "scheduled rules": paths.scheduled_rules(),
     "node number": paths.node_number(7),
     "node key": paths.node_key(KEY),
     "node name": paths.node_name("Node-1"),

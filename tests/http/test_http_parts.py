@@ -14,7 +14,9 @@ import trio.testing
 from quart_trio import QuartTrio
 
 from guts_core import errors
-from guts_core.chain.admission import Inadmissible
+from guts_core.chain.inadmissible import (
+    Inadmissible,
+)
 from guts_core.codec import to_bytes
 from guts_core.errors import GutsError, LimitExceeded, Malformed, Unauthenticated, Unavailable
 from guts_core.forge.permissions import Permission
@@ -236,6 +238,13 @@ def test_every_route_declares_what_it_needs() -> None:
         ("GET", "/api/guts/v1/blocks/hash/<block_hash>"): Access.PUBLIC,
         ("GET", "/api/guts/v1/mempool"): Access.PUBLIC,
         ("GET", "/api/guts/v1/validators"): Access.PUBLIC,
+        ("GET", "/api/guts/v1/genesis"): Access.PUBLIC,
+        ("GET", "/api/guts/v1/places"): Access.PUBLIC,
+        ("GET", "/api/guts/v1/network/epoch"): Access.PUBLIC,
+        ("GET", "/api/guts/v1/network/decisions"): Access.PUBLIC,
+        ("GET", "/api/guts/v1/network/decisions/<int:number>"): Access.PUBLIC,
+        ("GET", "/api/guts/v1/network/followers"): Access.PUBLIC,
+        ("GET", "/api/guts/v1/network/evidence"): Access.PUBLIC,
         ("GET", "/api/guts/v1/accounts/<name>"): Access.PUBLIC,
         ("POST", "/api/guts/v1/transactions"): Access.PUBLIC,
         ("GET", "/api/guts/v1/transactions/<tx_id>"): Access.PUBLIC,

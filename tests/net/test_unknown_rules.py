@@ -13,6 +13,8 @@ from attrs import evolve
 from guts_core.chain import compose
 from guts_core.chain.genesis import chain_id
 from guts_core.codec import to_bytes
+from guts_core.forge.actions import ProposeDecision
+from guts_core.forge.decisions import ChangeRules
 from guts_core.node.port import Outcome, SubmitTransaction
 from guts_net.pump import UnknownRules
 from guts_net.runtime import open_node
@@ -27,11 +29,9 @@ async def schedule_rules(world: World, rules: int) -> None:
     async with open_node(world.settings(0)) as node:
         chain = chain_id(world.genesis)
         operator = world.genesis.accounts[0].id
-        now = int(time.time() * 1000)
-        epoch = (now - world.genesis.time) // EPOCH_MS + 2
-        signed = compose.set_rules(
-            chain, rules, epoch, [(operator, world.seats[0].keys["operator"])], now + WAIT_MS, os.urandom(32)
-        )
+        change = ProposeDecision(ChangeRules(rules, 0), now=False)
+        body = compose.by_account(chain, operator, (change,), int(time.time() * 1000) + WAIT_MS, os.urandom(32))
+        signed = compose.sign_with_account_key(body, world.seats[0].keys["operator"])
         outcome = await ask(node, SubmitTransaction(to_bytes(signed), (), WAIT_MS))
         assert isinstance(outcome, Outcome)
         assert outcome.error is None, outcome

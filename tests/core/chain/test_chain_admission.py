@@ -8,7 +8,11 @@ import pytest
 from attrs import evolve
 
 from guts_core.chain import compose
-from guts_core.chain.admission import (
+from guts_core.chain.admission import candidate_of, check_witness
+from guts_core.chain.block import Block, tx_root
+from guts_core.chain.genesis import chain_id
+from guts_core.chain.header import block_hash
+from guts_core.chain.inadmissible import (
     REFUSALS,
     BadForm,
     CannotPay,
@@ -27,12 +31,7 @@ from guts_core.chain.admission import (
     WitnessWrong,
     WrongChain,
     WrongSignatures,
-    candidate_of,
-    check_witness,
 )
-from guts_core.chain.block import Block, tx_root
-from guts_core.chain.genesis import chain_id
-from guts_core.chain.header import block_hash
 from guts_core.chain.standing import Where
 from guts_core.chain.transaction import (
     TEXT_BYTES_MAX,
@@ -47,12 +46,12 @@ from guts_core.chain.transaction import (
 from guts_core.chain.verified import CachingVerifier
 from guts_core.codec import Tag, from_bytes, to_bytes
 from guts_core.errors import Refused
-from guts_core.forge.actions import Register, RevokeCredential, SetRules
+from guts_core.forge.actions import Erase, Register, RevokeCredential
 from guts_core.forge.ids import credential_id
 from guts_core.forge.params import EXPIRY_MS_MAX, Params
 from guts_core.forge.records import Scope
 from guts_core.identity import Ed25519Verifier
-from guts_core.names import AccountId, ChainId, TxId
+from guts_core.names import AccountId, ChainId, RepoId, TxId
 from guts_core.simplex.ports import Verdict
 from guts_core.simplex.quorum import FaultModel
 from tests.core.chain.chain_world import (
@@ -293,15 +292,20 @@ def test_a_registration_is_signed_by_the_new_key_and_the_sponsor() -> None:
     network.submit(signed)
 
 
+def an_erasure(operators: tuple[AccountId, ...]) -> Erase:
+    """A text taken down by these operators together."""
+    return Erase(RepoId(bytes(32)), bytes(32), operators)
+
+
 @pytest.mark.parametrize(
     "shape",
     [
         lambda _, a: [creation("repo"), Register("x", key("x").public_key, salt("x"), a.id)],
         lambda _, a: [Register("x", key("x").public_key, salt("x"), a.id)],
-        lambda _, a: [creation("repo"), SetRules(1, 1, (a.id,))],
-        lambda _, __: [SetRules(1, 1, (AccountId(bytes(32)),))],
-        lambda n, a: [SetRules(1, 1, tuple(sorted((a.id, n.operator(1).id), reverse=True)))],
-        lambda _, a: [SetRules(1, 1, (a.id, a.id))],
+        lambda _, a: [creation("repo"), an_erasure((a.id,))],
+        lambda _, __: [an_erasure((AccountId(bytes(32)),))],
+        lambda n, a: [an_erasure(tuple(sorted((a.id, n.operator(1).id), reverse=True)))],
+        lambda _, a: [an_erasure((a.id, a.id))],
         lambda n, a: [a_push(repo_id(n.genesis, a, name), MAIN, None, oid("one")) for name in ("one", "two")],
     ],
 )

@@ -5,8 +5,12 @@ from __future__ import annotations
 from attrs import evolve
 
 from guts_core.chain import compose
-from guts_core.chain.admission import BadForm, CannotPay, WrongSignatures
 from guts_core.chain.genesis import chain_id
+from guts_core.chain.inadmissible import (
+    BadForm,
+    CannotPay,
+    WrongSignatures,
+)
 from guts_core.chain.transaction import SignedTransaction
 from guts_core.codec import Tag
 from guts_core.forge import queries

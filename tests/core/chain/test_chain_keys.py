@@ -6,10 +6,12 @@ import pytest
 from attrs import evolve
 
 from guts_core.chain import compose
-from guts_core.chain.admission import WrongSignatures
 from guts_core.chain.block import Block
 from guts_core.chain.genesis import chain_id
 from guts_core.chain.header import block_hash
+from guts_core.chain.inadmissible import (
+    WrongSignatures,
+)
 from guts_core.chain.standing import Where
 from guts_core.chain.transaction import SignedTransaction
 from guts_core.codec import from_bytes, to_bytes

@@ -6,10 +6,15 @@ import pytest
 from attrs import evolve
 
 from guts_core.chain import compose
-from guts_core.chain.admission import BadForm, CannotPay, Inadmissible, WrongSignatures
 from guts_core.chain.block import Block
 from guts_core.chain.commit import Commit, ListedText, TextName
 from guts_core.chain.genesis import chain_id
+from guts_core.chain.inadmissible import (
+    BadForm,
+    CannotPay,
+    Inadmissible,
+    WrongSignatures,
+)
 from guts_core.chain.texts import file_of, name_in, read_text, without_texts
 from guts_core.chain.transaction import TEXT_BYTES_MAX, Item, SignedTransaction, Text
 from guts_core.codec import from_bytes, to_bytes

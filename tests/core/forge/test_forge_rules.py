@@ -1,4 +1,4 @@
-"""The operators' decision, quotas, and the table of refusals."""
+"""Operators who sign together, quotas, and the table of refusals."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from attrs import evolve
 
 from guts_core.errors import Invalid, NotAllowed, Refused
 from guts_core.forge import queries
-from guts_core.forge.actions import SetRules
-from guts_core.forge.activities import RulesScheduled
-from guts_core.forge.operators import TooFewOperators
+from guts_core.forge.operators import TooFewOperators, check_operators
 from guts_core.forge.params import Params
 from guts_core.forge.quota import GOVERNING_RESERVE, QuotaExhausted, charge
-from guts_core.forge.records import Quota, ScheduledRules, Scope
+from guts_core.forge.records import Quota
 from guts_core.forge.refusals import REFUSALS, refusal_of
 from guts_core.names import AccountId
 from guts_core.state.view import Overlay
@@ -23,27 +21,11 @@ from tests.core.forge.forge_world import ALICE, BOB, CAROL, ERIN, FRANK, HOUR, N
 ALL = tuple(sorted((ALICE.id, ERIN.id, FRANK.id)))
 
 
-def test_all_three_operators_schedule_rules() -> None:
-    world = World()
-
-    assert world.run(ALICE.id, SetRules(1, 5, ALL)) == (RulesScheduled(1, 5),)
-    assert queries.scheduled_rules(world.state) == ScheduledRules(1, 5)
-
-
-def test_a_later_decision_replaces_the_earlier() -> None:
-    """There is one record: deciding on the rules in force calls the change off."""
-    world = World()
-    world.run(ALICE.id, SetRules(1, 5, ALL))
-
-    world.run(ERIN.id, SetRules(0, 5, ALL))
-
-    assert queries.scheduled_rules(world.state) == ScheduledRules(0, 5)
-
-
 def test_two_of_three_operators_are_not_more_than_two_thirds() -> None:
     two = tuple(sorted((ALICE.id, ERIN.id)))
 
-    World().assert_refused(ALICE.id, SetRules(1, 5, two), kind=TooFewOperators, words="2 of 3 operators")
+    with pytest.raises(TooFewOperators, match="2 of 3 operators"):
+        check_operators(two, World().state, two[0])
 
 
 @pytest.mark.parametrize(
@@ -57,21 +39,8 @@ def test_two_of_three_operators_are_not_more_than_two_thirds() -> None:
     ],
 )
 def test_the_list_of_operators_is_exact(operators: tuple[AccountId, ...], kind: type[Refused], words: str) -> None:
-    World().assert_refused(ALICE.id, SetRules(1, 5, operators), kind=kind, words=words)
-
-
-def test_rules_do_not_change_in_an_epoch_that_has_begun() -> None:
-    World().assert_refused(ALICE.id, SetRules(1, 0, ALL), kind=Invalid, words="epoch 0 has begun")
-
-
-def test_only_operators_govern_and_never_through_a_credential() -> None:
-    world = World()
-    token = world.a_credential(ALICE, Scope.REPO)
-
-    world.assert_refused(CAROL.id, SetRules(1, 5, ALL), kind=NotAllowed, words="may not govern")
-    world.assert_refused(
-        ALICE.id, SetRules(1, 5, ALL), credential=token, kind=NotAllowed, words="sign with an account key"
-    )
+    with pytest.raises(kind, match=words):
+        check_operators(operators, World().state, ALICE.id)
 
 
 LITTLE = Params(quota_transactions=2, quota_bytes=100, quota_window_ms=HOUR)

@@ -10,6 +10,8 @@ from guts_core.chain.memory import MemoryStore
 from guts_core.chain.standing import Where
 from guts_core.chain.transaction import Item, Text
 from guts_core.codec import to_bytes
+from guts_core.forge.actions import ProposeDecision
+from guts_core.forge.decisions import ChangeRules
 from guts_core.forge.params import Params
 from guts_core.identity import Ed25519Verifier
 from guts_core.link.frames import MESSAGE_BYTES_MAX
@@ -163,7 +165,9 @@ def test_unknown_rules_stop_the_node_once_with_a_sentence() -> None:
     """A build that meets rules it does not know must not guess; again so after each start (F51)."""
     world = World(a_genesis(1, Params(epoch_ms=10_000, heartbeat_ms=1000)))
     operator = (world.genesis.accounts[0].id, key("operator 0"))
-    signed = compose.set_rules(chain_id(world.genesis), 1, 1, [operator], world.now + MINUTE, salt("rules"))
+    change = ProposeDecision(ChangeRules(7, 0), now=False)
+    body = compose.by_account(chain_id(world.genesis), operator[0], (change,), world.now + MINUTE, salt("rules"))
+    signed = compose.sign_with_account_key(body, operator[1])
     world.submit(0, signed)
     world.pass_time(11_000)
     world.submit(0, world.signed(creation("the first of the new epoch")))
