@@ -26,7 +26,7 @@ HANDSHAKE_SECONDS = 5.0
 PING_SECONDS = 5.0
 # The first pings come quicker, so that the round trip is known before the node is busy.
 FIRST_PING_SECONDS = 0.1
-# Six pings unanswered: the peer or the way to it is gone (F28 of the reliability page).
+# Six pings without one whole frame of the peer: it or the way to it is gone, or changes what is said (F27, F28).
 IDLE_SECONDS = 30.0
 # A peer that takes no byte for this long is not coming back on this connection.
 WRITE_SECONDS = 30.0
@@ -164,8 +164,10 @@ class Link:
             self.close("the connection broke")
 
     async def _read(self, hear: Hear) -> None:
+        opened_at = trio.current_time()
         while True:
-            self._waits_since = trio.current_time()
+            # Bytes that make no frame are no sign of life: a changed length would swallow all that follows.
+            self._waits_since = opened_at
             data = await self._wire.read()
             self._waits_since = math.inf
             if not data:
@@ -183,6 +185,8 @@ class Link:
                         await hear(message)
                     else:
                         self._hear_pulse(lane, message)
+            if frames:
+                opened_at = trio.current_time()
 
     async def _watch(self) -> None:
         """End the link when the peer was silent for too long while it was listened to."""

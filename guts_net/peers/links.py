@@ -157,11 +157,7 @@ class PeerNetwork:
         return self._clocks.common(self.connected_validators)
 
     def send(self, index: int, data: bytes, urgency: Urgency, *, wake: bool = True) -> None:
-        """
-        Queue a message for a peer. Never blocks; a peer that is not connected does not get it.
-
-        Without ``wake`` it leaves with the next ``flush``, together with all that is queued until then.
-        """
+        """Queue a message; who is not connected does not get it. Without ``wake`` it leaves with the next ``flush``."""
         if len(data) > MESSAGE_BYTES_MAX:
             raise LimitExceeded(f"a message of {len(data)} bytes; a frame carries {MESSAGE_BYTES_MAX}")
         if (link := self._link(index, Channel.CONTROL)) is None:
@@ -239,8 +235,9 @@ class PeerNetwork:
             if peer.address is None or not peer.addresses:
                 await peer.wait_moved()
                 continue
-            await trio.sleep(0.0 if self._identity.public_key < peer.address.node_id else LARGER_KEY_WAITS_SECONDS)
-            await trio.sleep_until(self._roster.banned_until(peer.address.node_id))
+            node_id = peer.address.node_id  # it may be another one, or nobody, after these sleeps
+            await trio.sleep(0.0 if self._identity.public_key < node_id else LARGER_KEY_WAITS_SECONDS)
+            await trio.sleep_until(self._roster.banned_until(node_id))
             if not slot.vacant.is_set():
                 backoff.reset()
                 continue

@@ -15,7 +15,7 @@ from guts_core.chain.genesis import chain_id
 from guts_core.chain.genesis_json import GenesisFile, to_json
 from guts_core.codec import from_bytes, to_bytes
 from guts_core.discovery import Infos, Kept, Members, sign_info
-from guts_core.errors import Invalid
+from guts_core.errors import Invalid, Malformed
 from guts_core.link.handshake import Channel, Dialer
 from guts_net.peers.link import dial
 from guts_net.peers.links import wall_ms
@@ -55,7 +55,10 @@ class Ring:
     def told(self, index: int) -> dict[bytes, tuple[str, ...]]:
         """What a node's file keeps of where the others are."""
         path = self.world.seats[index].directory / FILE
-        kept = from_bytes(Kept, path.read_bytes()) if path.exists() else Kept((), ())
+        try:
+            kept = from_bytes(Kept, path.read_bytes())
+        except (FileNotFoundError, Malformed):
+            return {}
         return {info.node: info.addresses for info in kept.infos}
 
 

@@ -64,15 +64,16 @@ class Town:
         serve: Serve = serve_nothing,
         chain: ChainId = CHAIN,
         serve_text: ServeText = serve_no_text,
+        peers: dict[int, PeerAddress] | None = None,
     ) -> Node:
-        """Run a node at its place."""
+        """Run a node at its place, which knows all others unless it is told whom."""
         if index not in self._listeners:
             port = self._port(index)
             (self._listeners[index],) = await trio.open_tcp_listeners(port, host="127.0.0.1")
         network = PeerNetwork(
             key(index),
             chain,
-            self._addresses,
+            self._addresses if peers is None else peers,
             index,
             os.urandom,
             serve=serve,
@@ -89,6 +90,10 @@ class Town:
         for node in nodes:
             await node.wait_peers(set(range(self.size)) - {node.index})
         return nodes
+
+    def address(self, index: int) -> PeerAddress:
+        """Where a node is."""
+        return self._addresses[index]
 
     def _port(self, index: int) -> int:
         return int(self._addresses[index].addresses[0].rpartition(":")[2])
