@@ -30,6 +30,9 @@ GONE_SECONDS = 10.0
 # More than any disk has: everything that is free is kept back.
 DISK_FULL = {"GUTS_LIMITS_DISK_RESERVE_MIB": str(1 << 30)}
 
+# A node that learned where the others really are would go around the proxies.
+HINTS_ONLY = {"GUTS_P2P_GOSSIP_SECONDS": "0"}
+
 
 class Nodes:
     """The processes of a network, by index. Everything that waits for the system does so in a thread."""
@@ -81,7 +84,7 @@ class Nodes:
         node = self.network.node(self.seat(index))
         argv = devnet.node_command(self.network, self.seat(index))
         argv[argv.index("--genesis") + 1] = str(self._genesis(index).resolve())
-        spawn(argv, node.log, node.pid_file, {**os.environ, **(settings or {})})
+        spawn(argv, node.log, node.pid_file, {**os.environ, **HINTS_ONLY, **(settings or {})})
         (self.odd.add if settings else self.odd.discard)(index)
 
     def start_dead(self) -> list[int]:

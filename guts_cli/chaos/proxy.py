@@ -52,6 +52,7 @@ class Way:
         self._open = trio.Event()
         self._open.set()
         self._corrupt = self._repeat = False
+        self._corrupt_at: int | None = None
         self._free_at = 0.0  # a slow line is busy until then
         self.counters: Counter[str] = Counter()
 
@@ -69,9 +70,9 @@ class Way:
         else:
             self._open.set()
 
-    def corrupt_next(self) -> None:
-        """Change one bit of what comes next."""
-        self._corrupt = True
+    def corrupt_next(self, at: int | None = None) -> None:
+        """Change one bit of what comes next: in this byte, counted from the end where negative, or in any."""
+        self._corrupt, self._corrupt_at = True, at
 
     def repeat_next(self) -> None:
         """Send what comes next twice."""
@@ -103,7 +104,7 @@ class Way:
         if self._corrupt:
             self._corrupt = False
             self.counters["corrupted"] += 1
-            at = self._dice.randrange(len(data))
+            at = self._dice.randrange(len(data)) if self._corrupt_at is None else self._corrupt_at % len(data)
             data = data[:at] + bytes((data[at] ^ 1 << self._dice.randrange(8),)) + data[at + 1 :]
         if self._repeat:
             self._repeat = False
@@ -159,7 +160,7 @@ class Proxy:
             await carried.run(self._there, self._back)
         finally:
             del self._carried[carried]
-            await carried.close()
+            carried.close()
 
 
 class _Carried:
@@ -176,7 +177,7 @@ class _Carried:
                 nursery.start_soon(self._pump, self._near, self._far, there)
                 nursery.start_soon(self._pump, self._far, self._near, back)
         if self._is_forgotten:
-            await trio.aclose_forcefully(self._far)
+            self._far.socket.close()
             await _swallow(self._near)
 
     def end(self, *, reset: bool) -> None:
@@ -190,9 +191,10 @@ class _Carried:
         self._is_forgotten = True
         self._scope.cancel()
 
-    async def close(self) -> None:
+    def close(self) -> None:
+        # Not by awaiting: of two that are to be closed a cancelled task would close one.
         for stream in (self._near, self._far):
-            await trio.aclose_forcefully(stream)
+            stream.socket.close()
 
     async def _pump(self, source: trio.SocketStream, sink: trio.SocketStream, way: Way) -> None:
         send, receive = trio.open_memory_channel[_Held](CHUNKS_HELD)
