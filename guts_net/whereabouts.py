@@ -147,11 +147,6 @@ class Whereabouts:
             heartbeat_ms=self._membership.heartbeat_ms,
         )
 
-    def addresses(self, index: int) -> tuple[str, ...]:
-        """Where a member may be, best first."""
-        node = self._membership.members.node(index)
-        return () if node is None else self._core.book.addresses(node)
-
     def places(self) -> Places:
         """All members that addresses are known of."""
         members = self._membership.members
