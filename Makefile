@@ -17,7 +17,7 @@ GIT_OK := $(shell git --version 2>/dev/null | { IFS=' .' read -r _ _ major minor
 WANTED = $(shell { cat requirements.lock pyproject.toml; $(PYTHON) -V; } | sha256sum | cut -c 1-64)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench fuzz format lock setup needs
+.PHONY: help run test check bench fuzz crash format lock setup needs
 
 help:  ## show this list
 	@echo "Guts: a git forge replicated by BFT agreement"
@@ -52,6 +52,9 @@ fuzz: setup  ## run one fuzz target for a while: make fuzz T=codec M=5 (without 
 		|| { rm -rf .fuzz/venv; exit 1; }; \
 	fi
 	@$(FUZZ_BIN)/python -m tests.fuzz.run $(T) $(or $(M),2)
+
+crash: setup  ## cut the power everywhere, in every variant (minutes; ARGS="'vote log'" narrows it)
+	@$(BIN)/python -m tests.crash.run $(ARGS)
 
 format: setup  ## rewrite the code as the formatter wants it
 	@$(BIN)/ruff format .

@@ -7,8 +7,9 @@ of some height, wholly, at least the one that was acknowledged, and what the sta
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
@@ -147,6 +148,19 @@ def _check(_: Path, found: Found, promises: list[int]) -> None:
     for name in (text_of(height)[0] for height in (found.height, found.height - 1) if height > 0):
         assert name in found.held or name in found.missing, "a listed text is neither here nor asked for"
         assert name in found.held or found.height > acknowledged, "a text of an acknowledged block is gone"
+
+
+def leave_log_beside(path: Path, act: Callable[[ChainDatabase], object]) -> None:
+    """Do this to a database and cut the power: its newest commit stands in the log beside it alone."""
+    aside = path.parent / "aside"
+    aside.mkdir()
+    with closing(ChainDatabase(path, LocalDisk())) as database:
+        act(database)
+        for one in (path, path.with_name(f"{path.name}-wal")):
+            shutil.copy(one, aside)
+    for one in aside.iterdir():
+        one.rename(path.parent / one.name)
+    aside.rmdir()
 
 
 @cache

@@ -59,15 +59,16 @@ class Broken(AssertionError):
     """A promise did not hold after a cut; the sentence says which cut."""
 
 
-def explore(workload: Workload, *, every_variant: bool = False, again_every: int = 7) -> Covered:
+def explore(workload: Workload, *, every_variant: bool = False, again_every: int = 7, forgets: str = "") -> Covered:
     """
     All of it. ``every_variant`` tries each way of tearing and reordering at each operation, else they take turns.
 
     ``again_every`` says at how many of the different disks the recovery is cut too, at each of its operations.
+    ``forgets`` plants a mistake: operations of that name are left out.
     """
     covered, tried, cuts = Covered(), set[bytes](), set[tuple[int, Mode, int]]()
     with _scratch() as scratch:
-        disk = _recorded(workload, scratch / "first")
+        disk = _recorded(workload, scratch / "first", forgets)
         covered.operations = len(disk.operations)
         for number, model, promises in disk.cuts():
             for mode, variant, tree in _trees(model, number, every_variant=every_variant):
@@ -96,13 +97,14 @@ def _trees(model: DiskModel, number: int, *, every_variant: bool) -> Iterator[tu
             yield mode, variant, model.crash(mode, variant)
 
 
-def _recorded(workload: Workload, directory: Path) -> FaultDisk:
+def _recorded(workload: Workload, directory: Path, forgets: str) -> FaultDisk:
     """The workload, run through; and nothing was written that the door did not hear of."""
     directory.mkdir()
     workload.prepare(directory)
-    disk = FaultDisk(directory)
+    disk = FaultDisk(directory, forgets)
     with sqlite_on(disk):
         workload.run(directory, disk)
+    assert bool(forgets) == bool(disk.forgotten), f"nothing is called {forgets}"
     _nothing_beside(disk, workload.beside)
     return disk
 

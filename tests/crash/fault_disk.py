@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,9 +34,11 @@ class Step:
 class FaultDisk(LocalDisk):
     """Behind the ``Disk`` protocol, for all that lies below ``root``."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, forgets: str = "") -> None:
+        """``forgets`` names operations that are left out, as a mistake would: the disk is told nothing of them."""
         super().__init__(self._heard)
-        self.root = root.resolve()
+        self.root, self._forgets = root.resolve(), forgets
+        self.forgotten = 0
         self.start = DiskModel.of(self.root)
         self.model = deepcopy(self.start)
         self.steps: list[Step] = []
@@ -71,6 +74,9 @@ class FaultDisk(LocalDisk):
     def told(self, name: str, path: Path, act: Callable[[DiskModel], object]) -> Any:
         """An operation is done: remember it, and do it to the model."""
         with self._lock:
+            if self._forgets and fnmatch(f"{name} {path.name}", self._forgets):
+                self.forgotten += 1
+                return None
             self.steps.append(Step(f"{name} {path.name}", act))
             return act(self.model)
 

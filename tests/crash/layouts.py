@@ -1,28 +1,26 @@
-"""Upgrade: a directory of another layout is refused with words at every moment, and not a byte of it changes."""
+"""Upgrade: a directory of another layout is refused with words at every moment, and nothing in it is lost."""
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 
 from guts_core.chain import schema
-from guts_net.disk import LocalDisk
 from guts_net.protocols import Disk
 from guts_net.store import ChainDatabase, OtherBuild
-from tests.crash.blocks import block_of, rows_of
+from tests.crash.blocks import block_of, leave_log_beside, rows_of
 from tests.crash.exploring import Workload
 from tests.crash.fault_disk import FaultDisk
 
 
-def _prepare(version: int) -> object:
-    def prepare(directory: Path) -> None:
-        with closing(ChainDatabase(directory / "chain.db", LocalDisk())) as database:
-            database.commit(block_of(1))
-        with closing(sqlite3.connect(directory / "chain.db")) as other:
-            other.execute(f"PRAGMA user_version = {version}")
+def _prepare(version: int) -> Callable[[Path], None]:
+    """Left by a power cut: the last block and the layout stand in the log beside the database alone."""
 
-    return prepare
+    def write(database: ChainDatabase) -> None:
+        database.commit(block_of(1))
+        database._writer.execute(f"PRAGMA user_version = {version}")
+
+    return lambda directory: leave_log_beside(directory / "chain.db", write)
 
 
 def _open(directory: Path, disk: Disk) -> str:
@@ -42,9 +40,10 @@ def _check(directory: Path, found: str, _: list[str]) -> None:
     assert rows_of(directory / "chain.db")["meta"] == [("state_root", (1).to_bytes(4, "big"))]
 
 
-def other_layout(version: int) -> Workload:
+def other_layout(name: str, version: int) -> Workload:
     """A directory of this layout is opened."""
-    return Workload(f"layout {version}", _prepare(version), _run, _open, _check)  # type: ignore[arg-type]  # a closure
+    return Workload(name, _prepare(version), _run, _open, _check)
 
 
-OLDER, NEWER = other_layout(schema.SCHEMA_VERSION - 1), other_layout(schema.SCHEMA_VERSION + 1)
+OLDER = other_layout("older layout", schema.SCHEMA_VERSION - 1)
+NEWER = other_layout("newer layout", schema.SCHEMA_VERSION + 1)

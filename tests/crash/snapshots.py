@@ -7,7 +7,6 @@ one, wholly.
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -29,6 +28,7 @@ from guts_net.protocols import Disk
 from guts_net.snapshots import Held, Snapshots
 from guts_net.store import ChainDatabase
 from tests.core.sync.sync_world import Chain, a_chain
+from tests.crash.blocks import leave_log_beside
 from tests.crash.exploring import Workload
 from tests.crash.fault_disk import FaultDisk
 
@@ -105,15 +105,10 @@ def _first(directory: Path) -> None:
 def _cut_off(directory: Path) -> None:
     """The same, after a commit and a power cut: the newest stands in the log beside the database alone."""
     _first(directory)
-    path, aside = directory / "chain.db", directory / "aside"
-    aside.mkdir()
-    with closing(ChainDatabase(path, LocalDisk())) as database:
-        database.write(lambda writer: writer.execute("UPDATE records SET value = x'00'"))
-        for one in (path, path.with_name("chain.db-wal")):
-            shutil.copy(one, aside)
-    for one in aside.iterdir():
-        one.rename(directory / one.name)
-    aside.rmdir()
+    leave_log_beside(
+        directory / "chain.db",
+        lambda database: database.write(lambda writer: writer.execute("UPDATE records SET value = x'00'")),
+    )
 
 
 def _replace(directory: Path, disk: FaultDisk) -> None:
