@@ -92,7 +92,7 @@ def identify(shown: Shown | None, view: View, now_ms: int, node: NodeId) -> Call
         raise Unauthenticated(f"the token is not one of this user; use its account's name or {ANY_USER}")
     if not credential.gateways:
         raise NotAllowed("this token signs on its owner's machine only; it is never to be handed to a node")
-    if node not in credential.gateways:
+    if queries.gateway_of_key(view, node) not in credential.gateways:
         raise NotAllowed("this token is not for this node: its gateways are others; make one that lists this node")
     return Caller(Principal(account.id, credential), account, key.seed)
 

@@ -76,16 +76,19 @@ class Submissions:
         now = max(self._clock.wall_ms(), self._node.ledger.head.time)
         if credential is None or not credential_is_active(credential, now):
             raise Unauthenticated("the token is unknown, expired or revoked")
-        if NodeId(self._gateway.public_key) not in credential.gateways:
+        if self._own_id() not in credential.gateways:
             raise NotAllowed("this token may not be handed to this node: it is not among the token's gateways")
         return Acting(key, credential)
+
+    def _own_id(self) -> NodeId:
+        return queries.gateway_of_key(self._node.ledger.view(), NodeId(self._gateway.public_key))
 
     def compose(self, acting: Acting, actions: tuple[Action, ...], lifetime_ms: int) -> SignedTransaction:
         """A transaction signed with the handed token and by this gateway."""
         body = Transaction(
             chain_id=self._node.chain_id,
             author=acting.credential.account,
-            via=Via(acting.credential.id, NodeId(self._gateway.public_key), Hand.HANDED),
+            via=Via(acting.credential.id, self._own_id(), Hand.HANDED),
             actions=actions,
             expires=self._node.ledger.next_time(self._network_time()) + lifetime_ms,
             salt=os.urandom(32),

@@ -113,6 +113,12 @@ def node_by_name(view: View, name: str) -> NodeRecord | None:
     return None if holder is None else _present(node(view, holder.node), "a node's name")
 
 
+def gateway_of_key(view: View, key: NodeId) -> NodeId:
+    """The id by which credentials list the node with this network key; it stays when the key is rotated."""
+    found = node_of_key(view, key)
+    return key if found is None else NodeId(found.id)
+
+
 def node_of_number(view: View, number: int) -> NodeRecord | None:
     """A node by its number, retired ones included."""
     found = _get(NodeNumber, view, paths.node_number(number)) if number >> 64 == 0 else None

@@ -11,8 +11,8 @@ from guts_core.chain.inadmissible import (
     CannotPay,
     WrongSignatures,
 )
-from guts_core.chain.transaction import SignedTransaction
-from guts_core.codec import Tag
+from guts_core.chain.transaction import Signature, SignedTransaction
+from guts_core.codec import Tag, to_bytes
 from guts_core.forge import queries
 from guts_core.forge.actions import ProposeDecision, ReportEvidence, VoteDecision
 from guts_core.forge.decisions import DecisionState, EndEpoch
@@ -102,3 +102,25 @@ def test_operators_govern_with_an_exhausted_quota() -> None:
     decision = queries.decision(network.ledgers[0].view(), 1)
     assert decision is not None
     assert decision.state is DecisionState.APPLIED
+
+
+def test_a_token_goes_on_working_through_a_gateway_that_rotated_its_key() -> None:
+    """The token names the node, the node signs with the key that it has."""
+    network = Network(a_genesis(1))
+    alice, chain = network.a_person("alice"), chain_id(network.genesis)
+    before, after = (network.by_token(alice, creation(name)) for name in ("before", "after"))
+    network.submit(network.by_key(network.operator(0), compose.rotate_seat(chain, 0, None, key("new node 0"))))
+    network.submit(network.by_key(network.operator(0), ProposeDecision(EndEpoch(), now=False)))
+    network.step()
+    (own, _), new = before.signatures, key("new node 0")
+    signed = SignedTransaction(
+        after.body,
+        (after.signatures[0], Signature(new.public_key, new.sign(Tag.SIGN_GATEWAY, chain, to_bytes(after.body)))),
+    )
+
+    refuse(network, network.item(before), WrongSignatures)
+    network.submit(signed)
+    network.step()
+
+    assert network.status(signed).error is None
+    assert own.public_key == alice.credential.public_key

@@ -419,6 +419,7 @@ def test_a_validator_rotates_its_keys_and_keeps_its_number_and_its_id() -> None:
     assert (after.vote_key, after.node_key) == (key_pair("new vote").public_key, key_pair("new node").public_key)
     assert epochs.current(world.state).seats[2].vote_key == after.vote_key
     assert queries.node_of_key(world.state, before.node_key) == after
+    assert queries.gateway_of_key(world.state, NodeId(key_pair("new node").public_key)) == before.id
 
 
 def test_rotations_that_cannot_be() -> None:
