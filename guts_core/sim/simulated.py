@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from guts_core.errors import Invalid
+from guts_core.errors import GutsError, Invalid
 from guts_core.simplex.quorum import FaultModel
 
 from .faults import Plan
@@ -32,8 +32,10 @@ Commands: TypeAlias = Sequence[bytes] | Callable[[Random], Sequence[bytes]]
 Machine: TypeAlias = StateMachine[Any] | Callable[[], StateMachine[Any]]
 
 
-class BrokenPromise(AssertionError):
-    """In this seed a promise of the network or of the machine did not hold."""
+class FailedSeed(GutsError, AssertionError):
+    """In this seed a promise of the network or of the machine did not hold: any test runner counts it as a failure."""
+
+    code = "failed-seed"
 
 
 @frozen
@@ -136,7 +138,7 @@ def simulated(
             for seed in subject.campaign.seeds:
                 simulation = subject.run(seed)
                 if simulation.report.problem is not None:
-                    raise BrokenPromise(f"seed {seed}: {simulation.report.problem}")
+                    raise FailedSeed(f"seed {seed}: {simulation.report.problem}")
                 subject.judge(simulation, arguments, named)
 
         signature = inspect.signature(test)

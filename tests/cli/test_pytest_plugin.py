@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from guts_core.errors import Invalid
-from guts_core.sim.simulated import BrokenPromise, simulated
+from guts_core.sim.simulated import FailedSeed, simulated
 
 pytest_plugins = ["pytester"]
 
@@ -236,7 +236,7 @@ def test_a_broken_promise_is_an_assertion_of_any_runner() -> None:
     def check() -> None:
         raise AssertionError("never reached")
 
-    with pytest.raises(BrokenPromise, match="seed 0: "):
+    with pytest.raises(FailedSeed, match="seed 0: "):
         check()
 
 

@@ -39,6 +39,14 @@ def test_a_forge_is_simulated_with_a_push_and_a_partition() -> None:
     assert {blocks[0]} == set(blocks)
 
 
+def test_a_test_is_run_in_many_networks() -> None:
+    """With the plugin that the distribution brings, and nothing configured."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--guts-seeds", "3", "simulated_test.py"]
+    done = subprocess.run(command, cwd=EXAMPLES, capture_output=True, text=True, check=True)
+
+    assert "1 passed" in done.stdout
+
+
 def test_a_seed_is_replayed() -> None:
     """The same number tells the same story twice."""
     assert run("replay_a_seed.py", "67").endswith("the same story twice\n")
