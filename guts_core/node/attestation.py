@@ -30,7 +30,6 @@ ANNOUNCED_SHARE_LEAST = 64
 # Avails of one validator that overtook their announcement: the newest count. Each is some 200 bytes.
 EARLY_PER_SIGNER_MAX = 500
 GROUP_ALL = "all"
-EPOCH = 0
 
 
 @record(kinds.LOG_ATTESTED)
@@ -101,15 +100,26 @@ class Attestations:
         chain_id: ChainId,
         vote_keys: tuple[bytes, ...],
         quorum: int,
-        signer: Signer,
+        signer: Signer | None,
         verifier: Verifier,
     ) -> None:
-        self._chain_id, self._keys, self._quorum = chain_id, vote_keys, quorum
-        self._signer, self._verifier = signer, verifier
+        self._chain_id, self._verifier = chain_id, verifier
         self._announced: dict[TxId, Announced] = {}
         self._of_source: Counter[int | None] = Counter()
-        self._share = max(ANNOUNCED_MAX // len(vote_keys), ANNOUNCED_SHARE_LEAST)
         self._early: dict[int, OrderedDict[TxId, AvailSaid]] = {}
+        self._sit(vote_keys, quorum, signer)
+
+    def _sit(self, vote_keys: tuple[bytes, ...], quorum: int, signer: Signer | None) -> None:
+        self._keys, self._quorum, self._signer = vote_keys, quorum, signer
+        self._share = max(ANNOUNCED_MAX // len(vote_keys), ANNOUNCED_SHARE_LEAST)
+
+    def turn(self, vote_keys: tuple[bytes, ...], quorum: int, signer: Signer | None) -> None:
+        """Another epoch: what validators said in the one before vouches for nothing any more."""
+        self._sit(vote_keys, quorum, signer)
+        self._early.clear()
+        for announced in self._announced.values():
+            announced.avails.clear()
+            announced.mine = announced.witness = None
 
     def __len__(self) -> int:
         return len(self._announced)
@@ -153,6 +163,7 @@ class Attestations:
 
     def attest(self, announced: Announced, me: int, epoch: int, objects_epoch: int, removals: int) -> AvailSaid:
         """Sign this node's Avail. The caller made the pack durable and persists the promise before sending."""
+        assert self._signer is not None, "who attests has a seat"
         avail = Avail(self._chain_id, epoch, GROUP_ALL, announced.tx_id, objects_epoch, removals)
         signature = self._signer.sign(Tag.SIGN_AVAIL, self._chain_id, to_bytes(avail))
         announced.mine = AvailSaid(avail, me, signature)

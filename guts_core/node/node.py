@@ -7,31 +7,34 @@ witness the attestations'; what stands here is who is told what, and when again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import assert_never
 
 from attrs import frozen
 
-from guts_core.chain.commit import ChainStore
+from guts_core.chain.commit import ChainStore, Commit
 from guts_core.chain.genesis import Genesis, chain_id
 from guts_core.chain.ledger import Ledger
 from guts_core.chain.mempool import MEMPOOL_BYTES_MAX, MEMPOOL_TRANSACTIONS_MAX, Mempool
 from guts_core.chain.standing import Where
+from guts_core.chain.trail import EpochStep
 from guts_core.chain.transaction import Item, transaction_id
 from guts_core.codec import from_bytes, to_bytes
 from guts_core.errors import BadSignature, PeerFault, Refused
+from guts_core.forge.rules import KNOWN_RULES
 from guts_core.identity import Signer, Verifier
 from guts_core.names import TxId
 from guts_core.simplex import journal
 from guts_core.simplex.effects import Effect as EngineEffect
 from guts_core.simplex.effects import Persist, ReportEquivocation, Send
-from guts_core.simplex.engine import Engine, EngineConfig
-from guts_core.simplex.messages import Proposal
+from guts_core.simplex.engine import Engine
+from guts_core.simplex.messages import Certificate, Proposal
 from guts_core.simplex.ports import Instant
-from guts_core.simplex.quorum import quorum
 
+from .agreement import Agreement, number_of
 from .attestation import Attestations, Attested, live_attestations, manifest_of
-from .effects import CommitBlock, CompactLog, Disconnect, Effect, Refuse, Stop
+from .effects import CommitBlock, CompactLog, Disconnect, Effect, Refuse, SendPeer, Stop
 from .events import (
     Committed,
     Event,
@@ -46,6 +49,7 @@ from .events import (
 from .messages import ITEMS_PER_SUBMIT_MAX, PEER_MESSAGES, Announce, AvailSaid, Hello, PeerMessage, Submit, Witnessed
 from .outgoing import say
 from .pushes import Pushes
+from .reports import Reports
 
 # A Submit stays this small, so that it fits in a frame of 2 MiB together with the largest last item.
 SUBMIT_BYTES_MAX = 1 << 20
@@ -70,7 +74,12 @@ class _OnItsWay:
 
 @frozen
 class NodeConfig:
-    """Who this node is. ``index`` None follows without voting."""
+    """
+    Who this node is. ``index`` is the number by which the network knows it: None where it does not yet.
+
+    It votes with that one of its vote keys which has a seat in the epoch. Without a number and without
+    ``node_signer``, by which the state may come to know it, it follows and never votes.
+    """
 
     genesis: Genesis
     index: int | None
@@ -78,6 +87,9 @@ class NodeConfig:
     verifier: Verifier
     mempool_bytes: int = MEMPOOL_BYTES_MAX
     mempool_transactions: int = MEMPOOL_TRANSACTIONS_MAX
+    vote_signers: tuple[Signer, ...] = ()  # more of them: of the next epoch, or of the last
+    node_signer: Signer | None = None
+    rules_known: tuple[int, ...] = KNOWN_RULES
 
 
 class Node:
@@ -85,37 +97,22 @@ class Node:
 
     def __init__(self, config: NodeConfig, store: ChainStore) -> None:
         genesis = config.genesis
-        self.index = config.index
         self.chain_id = chain_id(genesis)
-        self.vote_keys = tuple(entry.vote_key for entry in genesis.validators)
-        self.quorum = quorum(len(self.vote_keys), genesis.fault_model)
         mempool = Mempool(config.mempool_bytes, config.mempool_transactions)
-        self.ledger = Ledger(genesis, store, config.verifier, mempool)
-        params = genesis.params
-        self._retry_us = params.retry_ms * 1000
-        self.engine = Engine(
-            EngineConfig(
-                chain_id=self.chain_id,
-                epoch=0,
-                validators=self.vote_keys,
-                me=config.index,
-                fault_model=genesis.fault_model,
-                delta_us=params.delta_ms * 1000,
-                retry_us=self._retry_us,
-                heartbeat_us=params.heartbeat_ms * 1000,
-                final=self.ledger.final_point(),
-                certificate=self.ledger.final_certificate(),
-            ),
-            config.vote_signer,
-            config.verifier,
-            self.ledger,
-        )
+        self.ledger = Ledger(genesis, store, config.verifier, mempool, config.rules_known)
+        votes = config.index is not None or config.node_signer is not None
+        signers = (config.vote_signer, *config.vote_signers)
+        self._index, self._node_signer = config.index, config.node_signer
+        self.agreement = Agreement(self.ledger, signers, config.verifier, genesis.validators, votes=votes)
         self.attestations = Attestations(
-            self.chain_id, self.vote_keys, self.quorum, config.vote_signer, config.verifier
+            self.chain_id, self.vote_keys, self.quorum, self.agreement.signer, config.verifier
         )
+        self._retry_us = self.ledger.network.params.retry_ms * 1000
         self.pushes = Pushes(
-            config.index, self.ledger, self.attestations, len(self.vote_keys), self._retry_us, self._work_arrived
+            self.seat, self.agreement.numbers, self.ledger, self.attestations, self._retry_us, self._work_arrived
         )
+        self.reports = Reports(self.ledger, config.node_signer)
+        self._validators = self._others()  # to whom agreement speaks
         self.connected: set[int] = set()
         self.equivocations = 0
         self._told: dict[int, int] = {}  # the height at which each peer said it was when it greeted us
@@ -129,6 +126,9 @@ class Node:
 
     def receive(self, event: Event, now: Instant) -> list[Effect]:
         """Decide what follows from an event. Effects are performed in list order."""
+        if self._stopped and not isinstance(event, Committed):
+            return []
+        before = self._validators
         match event:
             case Started():
                 out = self._start(event.records, now)
@@ -136,6 +136,7 @@ class Node:
                 out = self._greet(event.peer)
             case PeerDisconnected():
                 self.connected.discard(event.peer)
+                self.agreement.lost(event.peer)
                 out = []
             case PeerSaid():
                 out = self._hear(event.peer, event.data, now)
@@ -149,7 +150,41 @@ class Node:
                 out = self._from_engine(self.engine.tick(now)) + self._retry(now)
             case _:
                 assert_never(event)
-        return out + self._commits(now)
+        out += self._turn(now) + self._commits(now)
+        if len(self.reports):
+            self._arm_retry(now)
+        return self._addressed(out, before | self._validators)
+
+    @property
+    def engine(self) -> Engine:
+        """Agreement in the current epoch."""
+        return self.agreement.engine
+
+    @property
+    def index(self) -> int | None:
+        """The number by which the network knows this node."""
+        if self._index is None and self._node_signer is not None:
+            self._index = number_of(self.ledger, self._node_signer.public_key)
+        return self._index
+
+    @property
+    def seat(self) -> int | None:
+        """Where this node sits in the current epoch; None: it has no vote."""
+        return self.agreement.seat
+
+    @property
+    def vote_keys(self) -> tuple[bytes, ...]:
+        """Of the validators of the current epoch, in order of seats."""
+        return self.ledger.network.vote_keys
+
+    @property
+    def quorum(self) -> int:
+        """How many of them make a certificate."""
+        return self.ledger.network.quorum
+
+    def check_certificate(self, certificate: Certificate) -> None:
+        """Raise PeerFault unless a quorum of the certificate's epoch, now or long ago, signed exactly this."""
+        self.agreement.check_certificate(certificate)
 
     @property
     def behind(self) -> int:
@@ -190,7 +225,42 @@ class Node:
             self.pushes.attested[TxId(attested.tx_id)] = attested
         ours = [data for data in records if journal.belongs(data)]
         # The last life may have ended between an erasure and the compaction that was to follow it.
-        return [*self._from_engine(self.engine.start(ours, now)), CompactLog()]
+        out: list[Effect] = self._from_engine(self.engine.start(ours, now))
+        self.reports.note(self.engine.evidence())
+        return [*out, CompactLog()]
+
+    def _turn(self, now: Instant) -> list[Effect]:
+        """What follows when the last block of an epoch is final."""
+        out: list[Effect] = []
+        while self.engine.ended:
+            out += self._from_engine(self.agreement.turn(now))
+            network = self.ledger.network
+            self._retry_us = self.pushes.retry_us = network.params.retry_ms * 1000
+            signer = self.agreement.signer
+            forget = partial(self.attestations.turn, network.vote_keys, network.quorum, signer)
+            out += self.pushes.turn(self.seat, self.agreement.numbers, forget, now)
+            self._validators = self._others()
+            self._arm_retry(now)
+            if self.ledger.stopped is not None:
+                break
+            for peer, message in self.agreement.take_early():
+                out += self._judged(peer, partial(self._heard, peer, message, now))
+        return out
+
+    def _others(self) -> frozenset[int]:
+        return frozenset(self.agreement.numbers) - {self.index}
+
+    def _addressed(self, effects: list[Effect], validators: frozenset[int]) -> list[Effect]:
+        """What is said to all is for validators: others are linked too, and are told what is final."""
+        if self.connected <= validators:
+            return effects
+        out: list[Effect] = []
+        for effect in effects:
+            if isinstance(effect, SendPeer) and effect.to is None:
+                out += [SendPeer(peer, effect.data, effect.urgency) for peer in sorted(validators)]
+            else:
+                out.append(effect)
+        return out
 
     def _greet(self, peer: int) -> list[Effect]:
         self.connected.add(peer)
@@ -222,8 +292,17 @@ class Node:
 
     def _hear(self, peer: int, data: bytes, now: Instant) -> list[Effect]:
         """A peer that breaks the protocol changes nothing and loses its link."""
+
+        def hear() -> list[Effect]:
+            message = PEER_MESSAGES.from_bytes(data)
+            self.agreement.keep_early(peer, message, len(data))
+            return self._heard(peer, message, now)
+
+        return self._judged(peer, hear)
+
+    def _judged(self, peer: int, hear: Callable[[], list[Effect]]) -> list[Effect]:
         try:
-            return self._heard(peer, PEER_MESSAGES.from_bytes(data), now)
+            return hear()
         except BadSignature as error:
             return [Disconnect(peer, ban=True, reason=str(error))]
         except PeerFault as error:
@@ -301,7 +380,9 @@ class Node:
         for own in self.attestations.own():
             out += self.pushes.announce_again(own, self.connected, now)
         out += [say(None, batch) for batch in self._batches()]
-        if self._own or len(self.attestations):
+        for report in self.reports.due(self.ledger.next_time(now.believed)):
+            out += self._submit(TransactionSubmitted(report, None), now)
+        if self._own or len(self.attestations) or len(self.reports):
             self._retry_at = now.monotonic + self._retry_us
         return out
 
@@ -331,6 +412,7 @@ class Node:
             view = from_bytes(Proposal, commit.proposal).view
             self._views[commit.height] = _OnItsWay(view, commit.time, bool(commit.erased))
             out.append(CommitBlock(commit))
+            out += self._tell_outsiders(commit)
         if out and (self._own or self.pushes.attested or len(self.attestations) or self.pushes.deferred):
             out += self._let_go()
             out += self.pushes.after_blocks(now)
@@ -338,6 +420,16 @@ class Node:
             self._stopped = True
             out.append(Stop(self.ledger.stopped))
         return out
+
+    def _tell_outsiders(self, commit: Commit) -> list[Effect]:
+        """Who has no seat hears what is final, and asks for the blocks."""
+        data = (
+            commit.certificate if commit.step is None else to_bytes(from_bytes(EpochStep, commit.step[1]).certificate)
+        )
+        if data is None:
+            return []
+        certificate = from_bytes(Certificate, data)
+        return [say(peer, certificate) for peer in sorted(self.connected - self._validators)]
 
     def _from_engine(self, effects: list[EngineEffect]) -> list[Effect]:
         out: list[Effect] = []
@@ -350,6 +442,7 @@ class Node:
                 case ReportEquivocation():
                     self.equivocations += 1
                     out.append(effect)
+                    self.reports.note([(effect.first, effect.second)])
                 case _:
                     assert_never(effect)
         return out

@@ -86,7 +86,7 @@ class Pushes:
         self.seat, self.numbers, self.ledger, self.known = seat, numbers, ledger, known
         self.deferred: dict[TxId, _Deferred] = {}
         self.attested: dict[TxId, Attested] = {}  # promises that still hold
-        self._retry_us, self._work_arrived = retry_us, work_arrived
+        self.retry_us, self._work_arrived = retry_us, work_arrived
         self._complained: dict[int, int] = {}  # by peer: no line about it before this, monotonic us
         self._turns = 0
 
@@ -249,7 +249,7 @@ class Pushes:
         if known.held_back or is_over:
             self._drop(known.tx_id)
             return [line, Refuse(known.tx_id, Invalid.code, problem)]
-        wait = self._retry_us << min(known.failures, CHECK_DOUBLINGS_MAX)
+        wait = self.retry_us << min(known.failures, CHECK_DOUBLINGS_MAX)
         known.problem, known.failures = problem, known.failures + 1
         known.may_pass, known.check_again_at = may_pass, now.monotonic + wait
         return [line]
@@ -275,7 +275,11 @@ class Pushes:
         """A validator vouches for a push."""
         if said.avail.epoch != self.ledger.network.epoch:
             return []
-        if said.signer >= len(self.numbers) or self.numbers[said.signer] != peer or said.avail.chain_id != self.ledger.network.chain_id:
+        if (
+            said.signer >= len(self.numbers)
+            or self.numbers[said.signer] != peer
+            or said.avail.chain_id != self.ledger.network.chain_id
+        ):
             return [Disconnect(peer, ban=False, reason="an Avail in another's name or chain")]
         if said.avail.group != GROUP_ALL:
             return [Disconnect(peer, ban=False, reason="an Avail for another group")]

@@ -132,7 +132,7 @@ class ForgeWorld(PackWorld):
             self._check(index, act.effect)
         elif isinstance(act, Compact):
             self.places[index].disk.replace(self.node(index).snapshot())
-        elif isinstance(act, Refusal) and index not in self.cast.villains:
+        elif isinstance(act, Refusal) and index not in self.cast.villains and act.tx_id in self.cases:
             self.cases[act.tx_id].refused, self.cases[act.tx_id].may_happen = act.code, act.may_happen
             self.asked[f"refused: {act.code}"] += 1
 

@@ -10,13 +10,14 @@ from attrs import define, field
 
 from guts_core.chain import compose
 from guts_core.chain.genesis import Genesis, chain_id
+from guts_core.chain.header import EPOCH
 from guts_core.chain.memory import MemoryStore
 from guts_core.chain.transaction import Avail, Item, SignedTransaction, Text, transaction_id
 from guts_core.codec import Tag, decode, from_bytes, kinds, to_bytes
 from guts_core.forge.actions import Action
 from guts_core.identity import Ed25519Verifier
 from guts_core.names import AccountId, TxId
-from guts_core.node.attestation import EPOCH, GROUP_ALL
+from guts_core.node.attestation import GROUP_ALL
 from guts_core.node.effects import CheckPack, CommitBlock, Effect, SendPeer
 from guts_core.node.events import (
     Committed,
