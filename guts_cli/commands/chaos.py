@@ -78,7 +78,7 @@ class _Progress:
             return
         if self._is_terminal:
             click.echo(f"\r\x1b[K{line}", nl=False, err=True)
-        elif self._told % LINE_EVERY == 0:
+        elif self._told % LINE_EVERY == 1:
             click.echo(line, err=True)
 
     def end(self) -> None:

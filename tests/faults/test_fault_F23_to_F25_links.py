@@ -95,8 +95,9 @@ async def test_fault_F25_a_bad_line_slows_a_pack_but_starves_no_vote(tmp_path: P
         slowest, over = 0.0, trio.Event()
 
         async def push_it() -> None:
-            report = await push(net.nodes[0], net.world, "alice/large", packed)
-            assert report.error is None, report
+            report = await push(net.nodes[0], net.world, "large", packed)
+            assert report.unpack_error is None, report
+            assert report.height is not None
             over.set()
 
         async with trio.open_nursery() as nursery:
