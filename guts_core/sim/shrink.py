@@ -129,7 +129,7 @@ class Shrinker:
         smaller = True
         while smaller and self.best.nodes > 1:
             honest = [index for index in reversed(range(self.best.nodes)) if index not in self.best.villains]
-            smaller = any(self._breaks(one) for gone in honest if (one := _without_node(self.best, gone)) is not None)
+            smaller = any(self._breaks(one) for gone in honest if (one := without_node(self.best, gone)) is not None)
 
     def _fewer_wishes(self) -> None:
         if self.best.machine is not None:
@@ -250,7 +250,7 @@ def _plainer(question: str, answers: list[object], gone: set[int], delays: tuple
     return [plain(question, delays) if at in gone else answer for at, answer in enumerate(answers)] if gone else answers
 
 
-def _without_node(scenario: Scenario, gone: int) -> Scenario | None:
+def without_node(scenario: Scenario, gone: int) -> Scenario | None:
     """The run without a node, the others moved up; None where its villains would be too many."""
     size = scenario.nodes - 1
     allowed = faults_tolerated(size, scenario.fault_model) if scenario.fault_model is FaultModel.BYZANTINE else 0

@@ -12,7 +12,7 @@ from guts_core.sim.faults import Partition
 from guts_core.sim.machine import WordList
 from guts_core.sim.replay import read_replay, replay_of
 from guts_core.sim.scenario import Scenario, scenario_of, sort_of
-from guts_core.sim.shrink import NothingToShrink, Shrinker, Shrunk, removals, smallest, without
+from guts_core.sim.shrink import NothingToShrink, Shrinker, Shrunk, faults_of, removals, smallest, without, without_node
 from guts_core.sim.story import story_of
 from guts_core.simplex.effects import Persist
 from guts_core.simplex.journal import LogRecord, LogVote, write
@@ -167,3 +167,22 @@ def test_watching_changes_nothing() -> None:
     story = story_of(scenario_of(6))
 
     assert story.report == scenario_of(6).play()
+
+
+@pytest.mark.parametrize("seed", range(0, 60, 3))
+def test_every_sort_of_fault_can_be_taken_away_with_its_node(seed: int) -> None:
+    """What a swarm draws names nodes in many ways; afterwards nobody speaks of one who is not there."""
+    run = evolve(scenario_of(seed, 5), villains={}, tape={"carry 0>4": [None], "sync 2": [7], "dice workload": [1]})
+
+    smaller = [one for gone in range(5) if (one := without_node(run, gone)) is not None]
+
+    assert len(smaller) == 5
+    for one in smaller:
+        assert (one.nodes, len(one.plan.clocks)) == (4, 4)
+        for items in faults_of(one.plan).values():
+            for item in items:
+                named = {getattr(item, name, 0) for name in ("node", "sender", "receiver")}
+                named |= getattr(item, "left", frozenset()) | getattr(item, "receivers", frozenset())
+                named |= {end for link in getattr(item, "links", ()) for end in link}
+                assert max(named) < 4, item
+    assert not list(removals(without(run, list(removals(run)))))
