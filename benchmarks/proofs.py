@@ -225,6 +225,12 @@ class _Chain:
     def height(self) -> int:
         return 1
 
+    def first_block(self) -> int:
+        return 1
+
+    def base(self) -> None:
+        return None
+
     def block_at(self, height: int) -> StoredBlock | None:
         return self._only if height == 1 else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
+from guts_core.chain.pruned import Pruned
 from guts_core.errors import (
     Conflict,
     Corrupt,
@@ -24,6 +25,7 @@ from guts_core.names import TxId
 # A leaf answers like the nearest of its ancestors that stands here.
 STATUSES: dict[type[GutsError], int] = {
     Invalid: 422,
+    Pruned: 410,
     NotFound: 404,
     Unauthenticated: 401,
     NotAllowed: 403,

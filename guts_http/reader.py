@@ -128,6 +128,10 @@ class Snapshot:
             raise Corrupt(f"height {self.height} is committed without a state root")
         return root
 
+    def first_block(self) -> int:
+        """The lowest block that is here."""
+        return int(self._one(schema.FIRST, ()) or 1)
+
     def block(self, height: int) -> StoredBlock | None:
         """A committed block; genesis has none."""
         row = self._connection.execute(schema.GET_BLOCK, (height,)).fetchone()

@@ -21,6 +21,7 @@ from guts_core.chain.commit import ReceiptRow
 from guts_core.chain.continuity import CHAIN_ID, HISTORY, STATE_ROOT
 from guts_core.chain.header import block_hash
 from guts_core.chain.indexed import ref_moves
+from guts_core.chain.pruned import BASE
 from guts_core.chain.trail import EpochStep, proposal_of
 from guts_core.chain.transaction import transaction_id
 from guts_core.codec import from_bytes, to_bytes
@@ -33,7 +34,6 @@ from guts_core.sync.records import Manifest, PastBlock
 
 from . import store
 from .protocols import Disk
-from .snapshots import BASE
 from .store import ChainDatabase
 
 BESIDE = "chain.db.sync"

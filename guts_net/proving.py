@@ -17,6 +17,8 @@ import trio
 
 from guts_core.chain import schema
 from guts_core.chain.commit import Commit, StoredBlock, StoredReceipt
+from guts_core.chain.history import History
+from guts_core.chain.pruned import BASE
 from guts_core.errors import Unavailable
 from guts_core.names import BlockHash, ChainId, TxId
 from guts_core.node.port import PROOF_PIECE_BYTES, AskProof, ProofAnswer
@@ -65,6 +67,15 @@ class ChainSnapshot:
         """The applied height."""
         return self._height
 
+    def first_block(self) -> int:
+        """The lowest block that is here."""
+        return int(self._row(schema.FIRST, ())[0] or 1)
+
+    def base(self) -> History | None:
+        """The history of headers that are not here any more."""
+        row = self._row(schema.GET_META, (BASE,))
+        return None if row is None else History.from_bytes(row[0])
+
     def block_at(self, height: int) -> StoredBlock | None:
         """A committed block."""
         return self._block(schema.GET_BLOCK, (height,))
@@ -94,7 +105,7 @@ class ChainSnapshot:
         row = self._row(sql, (key,))
         return None if row is None else row[0]
 
-    def _row(self, sql: str, values: tuple[bytes | int, ...]) -> Any:
+    def _row(self, sql: str, values: tuple[bytes | int | str, ...]) -> Any:
         return self._connection.execute(sql, values).fetchone()
 
 

@@ -18,6 +18,7 @@ from guts_core.chain.block import Block, header_of
 from guts_core.chain.commit import StoredBlock
 from guts_core.chain.genesis import genesis_hash
 from guts_core.chain.history import EMPTY, History
+from guts_core.chain.pruned import BASE
 from guts_core.chain.trail import EpochStep
 from guts_core.chain.transaction import transaction_id
 from guts_core.codec import from_bytes
@@ -25,7 +26,7 @@ from guts_core.forge.params import EVIDENCE_EPOCHS, EXPIRY_MS_MAX
 from guts_core.names import BlockHash, ChainId, TxId
 
 from . import store
-from .snapshots import BASE, KEPT, Snapshots
+from .snapshots import KEPT, Snapshots
 from .store import ChainDatabase, connect_to_read
 
 # A transaction of so many blocks is over in a fraction of a second, and blocks that become final wait for it.

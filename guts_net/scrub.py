@@ -26,6 +26,7 @@ from guts_core.chain.audit import audit_block, audit_page, audit_records, audit_
 from guts_core.chain.block import Block, header_of
 from guts_core.chain.commit import StoredBlock
 from guts_core.chain.continuity import STATE_ROOT
+from guts_core.chain.pruned import BASE
 from guts_core.chain.transaction import transaction_id
 from guts_core.codec import from_bytes
 from guts_core.errors import Corrupt, GutsError, Malformed, Unavailable
@@ -36,7 +37,6 @@ from guts_core.state.tree import GetPage
 
 from .logs import Log
 from .packs import PackStore
-from .snapshots import BASE
 from .store import ChainDatabase, MissingPack
 from .tally import Tally
 

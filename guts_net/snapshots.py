@@ -21,6 +21,7 @@ from guts_core.chain.block import Block, header_of
 from guts_core.chain.commit import StoredBlock
 from guts_core.chain.header import Header, block_hash
 from guts_core.chain.history import EMPTY, History
+from guts_core.chain.pruned import BASE
 from guts_core.chain.receipt import Receipt
 from guts_core.chain.trail import EpochStep
 from guts_core.chain.transaction import transaction_id
@@ -44,8 +45,6 @@ MANIFEST = "manifest"
 UNDER_WAY = "new"
 # Who joins while an epoch ends goes on with the one before.
 KEPT = 2
-# In the database's meta: the history of all headers below the lowest block that is stored.
-BASE = "base"
 _ALL_RECORDS = "SELECT key, value FROM records ORDER BY key"
 _HASHES_BETWEEN = "SELECT hash FROM blocks WHERE height >= ? AND height < ? ORDER BY height"
 _NAME = re.compile(r"(\d{12})-([0-9a-f]{64})")

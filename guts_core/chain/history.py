@@ -38,6 +38,11 @@ class History:
         # 8 + 32k bytes where a mountain's node hashes 64: a root is never a node.
         return digest(Tag.HISTORY, self.count.to_bytes(8, "big"), *self.peaks)
 
+    def nodes(self) -> dict[tuple[int, int], bytes]:
+        """Its peaks as nodes, by level and index: what is under them need not be known to go on."""
+        mountains = _mountains(self.count)
+        return {(level, first >> level): peak for (level, first), peak in zip(mountains, self.peaks, strict=True)}
+
     def to_bytes(self) -> bytes:
         """As a commit stores it."""
         return encode((self.count, self.peaks))

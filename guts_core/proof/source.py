@@ -10,6 +10,8 @@ from typing import Protocol
 
 from guts_core.chain import history
 from guts_core.chain.commit import Commit, StoredBlock, StoredReceipt
+from guts_core.chain.history import History
+from guts_core.chain.pruned import pruned
 from guts_core.errors import NotFound
 from guts_core.names import ChainId, TxId
 from guts_core.state.tree import PageCache, Tree
@@ -24,6 +26,12 @@ class CommittedChain(Store, Protocol):
 
     def height(self) -> int:
         """The applied height: that of the state; 0 is genesis."""
+
+    def first_block(self) -> int:
+        """The lowest block that is here: those below were pruned, or never came."""
+
+    def base(self) -> History | None:
+        """The history of the headers that are not here any more, and perhaps of some that are; None: all are."""
 
     def block_at(self, height: int) -> StoredBlock | None:
         """A committed block."""
@@ -63,7 +71,10 @@ class Source:
         self._store = store
         self._height = store.height()
         self._above = [_stored(commit) for commit in above if commit.height > self._height]
+        self._first = store.first_block()
         self._nodes = nodes or HistoryNodes()
+        base = store.base()
+        self._peaks = {} if base is None else base.nodes()
         self.tree = Tree(store.page, pages)
 
     def get(self, key: bytes) -> bytes | None:
@@ -86,6 +97,8 @@ class Source:
         """A final block, also above the applied height; raises NotFound."""
         at = height - self._height - 1
         found = self._store.block_at(height) if at < 0 else self._above[at] if at < len(self._above) else None
+        if found is None and 0 < height < self._first:
+            raise pruned(height, self._first)
         if found is None:
             raise NotFound(f"there is no block {height}: the newest here is {self._height + len(self._above)}")
         return found
@@ -102,7 +115,7 @@ class Source:
 
     def history_node(self, level: int, index: int) -> bytes:
         """As ``history.Node``, over final headers."""
-        found = self._nodes.kept.get((level, index))
+        found = self._nodes.kept.get((level, index)) or self._peaks.get((level, index))
         if found is None:
             found = self._fold(level, index)
             if level >= KEPT_LEVEL:
@@ -110,7 +123,10 @@ class Source:
         return found
 
     def _fold(self, level: int, index: int) -> bytes:
-        if level > KEPT_LEVEL:
+        is_cut = self._first - 1 > 0 and (index << level) < self._first
+        if is_cut and level == 0:
+            raise pruned(index, self._first)
+        if is_cut or level > KEPT_LEVEL:
             return history.above(self.history_node(level - 1, 2 * index), self.history_node(level - 1, 2 * index + 1))
         hashes = self._hashes(index << level, 1 << level)
         while len(hashes) > 1:

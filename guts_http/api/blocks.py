@@ -11,6 +11,7 @@ import trio
 
 from guts_core.chain.block import Block
 from guts_core.chain.commit import StoredBlock
+from guts_core.chain.pruned import pruned
 from guts_core.chain.receipt import Receipt
 from guts_core.chain.transaction import Item, transaction_id
 from guts_core.codec import from_bytes
@@ -75,6 +76,8 @@ async def _read(asked: Asked, read: Callable[[Snapshot], T]) -> tuple[T, int]:
 
 def _block_at(snapshot: Snapshot, height: int) -> dict[str, Any]:
     stored = snapshot.block(height)
+    if stored is None and 0 < height < snapshot.first_block():
+        raise pruned(height, snapshot.first_block())
     if stored is None:
         words = "genesis is a file, not a block" if height == 0 else f"the newest block here is {snapshot.height}"
         raise NotFound(f"there is no block {height}: {words}")
@@ -92,7 +95,8 @@ def _blocks(snapshot: Snapshot, before: int | None, limit: int) -> list[dict[str
     shown: list[dict[str, Any]] = []
     transactions, names = 0, dict[AccountId, str | None]()
     top = snapshot.height if before is None else min(before - 1, snapshot.height)
-    for height in range(top, max(0, top - limit), -1):
+    lowest = snapshot.first_block()
+    for height in range(top, max(lowest - 1, top - limit), -1):
         stored = snapshot.block(height)
         if stored is None:
             raise Corrupt(f"block {height} is not stored, and {top} is")

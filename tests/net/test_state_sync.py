@@ -13,6 +13,7 @@ from guts_core.chain import schema
 from guts_core.chain.audit import audit_root
 from guts_core.chain.commit import ChainStore
 from guts_core.chain.header import block_hash
+from guts_core.state.nodes import EMPTY_ROOT
 from guts_core.sync.machine import Phase, Progress
 from guts_core.sync.messages import Answer, Question, StatePiece
 from guts_core.sync.records import manifest_digest
@@ -156,7 +157,7 @@ def _made(directory: Path) -> Path:
     return directory
 
 
-class PowerCut(Exception):  # noqa: N818  # what a test does to the disk
+class PowerCut(Exception):  # what a test does to the disk
     """The machine stopped before this operation."""
 
 
@@ -231,7 +232,7 @@ async def test_a_state_of_another_root_never_takes_the_place_of_the_own_one(tmp_
     found = a_chain()
     snapshots = await with_snapshot(tmp_path / "node", found, 3)
     held = snapshots.held[0]
-    manifest = evolve(held.manifest, state_root=bytes(32))
+    manifest = evolve(held.manifest, state_root=EMPTY_ROOT)
     snapshots._held = {manifest_digest(manifest): evolve(held, manifest=manifest, digest=manifest_digest(manifest))}
     home = tmp_path / "joiner"
     write_node(home, found, 1)

@@ -8,6 +8,7 @@ from attrs import define, field, frozen
 
 from guts_core.chain.commit import StoredBlock
 from guts_core.chain.genesis import chain_id
+from guts_core.chain.history import History
 from guts_core.chain.memory import MemoryStore
 from guts_core.chain.transaction import SignedTransaction
 from guts_core.codec import Tag
@@ -28,6 +29,14 @@ class Snapshot(MemoryStore):
     def certified_from(self, height: int) -> StoredBlock | None:
         """By going up."""
         return next((block for block in self._blocks[height - 1 :] if block.certificate is not None), None)
+
+    def first_block(self) -> int:
+        """All are here."""
+        return 1
+
+    def base(self) -> History | None:
+        """None went."""
+        return None
 
     def newest_certified(self) -> StoredBlock | None:
         """By going down."""

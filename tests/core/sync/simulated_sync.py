@@ -17,7 +17,6 @@ from guts_core.sync.machine import PIECE_NAME, StateSync
 from guts_core.sync.messages import Answer, Question
 from guts_core.sync.orders import Ask, Build, Drop, Forget, Install, Keep, Order
 from guts_core.sync.rebuilding import Rebuilding
-
 from tests.core.sync.sync_world import Chain
 
 
@@ -28,7 +27,7 @@ class Server(Protocol):
         """What it answers, with the question's number; None: nothing."""
 
 
-class Crashed(Exception):  # noqa: N818  # what a test does to the node, no error of it
+class Crashed(Exception):
     """The joining node stopped here."""
 
 
@@ -50,7 +49,7 @@ class Joining:
     _built: list[Pair] | None = None
 
     def __attrs_post_init__(self) -> None:
-        self._dice = Random(self.seed)
+        self._dice = Random(self.seed)  # noqa: S311  # a test draws, nobody is to be kept from guessing
 
     def run(self, seconds: int = 600) -> StateSync:
         """From a start to the installed state, or until the time is over."""

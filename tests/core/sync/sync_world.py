@@ -158,18 +158,23 @@ class Honest:
         return height, self.ended, max(1, height - 60)
 
     def offers(self) -> tuple[Offer, ...]:
+        """Those of the newest epochs."""
         return tuple(Offer(one.height, digest) for digest, one in reversed(self.manifests.items()))
 
     def step(self, epoch: int) -> EpochStep | None:
+        """Of epochs that ended here."""
         return self.chain.steps[epoch] if epoch < self.ended else None
 
     def manifest(self, digest: bytes) -> Manifest | None:
+        """Of a snapshot that is held."""
         return self.manifests.get(digest)
 
     def piece(self, digest: bytes, index: int) -> bytes | None:
+        """Of a snapshot that is held."""
         return self.pieces[index] if digest in self.manifests and index < len(self.pieces) else None
 
     def past(self, wanted: BlockHash) -> PastBlock | None:
+        """Any block of the chain."""
         for header in self.chain.headers:
             if block_hash(header) == wanted:
                 return PastBlock(to_bytes(Block(header, ())), ())

@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import pytest
 from attrs import define, evolve
-from simulated_sync import Crashed, Joining
-from tests.core.sync.sync_world import EPOCHS, Chain, Honest, a_chain, certificate
 
 from guts_core.chain.genesis import chain_id
-from guts_core.chain.header import validators_hash
+from guts_core.chain.header import block_hash, validators_hash
 from guts_core.chain.trail import BadStep, EpochStep, Trail, walk
 from guts_core.codec import to_bytes
 from guts_core.errors import PeerFault
 from guts_core.identity import Ed25519Verifier
+from guts_core.names import ChainId
+from guts_core.state.nodes import EMPTY_ROOT
 from guts_core.state.view import Pair
 from guts_core.sync.messages import (
     Answer,
@@ -33,6 +33,8 @@ from guts_core.sync.messages import (
 )
 from guts_core.sync.pieces import cut
 from guts_core.sync.records import Manifest, Offer, Piece, manifest_digest
+from tests.core.sync.simulated_sync import Crashed, Joining
+from tests.core.sync.sync_world import EPOCHS, Chain, Honest, a_chain, certificate
 
 VERIFIER = Ed25519Verifier()
 NEWEST = 120  # height of the last boundary
@@ -56,12 +58,14 @@ class Liar(Honest):
     lies: int = 0
 
     def reply(self, question: Question) -> Answer | None:
+        """What it answers."""
         said = Honest.reply(self, question)
         changed = said if said is None else self.change(question, said)
         self.lies += changed != said
         return changed
 
     def change(self, question: Question, said: Answer) -> Answer | None:
+        """Its lie."""
         raise NotImplementedError
 
 
@@ -69,6 +73,7 @@ class ClaimsHeights(Liar):
     """Says that it is in an epoch far above all others, and shows no more than they (F38)."""
 
     def change(self, _question: Question, said: Answer) -> Answer:
+        """Its lie."""
         return evolve(said, height=1 << 40, epoch=1 << 30) if isinstance(said, StateOffers) else said
 
 
@@ -76,6 +81,7 @@ class ClaimsThenLess(Liar):
     """Claims an epoch, and then says that it has nothing (F38)."""
 
     def change(self, question: Question, said: Answer) -> Answer:
+        """Its lie."""
         if isinstance(said, StateOffers):
             return evolve(said, epoch=EPOCHS + 1)
         return SyncAbsent(question.number) if isinstance(question, StepsWanted) else said
@@ -85,6 +91,7 @@ class SpoilsPieces(Liar):
     """Sends pieces with one byte changed."""
 
     def change(self, _question: Question, said: Answer) -> Answer:
+        """Its lie."""
         if not isinstance(said, StatePiece):
             return said
         return evolve(said, data=said.data[:-1] + bytes((said.data[-1] ^ 1,)))
@@ -94,6 +101,7 @@ class SwapsPieces(Liar):
     """Sends another piece than the one asked for."""
 
     def change(self, question: Question, said: Answer) -> Answer:
+        """Its lie."""
         if not isinstance(question, StatePieceWanted):
             return said
         return StatePiece(question.number, self.pieces[(question.index + 1) % len(self.pieces)])
@@ -103,6 +111,7 @@ class SpoilsPast(Liar):
     """Sends past blocks of a fork: transactions that could be repeated would be forgotten."""
 
     def change(self, _question: Question, said: Answer) -> Answer:
+        """Its lie."""
         if not isinstance(said, PastSupplied):
             return said
         return evolve(said, run=evolve(said.run, blocks=said.run.blocks[1:] or said.run.blocks * 2))
@@ -112,6 +121,7 @@ class ForgesSteps(Liar):
     """Shows an epoch that ended in its own favour, certified with signatures of another one."""
 
     def change(self, _question: Question, said: Answer) -> Answer:
+        """Its lie."""
         if not isinstance(said, Steps) or not said.steps:
             return said
         step = said.steps[-1]
@@ -124,6 +134,7 @@ class SaysAbsent(Liar):
     """Offers everything and has nothing."""
 
     def change(self, question: Question, said: Answer) -> Answer:
+        """Its lie."""
         return said if isinstance(question, StateOffersWanted | StepsWanted) else SyncAbsent(question.number)
 
 
@@ -131,6 +142,7 @@ class Silent(Liar):
     """Offers and never gives."""
 
     def change(self, question: Question, said: Answer) -> Answer | None:
+        """Its lie."""
         return said if isinstance(question, StateOffersWanted) else None
 
 
@@ -138,6 +150,7 @@ class AnswersOtherwise(Liar):
     """Answers each question with the answer to another one."""
 
     def change(self, question: Question, said: Answer) -> Answer:
+        """Its lie."""
         return said if isinstance(question, StateOffersWanted) else Steps(question.number, ())
 
 
@@ -145,6 +158,7 @@ class HidesNewest(Liar):
     """Knows the newest epoch and offers none but an old snapshot: not a lie, and no reason to fall for it."""
 
     def change(self, _question: Question, said: Answer) -> Answer:
+        """Its lie."""
         return evolve(said, offers=said.offers[1:]) if isinstance(said, StateOffers) else said
 
 
@@ -152,6 +166,7 @@ class OtherState(Honest):
     """Offers a whole snapshot, consistent in itself, of a state that nobody agreed on."""
 
     def make_pieces(self) -> list[bytes]:
+        """Of another state."""
         state = list(self.chain.state)
         state[7] = (state[7][0], b"a record that nobody wrote")
         return [piece for at in range(0, len(state), 50) for piece, _ in cut(state[at : at + 50])]
@@ -161,6 +176,7 @@ class NoState(Honest):
     """Offers pieces that fit their hashes and are no records in order."""
 
     def make_pieces(self) -> list[bytes]:
+        """Of another state."""
         return [to_bytes(Piece((b"\xff" * 40, b"", b"\x00" * 40, b""))), to_bytes(Piece((b"\x01",)))]
 
 
@@ -274,6 +290,7 @@ def test_a_manifest_that_does_not_fit_its_header_is_refused_before_a_piece_is_as
 def test_a_snapshot_at_a_height_that_nobody_proved_is_not_asked_for() -> None:
     class Elsewhere(Honest):
         def offers(self) -> tuple[Offer, ...]:
+            """What it answers."""
             return (Offer(NEWEST + 1, bytes(32)),)
 
     elsewhere = Elsewhere(a_chain(), EPOCHS)
@@ -308,6 +325,7 @@ def test_one_peer_alone_is_enough() -> None:
 def test_a_snapshot_that_all_gave_up_meanwhile_makes_room_for_the_newer_one() -> None:
     class Moves(Honest):
         def reply(self, question: Question) -> Answer | None:
+            """What it answers."""
             if sum(isinstance(one, StatePieceWanted) for one in self.asked) == 2 and self.ended < EPOCHS:
                 self.ended, self.kept = EPOCHS, 1
                 self.__attrs_post_init__()
@@ -394,7 +412,7 @@ def _middle_of_an_epoch(chain: Chain) -> EpochStep:
     [
         _middle_of_an_epoch,
         lambda chain: evolve(chain.steps[0], validators=chain.genesis.validators[1:]),
-        lambda chain: evolve(chain.steps[0], header=evolve(chain.steps[0].header, state_root=bytes(32))),
+        lambda chain: evolve(chain.steps[0], header=evolve(chain.steps[0].header, state_root=EMPTY_ROOT)),
         lambda chain: evolve(chain.steps[0], certificate=chain.steps[1].certificate),
         lambda chain: evolve(chain.steps[0], certificate=certificate(chain.genesis, chain.steps[0].header, 1)),
         lambda chain: evolve(chain.steps[0], children=(chain.headers[40],)),
@@ -411,20 +429,18 @@ def test_a_step_that_does_not_follow_is_refused(forge: Callable[[Chain], EpochSt
 def test_a_boundary_is_final_by_an_empty_block_above_it() -> None:
     chain = a_chain()
     header = chain.steps[0].header
-    from guts_core.chain.header import block_hash
-
     child = evolve(header, height=41, view=41, parent_view=40, parent_hash=block_hash(header), time=header.time + 1)
     step = EpochStep(header, (child,), certificate(chain.genesis, child), chain.genesis.validators)
     assert Trail.of(chain.genesis).after(step, VERIFIER).epoch == 1
 
-    changed = evolve(child, state_root=bytes(32))
+    changed = evolve(child, state_root=EMPTY_ROOT)
     with pytest.raises(BadStep, match="empty block"):
         Trail.of(chain.genesis).after(evolve(step, children=(changed,)), VERIFIER)
 
 
 def test_a_step_of_another_network_is_named_so() -> None:
     chain = a_chain()
-    header = evolve(chain.steps[0].header, chain_id=bytes(32))
+    header = evolve(chain.steps[0].header, chain_id=ChainId(bytes(32)))
 
     with pytest.raises(BadStep, match="network"):
         Trail.of(chain.genesis).after(evolve(chain.steps[0], header=header), VERIFIER)
@@ -444,6 +460,7 @@ def test_pieces_hold_a_mebibyte_at_most_and_all_records_in_order() -> None:
 def test_answers_of_a_wrong_kind_and_unasked_ones_change_nothing_but_the_peer() -> None:
     class Talks(Honest):
         def reply(self, question: Question) -> Answer | None:
+            """What it answers."""
             if isinstance(question, PastWanted):
                 return ManifestSupplied(question.number, next(iter(self.manifests.values())))
             return Honest.reply(self, question)
