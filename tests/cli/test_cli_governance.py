@@ -107,3 +107,18 @@ def test_who_does_not_govern_is_told_so(net: Desk) -> None:
     for words, code, said in cases:
         answer: Any = net.json(*words, code=code)
         assert said in answer["error"]["message"], answer
+
+
+def test_what_was_approved_holds_from_the_next_epoch_on(net: Desk) -> None:
+    """A decision with --now, three votes: the next block is made under other parameters, and agreement goes on."""
+    before = net.json("network", "validators")
+    number = str(net.json("network", "propose", "set", "retry_ms=444", "--now", *by(0))["number"])
+    net.json("network", "vote", number, *by(1))
+
+    done = net.json("network", "vote", number, *by(3))
+
+    after = net.json("network", "validators")
+    assert (done["state"], done["epoch"], after["number"]) == ("applied", before["number"] + 1, before["number"] + 1)
+    assert (after["params"]["retry_ms"], after["waiting_params"]) == (444, None)
+    follow = net.json("network", "propose", "end-epoch", *by(1))
+    assert follow["state"] == "open"
