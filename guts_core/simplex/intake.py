@@ -40,13 +40,16 @@ def _take(s: State, vote: Vote) -> bool:
         if vote.kind in held.certificates:
             return False
     s.committee.check_signature(vote)
-    if vote.view == s.view and vote.kind is not Kind.FINALIZE:
+    stirs = s.stirred is None and vote.view == s.view and vote.kind is not Kind.FINALIZE
+    if stirs:
         stir(s)
     gives_up = vote.kind is Kind.NULLIFY and vote.view == s.view and vote.signer == s.committee.leader(vote.view)
-    count(s, vote)
+    # One more vote alone lets no rule fire: time does, or what comes of it here.
+    changed = count(s, vote) or stirs
     if gives_up and vote.view == s.view:
         nullify(s)
-    return True
+        return True
+    return changed
 
 
 def is_news(s: State, certificate: Certificate) -> bool:

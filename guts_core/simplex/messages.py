@@ -33,7 +33,7 @@ class Kind(IntEnum):
 
 
 @record(kinds.PROPOSAL)
-@frozen
+@frozen(cache_hash=True)
 class Proposal:
     """A leader's block for one view, named by its header's hash and chained to its parent's view."""
 

@@ -146,9 +146,10 @@ class State:
 
         Counting per n views keeps a few dead leaders from making everyone slow.
         """
-        steps = min((self.view - self.settled - 2) // self.committee.size, PATIENCE_STEPS_MAX)
-        if steps <= 0:
+        lately = self.view - self.settled - 2
+        if lately < self.committee.size:
             return self.config.delta_us
+        steps = min(lately // self.committee.size, PATIENCE_STEPS_MAX)
         grown = self.config.delta_us * int(3**steps) // int(2**steps)
         return min(grown, self.config.delta_us * PATIENCE_MAX)
 

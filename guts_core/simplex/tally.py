@@ -10,10 +10,11 @@ Said = tuple[Proposal | None, bytes]
 class Tally:
     """The first verified vote of each signer; a later different one never replaces it."""
 
-    __slots__ = ("_said",)
+    __slots__ = ("_equal", "_said")
 
     def __init__(self) -> None:
         self._said: dict[int, Said] = {}
+        self._equal: dict[Proposal | None, int] = {}  # how many signers said each
 
     def of(self, signer: int) -> Said | None:
         """What this signer said first, with the signature, or None."""
@@ -21,8 +22,10 @@ class Tally:
 
     def add(self, signer: int, proposal: Proposal | None, signature: bytes) -> int:
         """Count a verified vote; the number of signers who now say the same."""
-        self._said.setdefault(signer, (proposal, signature))
-        return sum(1 for said, _ in self._said.values() if said == proposal)
+        if signer not in self._said:
+            self._said[signer] = proposal, signature
+            self._equal[proposal] = self._equal.get(proposal, 0) + 1
+        return self._equal.get(proposal, 0)
 
     def signatures(self, proposal: Proposal | None) -> list[tuple[int, bytes]]:
         """(signer, signature) of all who said this, by index."""
@@ -31,6 +34,7 @@ class Tally:
     def forget(self) -> None:
         """Let go of the individual votes."""
         self._said.clear()
+        self._equal.clear()
 
     def __len__(self) -> int:
         return len(self._said)

@@ -47,20 +47,16 @@ def begins(s: State) -> int | None:
     return None if s.committee.size == 1 else s.entered + s.config.heartbeat_us
 
 
-def votes_open(s: State) -> bool:
-    """Whether this validator could still nullify the current view."""
-    if s.me is None:
-        return False
-    current = s.seen(s.view)
-    return current is None or current.may_cast(Kind.NULLIFY)
-
-
 def expires(s: State) -> int | None:
     """When patience with the current view ends: sooner while nothing was proposed."""
-    begin = begins(s)
-    if begin is None or not votes_open(s):
+    if s.me is None:
         return None
     current = s.rounds.get(s.view)
+    if current is not None and not current.may_cast(Kind.NULLIFY):
+        return None
+    begin = begins(s)
+    if begin is None:
+        return None
     waiting = current is None or current.proposal is None
     if waiting and is_absent(s, s.committee.leader(s.view)):
         return s.entered

@@ -53,14 +53,15 @@ def publish(s: State, vote: Vote) -> None:
             s.send(s.numbers[seat], vote)
 
 
-def count(s: State, vote: Vote) -> None:
-    """Add a verified vote to its tally; rule 7 when that makes a quorum."""
+def count(s: State, vote: Vote) -> bool:
+    """Add a verified vote to its tally; rule 7 when that makes a quorum, and whether it did."""
     into = s.round(vote.view)
     equal = into.tallies[vote.kind].add(vote.signer, vote.proposal, vote.signature)
     if equal < s.committee.quorum or vote.kind in into.certificates:
-        return
+        return False
     signatures = into.tallies[vote.kind].signatures(vote.proposal)
     admit(s, assemble(s.committee, vote.kind, vote.view, vote.proposal, signatures))
+    return True
 
 
 def admit(s: State, certificate: Certificate, sender: int | None = None, *, relay: bool = True) -> None:
