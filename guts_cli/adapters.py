@@ -13,6 +13,7 @@ from .config import Config
 from .node_directory import NodeDirectory
 
 MIB = 1 << 20
+HOUR_MS = 3_600_000
 
 
 def node_settings(directory: NodeDirectory, genesis: Path, config: Config) -> NodeSettings:
@@ -27,6 +28,7 @@ def node_settings(directory: NodeDirectory, genesis: Path, config: Config) -> No
         bootstrap=config.p2p.bootstrap,
         gossip_seconds=config.p2p.gossip_seconds,
         private_read_grace_seconds=config.node.private_read_grace_seconds,
+        keep_blocks_ms=config.node.keep_blocks_hours * HOUR_MS or None,
         log_path=directory.log,
         clock_offset_ms=config.clock.offset_ms,
         log_file_bytes=limits.log_mib * MIB,

@@ -23,8 +23,10 @@ from attrs import frozen
 from guts_http.app import create_app
 from guts_http.middleware import Access
 from guts_http.serving import serve as serve_http
+from guts_net.archive import FarBehind
 from guts_net.logs import ROOT, Log
 from guts_net.runtime import RunningNode, open_node
+from guts_net.settings import NodeSettings
 
 from .adapters import node_settings, serve_settings, site_settings
 from .config import Config, Given, check_doors
@@ -106,10 +108,28 @@ async def _run(directory: NodeDirectory, genesis: Path, config: Config, on_ready
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(_stop_on_signal, stop)
-        async with open_node(node_settings(directory, genesis, config)) as node:
+        settings = node_settings(directory, genesis, config)
+        while await _run_once(settings, directory, config, on_ready, stop):
+            on_ready = _nobody_waits
+        nursery.cancel_scope.cancel()
+
+
+async def _run_once(
+    settings: NodeSettings, directory: NodeDirectory, config: Config, on_ready: OnReady, stop: trio.Event
+) -> bool:
+    """Run until told to stop; True when the node has to begin again, from a snapshot."""
+    is_behind = False
+    try:
+        async with open_node(settings) as node:
             logging.getLogger(ROOT).setLevel(config.node.log_level.upper())
             await _serve(node, directory, config, on_ready, stop)
-        nursery.cancel_scope.cancel()
+    except* FarBehind:
+        is_behind = True
+    return is_behind
+
+
+async def _nobody_waits(_serving: Serving) -> None:
+    """Whoever started the node was told long ago."""
 
 
 async def _stop_on_signal(stop: trio.Event, task_status: trio.TaskStatus[None]) -> None:

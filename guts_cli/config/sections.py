@@ -78,6 +78,12 @@ class NodeSection:
         "How long a node that hears of nothing new still shows private repositories: with more, a cut-off node "
         "shows them for longer after a revocation.",
     )
+    keep_blocks_hours: int = setting(
+        0,
+        Whole(0, 10 * 366 * 24, "hours"),
+        "How old blocks and receipts become here; 0 keeps them for ever. State, refs and packs stay in any case, and "
+        "so do the blocks that evidence or who joins may need: two epochs.",
+    )
 
 
 @frozen

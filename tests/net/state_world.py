@@ -102,7 +102,8 @@ async def join(
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Synced | None:
     """Join from these nodes."""
-    directory.mkdir(parents=True, exist_ok=True)
+    disk = disk or LocalDisk()
+    await trio.to_thread.run_sync(disk.make_directory, directory)
     peers = {
         number: PeerAddress(NodeId(one.key.public_key), f"node{number}", (one.address,))
         for number, one in enumerate(served)
@@ -112,7 +113,7 @@ async def join(
         chain.genesis,
         JOINER,
         peers,
-        disk=disk or LocalDisk(),
+        disk=disk,
         transport=TcpTransport(),
         entropy=os.urandom,
         limits=DEFAULT_LIMITS,

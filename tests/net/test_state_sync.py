@@ -174,26 +174,32 @@ class FailingDisk(LocalDisk):
             raise PowerCut
 
     def write_file(self, path: Path, data: bytes, mode: int = 0o600) -> None:
+        """Counted."""
         self._count()
         super().write_file(path, data, mode)
 
     def rename(self, source: Path, target: Path) -> None:
+        """Counted."""
         self._count()
         super().rename(source, target)
 
     def unlink(self, path: Path) -> None:
+        """Counted."""
         self._count()
         super().unlink(path)
 
     def sync_directory(self, path: Path) -> None:
+        """Counted."""
         self._count()
         super().sync_directory(path)
 
     def sync_file(self, path: Path) -> None:
+        """Counted."""
         self._count()
         super().sync_file(path)
 
     def remove_tree(self, path: Path) -> None:
+        """Counted."""
         self._count()
         super().remove_tree(path)
 
