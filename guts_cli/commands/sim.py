@@ -26,6 +26,7 @@ from guts_core.sim.replay import Replay, machine_name, read_replay, replay_of
 from guts_core.sim.scenario import Scenario, scenario_of
 from guts_core.sim.shrink import Shrinker, Shrunk
 from guts_core.sim.story import story_of
+from guts_core.sim.swarm import swarm as swarm_of
 from guts_core.sim.village import run_clients
 from guts_core.simplex.quorum import FaultModel
 
@@ -47,6 +48,7 @@ class AnotherStory(Refused):
 def network_options(function: Wrapped) -> Wrapped:
     """Which network a seed is run with."""
     for option in (
+        click.option("--swarm", is_flag=True, help="The seed draws which misfortunes there are, and of every sort."),
         click.option("--whole", is_flag=True, help="Whole nodes with the forge's rules, not agreement alone."),
         click.option(
             "--fault-model",
@@ -103,6 +105,7 @@ def run(
     nodes: int,
     fault_model: str,
     whole: bool,
+    swarm: bool,
     calm: bool,
     clients: bool,
     jobs: int | None,
@@ -115,29 +118,34 @@ def run(
     """
     if (seed is None) == (seeds is None):
         raise Usage("say which run: --seed N, or --seeds N for the first N", "guts sim run --seed 0")
-    only_one(whole=whole, clients=clients, machine=machine)
+    only_one(whole=whole, clients=clients, swarm=swarm, machine=machine)
     model, own = FaultModel[fault_model.upper()], own_machine(machine, commands)
     if seed is not None and clients:
         return _run_clients(seed, nodes, model)
     if seed is not None:
-        return _run_one(_scenario(seed, nodes, model, whole, own), own, calm=calm or nodes > TROUBLED_NODES_MAX)
+        scenario = _scenario(seed, nodes, model, whole, own, swarm=swarm)
+        words = " --swarm" if swarm else _own_words(own)
+        return _run_one(scenario, words, calm=calm or nodes > TROUBLED_NODES_MAX)
     if own is not None or calm:
         raise Usage("--seeds runs the built-in networks: --machine and --calm take --seed")
-    return _run_many(seeds or 0, nodes, model, whole=whole, clients=clients, jobs=jobs or os.cpu_count() or 1)
+    return _run_many(
+        seeds or 0, nodes, model, whole=whole, clients=clients, swarm=swarm, jobs=jobs or os.cpu_count() or 1
+    )
 
 
-def _scenario(seed: int, nodes: int, model: FaultModel, whole: bool, own: Own | None) -> Scenario:
+def _scenario(seed: int, nodes: int, model: FaultModel, whole: bool, own: Own | None, *, swarm: bool) -> Scenario:
+    if swarm:
+        return swarm_of(seed, nodes)
     if own is None:
         return scenario_of(seed, nodes, model, whole=whole)
     return scenario_of(seed, nodes, model, machine=own.machine, commands=own.commands)
 
 
-def _run_one(scenario: Scenario, own: Own | None, *, calm: bool) -> int:
+def _run_one(scenario: Scenario, words: str, *, calm: bool) -> int:
     began = perf_counter()
     with working(f"simulating {scenario.nodes} nodes"):
         report, pace = paced(calmed(scenario) if calm else scenario)
     seconds = perf_counter() - began
-    words = _own_words(own)
     following = f"guts sim run {options_of(evolve(scenario, seed=scenario.seed + 1), words)}{' --calm' if calm else ''}"
     if report.problem is not None and not calm:
         following = f"guts sim shrink {options_of(scenario, words)} -o seed-{scenario.seed}.replay"
@@ -159,14 +167,14 @@ def _own_words(own: Own | None) -> str:
     return "" if own is None else f" --machine {shlex.quote(own.name)} --commands {shlex.quote(str(own.file))}"
 
 
-def _run_many(seeds: int, nodes: int, model: FaultModel, *, whole: bool, clients: bool, jobs: int) -> int:
+def _run_many(seeds: int, nodes: int, model: FaultModel, *, whole: bool, clients: bool, swarm: bool, jobs: int) -> int:
     began = perf_counter()
     with soaking(seeds=seeds) as told:
-        campaign = run_all(tasks(range(seeds), nodes, model, whole=whole, clients=clients), jobs, told)
+        campaign = run_all(tasks(range(seeds), nodes, model, whole=whole, clients=clients, swarm=swarm), jobs, told)
     seconds = perf_counter() - began
     following = None
     if campaign.failures:
-        following = failure_line(campaign.failures[0], model, whole=whole, clients=clients)
+        following = failure_line(campaign.failures[0], model, whole=whole, clients=clients, swarm=swarm)
     said = Said(campaign_data(campaign, seconds, jobs), campaign_text(campaign, seconds, jobs), following)
     show(said, wants_json())
     return EXIT_BROKEN if campaign.failures else EXIT_OK
@@ -218,6 +226,7 @@ def shrink(
     nodes: int,
     fault_model: str,
     whole: bool,
+    swarm: bool,
     output: Path,
     runs: int | None,
     machine: str | None,
@@ -230,12 +239,13 @@ def shrink(
     """
     if (seed is None) == (source is None):
         raise Usage("say what to shrink: --seed N or --from FILE")
+    only_one(whole=whole, swarm=swarm, machine=machine)
     own = own_machine(machine, commands)
     if source is not None:
         read = _read(source)
         scenario, name = read.scenario, read.machine
     else:
-        scenario = _scenario(seed or 0, nodes, FaultModel[fault_model.upper()], whole, own)
+        scenario = _scenario(seed or 0, nodes, FaultModel[fault_model.upper()], whole, own, swarm=swarm)
         name = own.name if own is not None else None
     with shrinking() as told:
         shrunk = Shrinker(scenario, told, runs).run()

@@ -26,23 +26,31 @@ SECONDS_A_MINUTE = 60
 @network_options
 @CLIENTS
 def soak(
-    *, minutes: float, jobs: int | None, nodes: int | None, first: int, fault_model: str, whole: bool, clients: bool
+    *,
+    minutes: float,
+    jobs: int | None,
+    nodes: int | None,
+    first: int,
+    fault_model: str,
+    whole: bool,
+    swarm: bool,
+    clients: bool,
 ) -> int:
     """Run one seed after another for a while, and say what was reached.
 
     Exit code 1 when a promise broke; the line that replays it stands at the end. Ctrl-C ends it early, with
     what was found so far.
     """
-    only_one(whole=whole, clients=clients)
+    only_one(whole=whole, clients=clients, swarm=swarm)
     model, workers = FaultModel[fault_model.upper()], jobs or os.cpu_count() or 1
     seconds = minutes * SECONDS_A_MINUTE
     began = perf_counter()
     with soaking(seconds=seconds) as told:
-        work = tasks(from_seed(first), nodes, model, whole=whole, clients=clients)
+        work = tasks(from_seed(first), nodes, model, whole=whole, clients=clients, swarm=swarm)
         campaign = run_all(work, workers, told, monotonic() + seconds)
     passed = perf_counter() - began
     failed = campaign.failures
-    following = failure_line(failed[0], model, whole=whole, clients=clients) if failed else None
+    following = failure_line(failed[0], model, whole=whole, clients=clients, swarm=swarm) if failed else None
     said = Said(campaign_data(campaign, passed, workers), campaign_text(campaign, passed, workers), following)
     show(said, wants_json())
     return EXIT_BROKEN if failed else EXIT_OK

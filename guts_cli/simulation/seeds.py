@@ -14,6 +14,7 @@ from guts_core.sim.campaign import Campaign
 from guts_core.sim.coverage import Coverage, covered
 from guts_core.sim.run import Report
 from guts_core.sim.scenario import scenario_of
+from guts_core.sim.swarm import swarm as swarm_of
 from guts_core.sim.village import run_clients
 from guts_core.simplex.quorum import FaultModel
 
@@ -34,20 +35,30 @@ class Task:
     fault_model: FaultModel
     whole: bool
     clients: bool
+    swarm: bool
 
     def run(self) -> tuple[Report, Coverage]:
         """Do it."""
         if self.clients:
             return run_clients(self.seed, self.nodes, self.fault_model), Coverage()
+        if self.swarm:
+            return covered(swarm_of(self.seed, self.nodes))
         return covered(scenario_of(self.seed, self.nodes, self.fault_model, whole=self.whole))
 
 
 def tasks(
-    seeds: Iterable[int], nodes: int | None, fault_model: FaultModel, *, whole: bool, clients: bool = False
+    seeds: Iterable[int],
+    nodes: int | None,
+    fault_model: FaultModel,
+    *,
+    whole: bool,
+    clients: bool = False,
+    swarm: bool = False,
 ) -> Iterator[Task]:
     """A task for each seed; without a number of nodes they are of mixed sizes."""
     for seed in seeds:
-        yield Task(seed, nodes or MIXED[seed % len(MIXED)], fault_model, whole, clients)
+        size = nodes or (swarm_of(seed).nodes if swarm else MIXED[seed % len(MIXED)])
+        yield Task(seed, size, fault_model, whole, clients, swarm)
 
 
 def run_all(work: Iterator[Task], jobs: int, told: Told, deadline: float | None = None) -> Campaign:

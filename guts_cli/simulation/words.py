@@ -24,10 +24,12 @@ def options_of(scenario: Scenario, own: str = "") -> str:
     return f"--seed {scenario.seed} --nodes {scenario.nodes}{chosen}{' --whole' if scenario.whole else ''}{own}"
 
 
-def failure_line(failure: Failure, model: FaultModel, *, whole: bool, clients: bool = False) -> str:
+def failure_line(
+    failure: Failure, model: FaultModel, *, whole: bool, clients: bool = False, swarm: bool = False
+) -> str:
     """The command that replays the seed of a campaign."""
     chosen = f" --fault-model {model.name.lower()}" if model is not FaultModel.BYZANTINE else ""
-    world = " --whole" if whole else " --clients" if clients else ""
+    world = " --whole" if whole else " --clients" if clients else " --swarm" if swarm else ""
     return f"guts sim run --seed {failure.seed} --nodes {failure.nodes}{chosen}{world}"
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from guts_cli.main import run
 from guts_core.sim.run import run_seed
+from guts_core.sim.swarm import swarm
 
 MACHINE = '''
 """Somebody's own machine."""
@@ -100,6 +101,13 @@ def test_many_seeds_are_added_up(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert data["rules"]["FINALIZE"] > 0
     assert any(key.startswith("chaos / propose / ") for key in data["coverage"])
+
+
+def test_a_swarm_draws_what_goes_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    alone = told(capsys, "sim run --seed 3 --swarm --nodes 4")
+
+    assert alone["trace"] == swarm(3, 4).play().trace
+    assert told(capsys, "sim run --seeds 2 --swarm --jobs 1")["seeds"] == 2
 
 
 def test_clients_are_told_what_one_forge_would_tell(capsys: pytest.CaptureFixture[str]) -> None:
