@@ -57,25 +57,28 @@ class Drawn:
         self._seed, self._plan = seed, plan
         self._network, self._bulk = dice(seed, "network"), dice(seed, "bulk")
         self._disks, self._crashes = dice(seed, "disks"), dice(seed, "crashes")
+        self._roll, self._chaos_us = self._network.random, plan.chaos_us
+        # Loss per thousand, the least delay, and how much longer it may be: while things go wrong, and after.
+        (low, high), healed = plan.delay_us, min(plan.delay_us[1], HEAL_DELAY_US)
+        self._rough = plan.loss_per_mille, low, high - low
+        self._calm = min(plan.loss_per_mille, HEAL_LOSS_PER_MILLE), min(low, healed), healed - min(low, healed)
 
     def carry(self, time: int, _sender: int, _receiver: int, _size: int, /) -> Delays:
         """Lost, late or doubled, as the plan's rates say."""
-        plan, roll = self._plan, self._network.random
-        chaos = time < plan.chaos_us
-        fate = int(roll() * 1000)
-        loss = plan.loss_per_mille if chaos else min(plan.loss_per_mille, HEAL_LOSS_PER_MILLE)
+        roll = self._roll
+        if time >= self._chaos_us:
+            fate, (loss, low, span) = int(roll() * 1000), self._calm
+            if fate < loss:
+                return ()
+            delay = low + int(roll() * span)
+            return (delay, 2 * delay) if fate < loss + self._plan.duplicates_per_mille else (delay,)
+        plan, fate, (loss, low, span) = self._plan, int(roll() * 1000), self._rough
         if fate < loss:
             return ()
-        low, high = plan.delay_us
-        if not chaos:
-            high = min(high, HEAL_DELAY_US)
-            low = min(low, high)
-        delay = low + (_tailed(roll(), high - low) if chaos and plan.has_tail else int(roll() * (high - low)))
-        if chaos and fate >= 1000 - plan.late_per_mille:
+        delay = low + (_tailed(roll(), span) if plan.has_tail else int(roll() * span))
+        if fate >= 1000 - plan.late_per_mille:
             return (delay + int(roll() * _LATE_US),)
-        if fate < loss + plan.duplicates_per_mille:
-            return (delay, 2 * delay)
-        return (delay,)
+        return (delay, 2 * delay) if fate < loss + plan.duplicates_per_mille else (delay,)
 
     def bulk(self, time: int, _sender: int, _receiver: int, /) -> int | None:
         """Lost or not."""

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from guts_core.simplex.messages import Certificate, Fetch, Kind, Message, Propose, Supply, Vote
 
 from .fates import Delays, Fates
-from .faults import SECOND, Plan, Trick
+from .faults import SECOND, Cut, Partition, Plan, Trick
 
 _VOTES = {Kind.NOTARIZE: "notarize", Kind.NULLIFY: "nullify", Kind.FINALIZE: "finalize"}
 _CERTIFICATES = {Kind.NOTARIZE: "notarization", Kind.NULLIFY: "nullification", Kind.FINALIZE: "finalization"}
@@ -60,7 +60,9 @@ class Links:
         self._shown: dict[int, int] = {}  # views whose notarization one node alone may see, and since when
         self._stalls: dict[tuple[int, int], int] = {}  # receiver and view: how long a completing vote is held
         # Most plans have none of what must be looked at message by message.
-        self._is_plain = not (plan.scripts or plan.tricks or plan.cuts or plan.clogs or plan.bytes_per_second)
+        self._is_plain = not (plan.scripts or plan.tricks or plan.clogs or plan.bytes_per_second)
+        self._cuts: tuple[Partition | Cut, ...] = (*plan.partitions, *plan.cuts)
+        self._late = plan.delay_us[1]
 
     def stall(self, receiver: int, view: int, hold: int) -> None:
         """An adaptive adversary holds back what would complete a quorum of this view at a node."""
@@ -70,13 +72,18 @@ class Links:
     def carry(self, time: int, sender: int, receiver: int, data: bytes, message: Message | None) -> Delays:
         """When copies of these bytes arrive, counted from now."""
         is_chaos = time < self._plan.chaos_us
-        if is_chaos and self._is_cut(time, sender, receiver):
-            self._faults["cut off"] += 1
-            return ()
-        if is_chaos and not self._is_plain and self._hides(time, sender, receiver, message):
-            return ()
+        if is_chaos:
+            for cut in self._cuts:
+                if cut.cuts(time, sender, receiver):
+                    self._faults["cut off"] += 1
+                    return ()
+            if not self._is_plain and self._hides(time, sender, receiver, message):
+                return ()
         delays = self._fates.carry(time, sender, receiver, len(data))
-        self._count(delays)
+        if len(delays) != 1:
+            self._faults["duplicated" if delays else "lost"] += 1
+        elif delays[0] > self._late:
+            self._faults["late"] += 1
         if self._is_plain or not delays:
             return delays
         extra = self._held(time, sender, receiver, len(data), message) if is_chaos else 0
@@ -84,20 +91,7 @@ class Links:
 
     def passes(self, time: int, sender: int, receiver: int) -> bool:
         """Whether a link is not cut."""
-        return time >= self._plan.chaos_us or not self._is_cut(time, sender, receiver)
-
-    def _count(self, delays: Delays) -> None:
-        if len(delays) != 1:
-            self._faults["duplicated" if delays else "lost"] += 1
-        elif delays[0] > self._plan.delay_us[1]:
-            self._faults["late"] += 1
-
-    def _is_cut(self, time: int, sender: int, receiver: int) -> bool:
-        plan = self._plan
-        for partition in plan.partitions:
-            if partition.cuts(time, sender, receiver):
-                return True
-        return bool(plan.cuts) and any(cut.cuts(time, sender, receiver) for cut in plan.cuts)
+        return time >= self._plan.chaos_us or not any(cut.cuts(time, sender, receiver) for cut in self._cuts)
 
     # ---- what a reading network hides ----
 

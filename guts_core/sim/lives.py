@@ -11,6 +11,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable
 from hashlib import blake2b
+from struct import Struct
 from typing import Any
 
 from guts_core.errors import Corrupt, PeerFault
@@ -23,6 +24,8 @@ from .ledger import Broken
 from .place import Event, Kind, Place
 from .ports import Act, Cast, Fault
 
+# What a trace says of an event before its data: the time, what happened, to whom, and how many bytes follow.
+_HEAD = Struct(">QHHI").pack
 _EPOCH_MS = 1_700_000_000_000
 # How long an operator takes to put a disk right, and a machine to start again after its power failed.
 _REPAIR_US = 100_000
@@ -41,6 +44,7 @@ class Lives:
         self.fates = fates or Drawn(seed, plan)
         # Whoever is not expected to keep the rules: those who never meant to, and those who cannot remember.
         self.liars = cast.villains | plan.amnesiacs
+        self._clocks = plan.clocks
         self.places = [Place(index, plan) for index in range(size)]
         self._heap: list[Event] = []
         self._sequence = 0
@@ -62,15 +66,14 @@ class Lives:
 
     def _note(self, kind: Kind, index: int, data: bytes) -> None:
         self.events += 1
-        self._trace.update(b"%d %d %d " % (self.time, kind, index))
-        self._trace.update(data)
+        self._trace.update(_HEAD(self.time, kind, index, len(data)) + data)
 
     def _now(self, index: int) -> Instant:
-        clock, place = self.plan.clocks[index], self.places[index]
-        wall = _EPOCH_MS + self.time // 1000 + clock.wall_ms
-        if place.jump_ms and self.time < self.plan.chaos_us:
+        clock, place, time = self._clocks[index], self.places[index], self.time
+        wall = _EPOCH_MS + time // 1000 + clock.wall_ms
+        if place.jump_ms and time < self.plan.chaos_us:
             wall += place.jump_ms
-        return Instant(clock.monotonic(self.time), wall)
+        return Instant(clock.monotonic(time), wall)
 
     def _step(self, index: int, call: Callable[..., list[Act]], arguments: tuple[Any, ...]) -> None:
         try:

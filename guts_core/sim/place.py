@@ -44,6 +44,7 @@ class Place:
         "boundary",
         "busy",
         "commits",
+        "deadline",
         "disk",
         "full_until",
         "inbox",
@@ -66,6 +67,7 @@ class Place:
         self.inbox: deque[Event] = deque()
         self.commits: deque[Store] = deque()  # final, on their way to the database; the first is being written
         self.tick_at = -1
+        self.deadline: int | None = None  # for which that tick is, by the node's own clock
         crashes = [crash for crash in plan.crashes if crash.node == index]
         self.armed: list[Crash] = sorted(crashes, key=lambda crash: crash.at)
         self.boundary = self.armed[0].boundary if self.armed else 0

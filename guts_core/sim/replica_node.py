@@ -43,10 +43,21 @@ class Reader:
             return cast("Message", _MESSAGES.from_bytes(data))
         found = self._known.get(data)
         if found is None:
+            found = self._keep(data, _MESSAGES.from_bytes(data))
+        return found
+
+    def written(self, message: Message) -> bytes:
+        """The bytes of a message that somebody is about to say: read once, whoever hears it."""
+        data = to_bytes(message)
+        self._keep(data, message)
+        return data
+
+    def _keep(self, data: bytes, message: Message) -> Message:
+        if self._known is not None:
             if len(self._known) >= _READ_MAX:
                 self._known.clear()
-            found = self._known[data] = _MESSAGES.from_bytes(data)
-        return found
+            self._known[data] = message
+        return message
 
 
 class ReplicaNode:
@@ -167,13 +178,15 @@ class ReplicaNode:
             if isinstance(effect, Send):
                 # The same message often goes to some peers one by one.
                 if effect.message is not last:
-                    last, data = effect.message, to_bytes(effect.message)
+                    last, data = effect.message, self.reader.written(effect.message)
                 acts.append(Say(effect.to, data))
             elif isinstance(effect, Persist):
                 acts.append(Write(effect.record, effect.sync))
             else:
                 acts.append(_accusation(effect))
-        return acts + [_store(final) for final in self.replica.take_fresh()]
+        if self.replica.fresh:
+            acts += [_store(final) for final in self.replica.take_fresh()]
+        return acts
 
 
 def _accusation(report: ReportEquivocation) -> Accuse:

@@ -11,8 +11,6 @@ import heapq
 import typing
 from collections import Counter
 
-from guts_core.simplex.messages import Message
-
 from .fates import Fates
 from .faults import SECOND, Crash, Plan
 from .ledger import Broken, Forked, VoteLedger
@@ -94,15 +92,10 @@ class World(Lives):
         if place.paused_until > self.time and kind not in {Kind.WORK, Kind.SAMPLE, Kind.STRIKE, Kind.RESTART}:
             # Whatever reaches a process that stands still reaches it when it goes on.
             self._push(place.paused_until, kind, index, number, what)
+        elif kind is Kind.TICK and number != place.tick_at:
+            pass  # another one was set since
         elif kind is Kind.DELIVER or kind is Kind.TICK:
-            if place.node is None:
-                self.faults["fell on a dead node"] += 1
-            elif place.busy:
-                place.inbox.append(event)
-            else:
-                self._handle(index, place.node, event)
-                if place.inbox:
-                    self._catch_up(index)
+            self._reach(index, place, event)
         elif kind is Kind.SYNCED:
             if number == place.incarnation:
                 place.disk.sync()
@@ -125,7 +118,12 @@ class World(Lives):
             self._strike(index, number, what)
         elif kind > Kind.TELL:
             self._beside(event)
-        elif place.node is None:
+        else:
+            self._reach(index, place, event)
+
+    def _reach(self, index: int, place: Place, event: Event) -> None:
+        """Something for a node itself: now, when it is no longer busy, or never."""
+        if place.node is None:
             self.faults["fell on a dead node"] += 1
         elif place.busy:
             place.inbox.append(event)
@@ -224,6 +222,9 @@ class World(Lives):
         if deadline is None:
             place.tick_at = -1
             return
+        if place.tick_at >= 0 and deadline == place.deadline:
+            return
+        place.deadline = deadline
         at = max(self.time, self.plan.clocks[index].true(deadline))
         if at != place.tick_at:
             place.tick_at = at
@@ -269,13 +270,12 @@ class World(Lives):
         message = self.cast.read(say.data)
         if message is not None and (index not in self.liars or self.cast.is_signed(message)):
             self.ledger.hear(message)
+        carry, time, data, heap = self.links.carry, self.time, say.data, self._heap
         for receiver in range(self.size) if say.to is None else (say.to,):
             if receiver != index:
-                self._carry(index, receiver, say.data, message)
-
-    def _carry(self, sender: int, receiver: int, data: bytes, message: Message | None) -> None:
-        for delay in self.links.carry(self.time, sender, receiver, data, message):
-            self._push(self.time + delay, Kind.DELIVER, receiver, sender, data)
+                for delay in carry(time, index, receiver, data, message):
+                    self._sequence += 1
+                    heapq.heappush(heap, (time + delay, self._sequence, Kind.DELIVER, receiver, index, data))
 
     def _adapt(self, index: int, act: Knock | Stall) -> None:
         """An adversary that watches acts on others: on one process at a time, and only while things go wrong."""
