@@ -29,8 +29,9 @@ def _line(number: int, fault: Any) -> str | None:
         return f"node {fault.node} crashes after {_s(fault.at)} and is down for {_s(fault.down)}"
     if isinstance(fault, Partition):
         left = ", ".join(map(str, sorted(fault.left)))
-        way = "is heard by nobody" if fault.one_way else "is cut off from the others"
-        return f"{left} {way} from {_s(fault.since)} to {_s(fault.until)}"
+        nodes = f"node {left} is" if len(fault.left) == 1 else f"nodes {left} are"
+        way = "heard by nobody else" if fault.one_way else "cut off from the others"
+        return f"{nodes} {way} from {_s(fault.since)} to {_s(fault.until)}"
     if isinstance(fault, Clock):
         return _clock(number, fault)
     parts = ", ".join(f"{at.name} {_plain(getattr(fault, at.name))}" for at in attrs.fields(type(fault)))

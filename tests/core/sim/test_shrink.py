@@ -152,7 +152,7 @@ def test_a_partition_a_loss_and_a_villain_are_drawn_for_the_reader() -> None:
     text = diagram(story, Shown(views=None))
 
     assert "who lies:        node 2: equivocator" in text
-    assert "1 is cut off from the others from 0.000 s to 0.600 s" in text
+    assert "node 1 is cut off from the others from 0.000 s to 0.600 s" in text
     assert "====  1: heard again  ====" in text
     assert " x" in text
     assert "not shown" not in text
