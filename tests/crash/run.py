@@ -10,7 +10,7 @@ from tests.crash.all_workloads import AGAIN_EVERY, BY_NAME
 from tests.crash.exploring import Broken, explore
 
 # The tests cut one recovery in so many; this does it to this many times as many of them.
-AGAIN_MORE = 4
+AGAIN_MORE = 2
 
 
 def main(names: Sequence[str]) -> int:
