@@ -276,6 +276,11 @@ class Ledger:
         """The block time that this node would propose now."""
         return max(wall, self._head.time + 1)
 
+    @property
+    def has_commits(self) -> bool:
+        """Whether blocks became final since ``take_commits``."""
+        return bool(self._commits)
+
     def take_commits(self) -> list[Commit]:
         """Blocks that became final since the last call, in order of height."""
         taken, self._commits = self._commits, []

@@ -150,7 +150,7 @@ class Node:
                 out = self._from_engine(self.engine.tick(now)) + self._retry(now)
             case _:
                 assert_never(event)
-        out += self._turn(now) + self._commits(now)
+        out += self._commits(now)
         if len(self.reports):
             self._arm_retry(now)
         return self._addressed(out, before | self._validators)
@@ -230,21 +230,21 @@ class Node:
         return [*out, CompactLog()]
 
     def _turn(self, now: Instant) -> list[Effect]:
-        """What follows when the last block of an epoch is final."""
+        """What follows when the last block of an epoch is final: the log tells of the next one before anything else."""
+        out = self._from_engine(self.agreement.turn(now))
+        network = self.ledger.network
+        self._retry_us = self.pushes.retry_us = network.params.retry_ms * 1000
+        forget = partial(self.attestations.turn, network.vote_keys, network.quorum, self.agreement.signer)
+        out += self.pushes.turn(self.seat, self.agreement.numbers, forget, now)
+        self._validators = self._others()
+        self._arm_retry(now)
+        return out
+
+    def _hear_early(self, now: Instant) -> list[Effect]:
+        """What peers said in this epoch before it began here."""
         out: list[Effect] = []
-        while self.engine.ended:
-            out += self._from_engine(self.agreement.turn(now))
-            network = self.ledger.network
-            self._retry_us = self.pushes.retry_us = network.params.retry_ms * 1000
-            signer = self.agreement.signer
-            forget = partial(self.attestations.turn, network.vote_keys, network.quorum, signer)
-            out += self.pushes.turn(self.seat, self.agreement.numbers, forget, now)
-            self._validators = self._others()
-            self._arm_retry(now)
-            if self.ledger.stopped is not None:
-                break
-            for peer, message in self.agreement.take_early():
-                out += self._judged(peer, partial(self._heard, peer, message, now))
+        for peer, message in self.agreement.take_early() if self.ledger.stopped is None else ():
+            out += self._judged(peer, partial(self._heard, peer, message, now))
         return out
 
     def _others(self) -> frozenset[int]:
@@ -405,6 +405,22 @@ class Node:
 
     def _commits(self, now: Instant) -> list[Effect]:
         out: list[Effect] = []
+        while self.engine.ended or self.ledger.has_commits:
+            # Whatever a block decided is forgotten before the next epoch asks for it again.
+            commits = self._take_commits()
+            turned = self.engine.ended
+            out += [*(self._turn(now) if turned else ()), *commits]
+            if self._own or self.pushes.attested or len(self.attestations) or self.pushes.deferred:
+                out += self._let_go()
+                out += self.pushes.after_blocks(now)
+            out += self._hear_early(now) if turned else []
+        if self.ledger.stopped is not None and not self._stopped:
+            self._stopped = True
+            out.append(Stop(self.ledger.stopped))
+        return out
+
+    def _take_commits(self) -> list[Effect]:
+        out: list[Effect] = []
         for commit in self.ledger.take_commits():
             for row in commit.receipts:
                 self._own.pop(row.tx_id, None)
@@ -413,12 +429,6 @@ class Node:
             self._views[commit.height] = _OnItsWay(view, commit.time, bool(commit.erased))
             out.append(CommitBlock(commit))
             out += self._tell_outsiders(commit)
-        if out and (self._own or self.pushes.attested or len(self.attestations) or self.pushes.deferred):
-            out += self._let_go()
-            out += self.pushes.after_blocks(now)
-        if self.ledger.stopped is not None and not self._stopped:
-            self._stopped = True
-            out.append(Stop(self.ledger.stopped))
         return out
 
     def _tell_outsiders(self, commit: Commit) -> list[Effect]:

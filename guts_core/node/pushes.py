@@ -248,7 +248,8 @@ class Pushes:
         is_over = known.source is None and known.witness is None and not may_pass
         if known.held_back or is_over:
             self._drop(known.tx_id)
-            return [line, Refuse(known.tx_id, Invalid.code, problem)]
+            words = problem if known.held_back else problem + MAY_STILL_HAPPEN
+            return [line, Refuse(known.tx_id, Invalid.code, words)]
         wait = self.retry_us << min(known.failures, CHECK_DOUBLINGS_MAX)
         known.problem, known.failures = problem, known.failures + 1
         known.may_pass, known.check_again_at = may_pass, now.monotonic + wait

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from guts_core.chain.genesis import Genesis, InitialAccount, chain_id, check
 from guts_core.codec import Tag, digest
 from guts_core.forge.params import Params
 from guts_core.forge.records import ValidatorEntry
 from guts_core.names import NodeId
 from guts_core.simplex.committee import Committee
-from guts_core.simplex.messages import Message
+from guts_core.simplex.messages import Message, epoch_of
 from guts_core.simplex.quorum import FaultModel, faults_tolerated
 
 from .crypto import KeyRing
@@ -42,10 +44,12 @@ KINDS: tuple[type[Villain], ...] = (
     Spammer,
 )
 _GENESIS_MS = 1_600_000_000_000
+# Longer than any simulated run: epochs end in those that ask for it.
+DAY_MS = 86_400_000
 _PARAMS = Params(delta_ms=50, retry_ms=250, heartbeat_ms=1000)
 
 
-def a_genesis(ring: KeyRing, size: int, fault_model: FaultModel) -> Genesis:
+def a_genesis(ring: KeyRing, size: int, fault_model: FaultModel, epoch_ms: int = DAY_MS) -> Genesis:
     """A network whose vote keys are the ring's first, node keys the next, operators' keys those after."""
     keys = ring.public_keys
     accounts = tuple(
@@ -56,7 +60,8 @@ def a_genesis(ring: KeyRing, size: int, fault_model: FaultModel) -> Genesis:
         ValidatorEntry(index, keys[index], NodeId(keys[size + index]), accounts[index].id, f"node-{index}")
         for index in range(size)
     )
-    genesis = Genesis("simulated", _GENESIS_MS, fault_model, _PARAMS, validators, accounts, ())
+    params = evolve(_PARAMS, epoch_ms=epoch_ms)
+    genesis = Genesis("simulated", _GENESIS_MS, fault_model, params, validators, accounts, ())
     check(genesis)
     return genesis
 
@@ -65,13 +70,20 @@ class ForgeCast:
     """As many villains as the fault model allows; the first one's kind goes round with the seed."""
 
     def __init__(
-        self, seed: int, size: int, fault_model: FaultModel = FaultModel.BYZANTINE, *, villains: bool = True
+        self,
+        seed: int,
+        size: int,
+        fault_model: FaultModel = FaultModel.BYZANTINE,
+        *,
+        villains: bool = True,
+        epoch_ms: int = DAY_MS,
     ) -> None:
         self.size, self.ring = size, KeyRing(seed, 3 * size + KEYS)
-        self.genesis = a_genesis(self.ring, size, fault_model)
+        self.genesis = a_genesis(self.ring, size, fault_model, epoch_ms)
         self.chain_id = chain_id(self.genesis)
         self.reader = ForgeReader()
-        self._committee = Committee(self.chain_id, 0, self.genesis.vote_keys, fault_model, self.ring)
+        self._committees: dict[int, Committee] = {}
+        self.turn(0, self.genesis.vote_keys)
         count = faults_tolerated(size, fault_model) if villains and fault_model is FaultModel.BYZANTINE else 0
         roll = dice(seed, "villains")
         chosen = roll.sample(range(size), count)
@@ -92,13 +104,18 @@ class ForgeCast:
             node.twist = self.kinds[index](node, self.deeds[index]).twist_now
         return node
 
+    def turn(self, epoch: int, vote_keys: tuple[bytes, ...]) -> None:
+        """These keys vote in an epoch."""
+        self._committees[epoch] = Committee(self.chain_id, epoch, vote_keys, self.genesis.fault_model, self.ring)
+
     def read(self, data: bytes) -> Message | None:
         """The agreement message in these bytes, if it is one."""
         return self.reader.agreement(data)
 
     def is_signed(self, message: Message, /) -> bool:
         """Whether a villain's message consists of genuine votes."""
-        return is_genuine(message, self._committee)
+        committee = self._committees.get(epoch_of(message) or 0)
+        return committee is not None and is_genuine(message, committee)
 
     def gives(self, holder: int, asker: int) -> bool:
         """Whether this node gives a pack that it holds to that one."""

@@ -44,7 +44,8 @@ class ForgeChecks:
     """A model of the forge in dictionaries, fed with every block the first time it is final."""
 
     def __init__(self, size: int, quorum: int, villains: frozenset[int], depots: list[Depot]) -> None:
-        self._size, self._quorum, self._villains, self._depots = size, quorum, villains, depots
+        self._villains, self._depots = villains, depots
+        self._seats: dict[int, tuple[tuple[int, ...], int]] = {0: (tuple(range(size)), quorum)}  # by epoch, with quorum
         self.packs: dict[bytes, bytes] = {}  # every pack that anybody ever sent, by digest
         self.receipts: dict[TxId, Receipt] = {}
         self._refs: dict[RepoId, dict[RefName, Oid]] = {}
@@ -54,6 +55,10 @@ class ForgeChecks:
         self._removed_keys: set[bytes] = set()
         self.admitted: list[tuple[int, bytes]] = []  # height and digest
         self.happened: Counter[str] = Counter()
+
+    def turn(self, epoch: int, numbers: tuple[int, ...], quorum: int) -> None:
+        """These nodes vouch for packs in an epoch, by seat."""
+        self._seats[epoch] = numbers, quorum
 
     def final(self, store: Store) -> tuple[Activity, ...]:
         """A block is final for the first time: what happened in it."""
@@ -78,8 +83,9 @@ class ForgeChecks:
         if item.witness is None:
             raise Broken(f"I10: push {name} is final at height {height} without a witness")
         bits = int.from_bytes(item.witness.signers, "little")
-        signers = [index for index in range(self._size) if bits >> index & 1]
-        if len(signers) < self._quorum:
+        seats, quorum = self._seats[item.witness.avail.epoch]
+        signers = [number for seat, number in enumerate(seats) if bits >> seat & 1]
+        if len(signers) < quorum:
             raise Broken(f"I10: push {name} is final at height {height} on the word of {len(signers)}")
         for index in signers:
             self.check_promise(index, item.witness.avail, manifest)

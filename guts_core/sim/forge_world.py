@@ -69,6 +69,7 @@ class ForgeWorld(PackWorld):
         self.texts = TextChecks()
         self.people = People(self.fates.dice("people"), players.genesis, players.ring)
         self.cases: dict[TxId, Case] = {}
+        self._epochs: dict[int, tuple[int, ...]] = {0: tuple(range(size))}  # numbers of the nodes, by seat
         self._watched = 0  # blocks that the checks have seen
         self._rewritten: dict[int, int] = {}  # nodes whose log is to be without what was erased up to a height
 
@@ -137,12 +138,25 @@ class ForgeWorld(PackWorld):
             self.asked[f"refused: {act.code}"] += 1
 
     def _say(self, index: int, say: Say) -> None:
+        self._follow_epoch(self.node(index))
         if index not in self.cast.villains:
             message = self.cast.reader.read(say.data)
             if isinstance(message, AvailSaid) and message.signer == index:
                 case = self.cases[TxId(message.avail.tx_id)]
                 self.checks.check_promise(index, message.avail, manifest_in(case.wish.item))
         super()._say(index, say)
+
+    def _follow_epoch(self, node: ForgeNode) -> None:
+        """Before anybody speaks in a new epoch, those who judge learn who votes in it."""
+        network = node.node.ledger.network
+        if network.epoch in self._epochs or node.index in self.cast.villains:
+            return
+        numbers = tuple(seat.number for seat in network.seats)
+        self._epochs[network.epoch] = numbers
+        self.ledger.turn(network.epoch, numbers, network.fault_model)
+        self.cast.turn(network.epoch, network.vote_keys)
+        self.checks.turn(network.epoch, numbers, network.quorum)
+        self.faults["epochs begun"] += 1
 
     # ---- blocks ----
 

@@ -24,7 +24,9 @@ def is_genuine(message: Message, committee: Committee) -> bool:
 
 
 def _is_vote(vote: Vote, committee: Committee) -> bool:
-    return vote.epoch == 0 and committee.has_signed(vote.signer, vote.kind, vote.view, vote.proposal, vote.signature)
+    if vote.epoch != committee.epoch:
+        return False
+    return committee.has_signed(vote.signer, vote.kind, vote.view, vote.proposal, vote.signature)
 
 
 def _is_certificate(certificate: Certificate, committee: Committee) -> bool:
