@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import tempfile
@@ -15,11 +16,10 @@ from attrs import evolve, frozen
 
 from guts_cli import devnet
 from guts_cli import network as networks
-from guts_cli.config import HTTP_PORT_DEFAULT
 from guts_cli.first_token import ensure_token
 from guts_cli.network import DEVNET_PARAMS, Network, Plan, Seat
 from guts_cli.outcomes import InTheWay
-from guts_cli.ports import P2P_PORT_FIRST, choosing_ports, free_ports
+from guts_cli.ports import choosing_ports, free_ports
 from guts_cli.serve import first_of
 from guts_core.simplex.quorum import FaultModel
 from guts_http.client import open_client
@@ -40,6 +40,9 @@ PUSHERS = 3
 # An idle network makes a block each second, so that whether it goes on can be seen.
 CHAOS_PARAMS = evolve(DEVNET_PARAMS, heartbeat_ms=1_000)
 TELL_SECONDS = 1.0
+# A killed node's ports are anybody's until it is back: away from where every network begins to look for free
+# ones, below those that systems give to outgoing connections, and each run elsewhere.
+PORTS_FIRST, PORTS_WIDE, PORTS_APART = 20_000, 12_000, 32
 
 
 @frozen
@@ -125,7 +128,8 @@ async def _interruptible() -> AsyncIterator[None]:
 
 
 def _found(path: Path, count: int) -> Network:
-    http, p2p = free_ports(count, HTTP_PORT_DEFAULT), free_ports(count, P2P_PORT_FIRST)
+    ports = free_ports(2 * count, PORTS_FIRST + os.getpid() * PORTS_APART % PORTS_WIDE)
+    http, p2p = ports[:count], ports[count:]
     seats = tuple(Seat(index, *ports) for index, ports in enumerate(zip(http, p2p, strict=True)))
     return networks.create(path, Plan("chaos", ACCOUNT, FaultModel.BYZANTINE, CHAOS_PARAMS, seats))
 
