@@ -36,6 +36,7 @@ from .checks import Checker
 from .chunks import ChunkServer
 from .clock import MachineClock
 from .commits import Committer
+from .committees import Committees
 from .disk import LocalDisk
 from .journal import Journal
 from .lock import hold_lock
@@ -191,7 +192,7 @@ class _Machine:
             directory / "chain.db",
             self.database,
             self.packs,
-            check_certificate=self.node.engine.check_certificate,
+            check_certificate=Committees(self.genesis, directory / "chain.db", Ed25519Verifier()).check,
             listed=self._listed,
             wake_repair=self.repairer.wake,
             is_alone=len(self.node.vote_keys) == 1,

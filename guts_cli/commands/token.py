@@ -52,7 +52,7 @@ def create(
     lifetime = _lifetime_ms(expires)
     with open_network(node) as network:
         key = network.key(account)
-        listed = _gateways(network.client.validators(), gateways or (network.client.status().node.hex(),))
+        listed = _gateways(network.client.validators(), network.client.followers(), gateways or (network.client.status().node.hex(),))
         wish = TokenWish(tuple(Scope[scope.upper()] for scope in scopes), lifetime, listed, note)
         token = network.create_token(key, wish)
         if save:
@@ -78,14 +78,17 @@ def _lifetime_ms(text: str) -> int:
     return int(found[1]) * _UNITS_MS[found[2]]
 
 
-def _gateways(validators: Sequence[Validator], wanted: tuple[str, ...]) -> tuple[NodeId, ...]:
+def _gateways(
+    validators: Sequence[Validator], followers: Sequence[Follower], wanted: tuple[str, ...]
+) -> tuple[NodeId, ...]:
+    """``all`` are those who vote: a follower is handed a token only where somebody names it."""
     if wanted == (ALL,):
         return tuple(validator.node_id for validator in validators)
     found = []
     for word in wanted:
-        match = [v for v in validators if word in (v.name, v.node_id.hex())]
+        match = [one for one in (*validators, *followers) if word in (one.name, one.node_id.hex())]
         if not match:
-            names = ", ".join(v.name for v in validators)
+            names = ", ".join(one.name for one in (*validators, *followers))
             raise Missing(f"no node {word[:64]!r}; there are {names}", "the same command with --gateway all")
         found.append(match[0].node_id)
     return tuple(found)
