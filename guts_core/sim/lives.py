@@ -110,7 +110,8 @@ class Lives:
         except Corrupt as error:
             self._refused_to_start(index, error)
             return
-        place.node, place.busy, place.tick_at, place.up_since = node, False, -1, self.time
+        place.node, place.busy, place.tick_at, place.deadline = node, False, -1, None
+        place.up_since = self.time
         self._note(Kind.RESTART, index, b"")
         try:
             acts = node.start(self._now(index))
@@ -164,7 +165,7 @@ class Lives:
         self.faults["unsynced lost"] += place.disk.lost - before
         self.faults["torn"] += place.disk.torn - torn
         self.fired += place.node.fired
-        place.node, place.busy, place.tick_at = None, False, -1
+        place.node, place.busy, place.tick_at, place.deadline = None, False, -1, None
         place.inbox.clear()
         place.commits.clear()
         place.incarnation += 1

@@ -145,11 +145,8 @@ class World(Lives):
             self._note(kind, index, what)
             self._step(index, node.hear, (number, what))
         elif kind is Kind.TICK:
-            if number != place.tick_at:
-                return
-            place.tick_at = -1
-            self._note(kind, index, b"")
-            self._step(index, node.tick, ())
+            if number == place.tick_at:
+                self._tick(index, place, node)
         elif number != place.incarnation:
             return
         elif kind is Kind.TELL:
@@ -217,18 +214,31 @@ class World(Lives):
         self._push(self.time + delay, Kind.SYNCED, index, place.incarnation, rest)
 
     def _arm_tick(self, index: int, place: Place) -> None:
+        """A deadline that moved away is looked at again when the old one comes: most do, with every view."""
         assert place.node is not None
         deadline = place.node.next_deadline()
-        if deadline is None:
-            place.tick_at = -1
-            return
-        if place.tick_at >= 0 and deadline == place.deadline:
+        if deadline == place.deadline:
             return
         place.deadline = deadline
+        if deadline is None:
+            return
         at = max(self.time, self.plan.clocks[index].true(deadline))
-        if at != place.tick_at:
+        if place.tick_at < 0 or at < place.tick_at:
             place.tick_at = at
             self._push(at, Kind.TICK, index, at, None)
+
+    def _tick(self, index: int, place: Place, node: SimNode) -> None:
+        place.tick_at = -1
+        if place.deadline is None:
+            return
+        at = self.plan.clocks[index].true(place.deadline)
+        if at > self.time:
+            place.tick_at = at
+            self._push(at, Kind.TICK, index, at, None)
+            return
+        place.deadline = None
+        self._note(Kind.TICK, index, b"")
+        self._step(index, node.tick, ())
 
     def _stores(self, index: int, store: Store) -> None:
         if index not in self.liars:

@@ -194,9 +194,11 @@ def is_stuck(s: State) -> bool:
         return False
     if s.anchors or s.owed:
         return True
-    current = s.seen(s.view)
+    current = s.rounds.get(s.view)
     if current is not None and current.proposal is not None and current.may_cast(Kind.NOTARIZE):
         return True
+    if not s.leads:
+        return False
     at = proposes_at(s)
     return at is not None and at <= s.now.monotonic
 

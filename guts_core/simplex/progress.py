@@ -75,10 +75,10 @@ def offer(s: State, proposal: Proposal, certificates: list[Certificate]) -> None
 
 def notarize(s: State) -> bool:
     """Rule 3: vote for the leader's block once its ancestry is shown and the application accepts it."""
-    current = s.seen(s.view)
-    proposal = current.proposal if current else None
-    if s.me is None or current is None or proposal is None:
+    current = s.rounds.get(s.view)
+    if current is None or s.me is None or current.proposal is None:
         return False
+    proposal = current.proposal
     if current.refused or not current.may_cast(Kind.NOTARIZE) or s.ask_again > s.now.monotonic:
         return False
     held = s.blocks.get(proposal.block_hash)
@@ -118,6 +118,8 @@ def finalize(s: State) -> bool:
     Below what is known to be final no vote is needed, and none may be cast: after a compaction of
     the log an own nullify of such a view is forgotten. The same holds up to the floor that the log tells of.
     """
+    if not s.owed:
+        return False
     barred = max(s.settled, s.sworn.view)
     for view in sorted(s.owed):
         round_ = s.seen(view)

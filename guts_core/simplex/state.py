@@ -76,6 +76,7 @@ class State:
         self.evidence = EvidenceBook()
         self.slots = Slots(self.committee.size, config.epoch)
         self.view = 0
+        self.leads = False  # the current view
         self.rounds: dict[int, Round] = {}
         self.blocks = Blocks()
         self.final = config.final  # finalized through the application, executed

@@ -16,7 +16,7 @@ def enter(s: State, view: int) -> None:
     if view <= s.view:
         return
     s.fired[Rule.ENTER] += 1
-    s.view = view
+    s.view, s.leads = view, s.me is not None and s.committee.leader(view) == s.me
     s.entered, s.stirred, s.retry_at, s.ask_again = s.now.monotonic, None, None, 0
     for passed, round_ in s.rounds.items():
         if passed < view - VOTES_KEPT_VIEWS:
@@ -81,7 +81,7 @@ def is_absent(s: State, leader: int) -> bool:
 
 def proposes_at(s: State) -> int | None:
     """When this validator, as leader of the current view, should try to propose (again)."""
-    if s.me is None or s.committee.leader(s.view) != s.me:
+    if not s.leads:
         return None
     current = s.seen(s.view)
     if current is not None and not current.may_cast(Kind.NOTARIZE):
