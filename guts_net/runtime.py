@@ -20,7 +20,7 @@ from guts_core.chain.commit import AdmittedPack, Commit
 from guts_core.chain.genesis import Genesis
 from guts_core.chain.genesis_json import genesis_from_json
 from guts_core.discovery import hints_of, tellable
-from guts_core.errors import Invalid
+from guts_core.forge import queries
 from guts_core.identity import Ed25519Verifier, KeyPair
 from guts_core.names import NodeId
 from guts_core.node.attestation import live_attestations
@@ -53,7 +53,7 @@ from .push import PushGateway
 from .removal import Remover
 from .repair import Repairer
 from .scrub import Scrubber
-from .settings import NodeSettings, read_key
+from .settings import NodeSettings, read_key, read_more_vote_keys
 from .space import Space
 from .standing import Standing
 from .store import ChainDatabase
@@ -122,11 +122,11 @@ class _Machine:
         file = genesis_from_json(settings.genesis.read_text())
         self.genesis = file.genesis
         self.node_key, vote_key = read_key(directory, "node"), read_key(directory, "vote")
-        self.index = _index(self.genesis, self.node_key, vote_key)
         self.space = Space(disk, directory, settings.disk_reserve_bytes, log)
         opened.callback(self.space.close)
         self.database = ChainDatabase(directory / "chain.db", disk)
         opened.callback(self.database.close)
+        self.index = _index(self.genesis, self.database, self.node_key)
         self.journal, self.records = Journal.open(directory / "votes.log", disk)
         opened.callback(self.journal.close)
         self.packs = PackStore(directory, disk, GitChildren(settings.git_children, tally=self.tally), self.tally)
@@ -138,6 +138,8 @@ class _Machine:
                 CountingVerifier(Ed25519Verifier(), self.tally),
                 settings.mempool_bytes,
                 settings.mempool_transactions,
+                vote_signers=read_more_vote_keys(directory),
+                node_signer=self.node_key,
             ),
             self.database,
         )
@@ -356,13 +358,12 @@ class _Machine:
             self.database.add_missing(pack)
 
 
-def _index(genesis: Genesis, node_key: KeyPair, vote_key: KeyPair) -> int | None:
-    for index, entry in enumerate(genesis.validators):
-        if entry.node_key == node_key.public_key:
-            if entry.vote_key != vote_key.public_key:
-                raise Invalid(f"validator {entry.name} has another vote key in genesis than in keys/vote.key")
-            return index
-    return None
+def _index(genesis: Genesis, view: View, node_key: KeyPair) -> int | None:
+    """By which number the network knows this node: by the state, or by genesis before there is one; else none yet."""
+    found = queries.node_of_key(view, node_key.public_key)
+    if found is not None:
+        return found.number
+    return next((entry.number for entry in genesis.validators if entry.node_key == node_key.public_key), None)
 
 
 @asynccontextmanager

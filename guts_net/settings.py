@@ -53,7 +53,16 @@ class NodeSettings:
 
 def read_key(directory: Path, role: str) -> KeyPair:
     """One of the node's keys: 64 hex digits of a seed in a file only its owner reads."""
-    path = directory / "keys" / KEY_FILES[role]
+    return key_in(directory / "keys" / KEY_FILES[role], role)
+
+
+def read_more_vote_keys(directory: Path) -> tuple[KeyPair, ...]:
+    """Vote keys beside ``vote.key``, in files ``vote-*.key``: one of them takes over with the epoch that seats it."""
+    return tuple(key_in(path, "vote") for path in sorted((directory / "keys").glob("vote-*.key")))
+
+
+def key_in(path: Path, role: str) -> KeyPair:
+    """The key in a file of its own."""
     try:
         return KeyPair(bytes.fromhex(path.read_text().strip()))
     except (OSError, ValueError) as error:

@@ -67,17 +67,17 @@ class Standing:
 
     def status(self) -> Status:
         """What the node does now."""
-        node, ledger, index = self._node, self._node.ledger, self._node.index
+        node, ledger, seat = self._node, self._node.ledger, self._node.seat
         now_us, height = self._clock.monotonic_us(), self._database.height()
         age_us = now_us - self._last_final_us
         slots = node.engine.slots
         return Status(
             chain_id=node.chain_id,
             node_id=self._node_id,
-            validator_index=index,
+            validator_index=seat,
             height=height,
             view=node.engine.view,
-            epoch=0,
+            epoch=ledger.network.epoch,
             validators=len(node.vote_keys),
             quorum=node.quorum,
             peers=len(self._network.connected_validators),
@@ -87,7 +87,7 @@ class Standing:
             final_age_ms=age_us // 1000,
             private_reads=len(node.vote_keys) == 1 or age_us / 1e6 <= self._grace_seconds,
             mempool=len(ledger.mempool),
-            peer_statuses=tuple(self._peer(i) for i in range(len(node.vote_keys)) if i != index),
+            peer_statuses=tuple(self._peer(i) for i in range(len(node.vote_keys)) if i != seat),
             halted=ledger.stopped,
             disk_free=self._space.free,
             disk_reserve=self._space.reserve,
@@ -95,25 +95,25 @@ class Standing:
             uptime_ms=(now_us - self._begun_us) // 1000,
             started=self._pump.started,
             behind=node.behind + ledger.head.height - height,
-            led=0 if index is None else slots.led[index],
-            missed=0 if index is None else slots.missed[index],
+            led=0 if seat is None else slots.led[seat],
+            missed=0 if seat is None else slots.missed[seat],
             packs_damaged=self._tally["scrub_damaged_packs"],
             scrub_rounds=self._scrubber.rounds,
             damage=self._scrubber.damage,
             outlook=self.outlook(),
         )
 
-    def _peer(self, index: int) -> PeerStatus:
-        entry, slots = self._genesis.validators[index], self._node.engine.slots
+    def _peer(self, seat: int) -> PeerStatus:
+        entry, slots = self._node.ledger.network.seats[seat], self._node.engine.slots
         return PeerStatus(
-            index,
+            entry.number,
             entry.node_key,
             entry.name,
-            index in self._network.connected,
-            self._network.round_trip_us(index),
-            self._network.clock_ms(index),
-            slots.led[index],
-            slots.missed[index],
+            entry.number in self._network.connected,
+            self._network.round_trip_us(entry.number),
+            self._network.clock_ms(entry.number),
+            slots.led[seat],
+            slots.missed[seat],
         )
 
     def figures(self) -> Figures:

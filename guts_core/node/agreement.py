@@ -11,17 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from guts_core.chain.ledger import Ledger
-from guts_core.chain.trail import EpochStep
-from guts_core.codec import from_bytes
-from guts_core.errors import Malformed
 from guts_core.forge import queries
 from guts_core.forge.records import ValidatorEntry
 from guts_core.identity import Signer, Verifier
-from guts_core.simplex import certificates
-from guts_core.simplex.committee import Committee
 from guts_core.simplex.effects import Effect as EngineEffect
 from guts_core.simplex.engine import Engine, EngineConfig
-from guts_core.simplex.messages import Certificate, Propose, Supply, epoch_of
+from guts_core.simplex.messages import Propose, Supply, epoch_of
 from guts_core.simplex.ports import Instant
 
 from .messages import Announce, AvailSaid, Hello, PeerMessage, Submit, Witnessed
@@ -34,16 +29,8 @@ EARLY_BYTES_MAX = 4 << 20
 class Agreement:
     """The engine of the current epoch; ``signers`` are all vote keys that this node holds."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        signers: Sequence[Signer],
-        verifier: Verifier,
-        founders: tuple[ValidatorEntry, ...],
-        *,
-        votes: bool,
-    ) -> None:
-        self._ledger, self._verifier, self._founders = ledger, verifier, founders
+    def __init__(self, ledger: Ledger, signers: Sequence[Signer], verifier: Verifier, *, votes: bool) -> None:
+        self._ledger, self._verifier = ledger, verifier
         self._signers = {signer.public_key: signer for signer in signers} if votes else {}
         self._early: dict[int, list[tuple[PeerMessage, int]]] = {}
         self.engine = self._make()
@@ -113,26 +100,6 @@ class Agreement:
         """The link to a peer closed."""
         self._early.pop(peer, None)
         self.engine.lost(peer)
-
-    # ---- what was final in any epoch ----
-
-    def check_certificate(self, certificate: Certificate) -> None:
-        """Raise PeerFault unless a quorum of its epoch signed exactly this; touches nothing."""
-        if certificate.epoch == self.engine.epoch:
-            self.engine.check_certificate(certificate)
-            return
-        network = self._ledger.network
-        keys = tuple(entry.vote_key for entry in self._seats_of(certificate.epoch))
-        committee = Committee(network.chain_id, certificate.epoch, keys, network.fault_model, self._verifier)
-        certificates.check(committee, certificate, None)
-
-    def _seats_of(self, epoch: int) -> tuple[ValidatorEntry, ...]:
-        if epoch == 0:
-            return self._founders
-        step = self._ledger.step(epoch - 1)
-        if step is None:
-            raise Malformed(f"a certificate of epoch {epoch}, which has not begun here")
-        return from_bytes(EpochStep, step).validators
 
 
 def said_in(message: PeerMessage) -> int | None:

@@ -103,7 +103,7 @@ class Node:
         votes = config.index is not None or config.node_signer is not None
         signers = (config.vote_signer, *config.vote_signers)
         self._index, self._node_signer = config.index, config.node_signer
-        self.agreement = Agreement(self.ledger, signers, config.verifier, genesis.validators, votes=votes)
+        self.agreement = Agreement(self.ledger, signers, config.verifier, votes=votes)
         self.attestations = Attestations(
             self.chain_id, self.vote_keys, self.quorum, self.agreement.signer, config.verifier
         )
@@ -181,10 +181,6 @@ class Node:
     def quorum(self) -> int:
         """How many of them make a certificate."""
         return self.ledger.network.quorum
-
-    def check_certificate(self, certificate: Certificate) -> None:
-        """Raise PeerFault unless a quorum of the certificate's epoch, now or long ago, signed exactly this."""
-        self.agreement.check_certificate(certificate)
 
     @property
     def behind(self) -> int:
