@@ -7,34 +7,32 @@ witness the attestations'; what stands here is who is told what, and when again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import assert_never
 
 from attrs import frozen
 
-from guts_core.chain.commit import ChainStore, Commit
-from guts_core.chain.genesis import Genesis, chain_id
+from guts_core.chain.commit import ChainStore
+from guts_core.chain.genesis import chain_id
 from guts_core.chain.ledger import Ledger
-from guts_core.chain.mempool import MEMPOOL_BYTES_MAX, MEMPOOL_TRANSACTIONS_MAX, Mempool
+from guts_core.chain.mempool import Mempool
 from guts_core.chain.standing import Where
-from guts_core.chain.trail import EpochStep
 from guts_core.chain.transaction import Item, transaction_id
 from guts_core.codec import from_bytes, to_bytes
 from guts_core.errors import BadSignature, PeerFault, Refused
-from guts_core.forge.rules import KNOWN_RULES
-from guts_core.identity import Signer, Verifier
 from guts_core.names import TxId
 from guts_core.simplex import journal
 from guts_core.simplex.effects import Effect as EngineEffect
 from guts_core.simplex.effects import Persist, ReportEquivocation, Send
 from guts_core.simplex.engine import Engine
-from guts_core.simplex.messages import Certificate, Proposal
+from guts_core.simplex.messages import Proposal
 from guts_core.simplex.ports import Instant
 
 from .agreement import Agreement, number_of
 from .attestation import Attestations, Attested, live_attestations, manifest_of
-from .effects import CommitBlock, CompactLog, Disconnect, Effect, Refuse, SendPeer, Stop
+from .config import NodeConfig as NodeConfig  # noqa: PLC0414 -- who makes a node takes both from here
+from .effects import CommitBlock, CompactLog, Disconnect, Effect, Refuse, Stop
 from .events import (
     Committed,
     Event,
@@ -46,21 +44,10 @@ from .events import (
     Ticked,
     TransactionSubmitted,
 )
-from .messages import ITEMS_PER_SUBMIT_MAX, PEER_MESSAGES, Announce, AvailSaid, Hello, PeerMessage, Submit, Witnessed
-from .outgoing import say
+from .messages import PEER_MESSAGES, Announce, AvailSaid, Hello, PeerMessage, Submit, Witnessed
+from .outgoing import Own, addressed, batches, say, told_to
 from .pushes import Pushes
 from .reports import Reports
-
-# A Submit stays this small, so that it fits in a frame of 2 MiB together with the largest last item.
-SUBMIT_BYTES_MAX = 1 << 20
-
-
-@frozen
-class _Own:
-    """A client's transaction without a manifest, and what it weighs on the wire."""
-
-    item: Item
-    size: int
 
 
 @frozen
@@ -70,26 +57,6 @@ class _OnItsWay:
     view: int
     time: int
     erases: bool  # a text
-
-
-@frozen
-class NodeConfig:
-    """
-    Who this node is. ``index`` is the number by which the network knows it: None where it does not yet.
-
-    It votes with that one of its vote keys which has a seat in the epoch. Without a number and without
-    ``node_signer``, by which the state may come to know it, it follows and never votes.
-    """
-
-    genesis: Genesis
-    index: int | None
-    vote_signer: Signer
-    verifier: Verifier
-    mempool_bytes: int = MEMPOOL_BYTES_MAX
-    mempool_transactions: int = MEMPOOL_TRANSACTIONS_MAX
-    vote_signers: tuple[Signer, ...] = ()  # more of them: of the next epoch, or of the last
-    node_signer: Signer | None = None
-    rules_known: tuple[int, ...] = KNOWN_RULES
 
 
 class Node:
@@ -116,7 +83,7 @@ class Node:
         self.connected: set[int] = set()
         self.equivocations = 0
         self._told: dict[int, int] = {}  # the height at which each peer said it was when it greeted us
-        self._own: dict[TxId, _Own] = {}  # submitted here, without a manifest, until final or expired
+        self._own: dict[TxId, Own] = {}  # submitted here, without a manifest, until final or expired
         self._views: dict[int, _OnItsWay] = {}  # blocks on their way to disk, by height
         self._applied_time = self.ledger.head.time  # of the last block on disk
         self._retry_at: int | None = None
@@ -153,7 +120,7 @@ class Node:
         out += self._commits(now)
         if len(self.reports):
             self._arm_retry(now)
-        return self._addressed(out, before | self._validators)
+        return addressed(out, self.connected, before | self._validators)
 
     @property
     def engine(self) -> Engine:
@@ -246,38 +213,13 @@ class Node:
     def _others(self) -> frozenset[int]:
         return frozenset(self.agreement.numbers) - {self.index}
 
-    def _addressed(self, effects: list[Effect], validators: frozenset[int]) -> list[Effect]:
-        """What is said to all is for validators: others are linked too, and are told what is final."""
-        if self.connected <= validators:
-            return effects
-        out: list[Effect] = []
-        for effect in effects:
-            if isinstance(effect, SendPeer) and effect.to is None:
-                out += [SendPeer(peer, effect.data, effect.urgency) for peer in sorted(validators)]
-            else:
-                out.append(effect)
-        return out
-
     def _greet(self, peer: int) -> list[Effect]:
         self.connected.add(peer)
         out: list[Effect] = [say(peer, Hello(self.ledger.head.height, self.engine.view, self.engine.epoch))]
         # Whatever was said while the link was down is said again: agreement first, then clients' work.
         out += self._from_engine(self.engine.greet(peer))
         out += self.pushes.greet(peer)
-        return out + [say(peer, batch) for batch in self._batches()]
-
-    def _batches(self) -> Iterator[Submit]:
-        """What clients wait for, in messages that a frame carries."""
-        batch: list[Item] = []
-        size = 0
-        for own in self._own.values():
-            if batch and (len(batch) == ITEMS_PER_SUBMIT_MAX or size + own.size > SUBMIT_BYTES_MAX):
-                yield Submit(tuple(batch))
-                batch, size = [], 0
-            batch.append(own.item)
-            size += own.size
-        if batch:
-            yield Submit(tuple(batch))
+        return out + [say(peer, batch) for batch in batches(self._own.values())]
 
     def _committed(self, height: int) -> list[Effect]:
         self.ledger.committed(height)
@@ -337,7 +279,7 @@ class Node:
             return self._not_taken(tx_id, refusal)
         self._arm_retry(now)
         if manifest is None:
-            self._own[tx_id] = _Own(item, len(to_bytes(item)))
+            self._own[tx_id] = Own(item, len(to_bytes(item)))
             return [say(None, Submit((item,))), *self._work_arrived(now)]
         return self.pushes.submit(tx_id, manifest, event, now)
 
@@ -375,7 +317,7 @@ class Node:
         out: list[Effect] = self._let_go()
         for own in self.attestations.own():
             out += self.pushes.announce_again(own, self.connected, now)
-        out += [say(None, batch) for batch in self._batches()]
+        out += [say(None, batch) for batch in batches(self._own.values())]
         for report in self.reports.due(self.ledger.next_time(now.believed)):
             out += self._submit(TransactionSubmitted(report, None), now)
         if self._own or len(self.attestations) or len(self.reports):
@@ -424,18 +366,8 @@ class Node:
             view = from_bytes(Proposal, commit.proposal).view
             self._views[commit.height] = _OnItsWay(view, commit.time, bool(commit.erased))
             out.append(CommitBlock(commit))
-            out += self._tell_outsiders(commit)
+            out += told_to(commit, self.connected - self._validators)
         return out
-
-    def _tell_outsiders(self, commit: Commit) -> list[Effect]:
-        """Who has no seat hears what is final, and asks for the blocks."""
-        data = (
-            commit.certificate if commit.step is None else to_bytes(from_bytes(EpochStep, commit.step[1]).certificate)
-        )
-        if data is None:
-            return []
-        certificate = from_bytes(Certificate, data)
-        return [say(peer, certificate) for peer in sorted(self.connected - self._validators)]
 
     def _from_engine(self, effects: list[EngineEffect]) -> list[Effect]:
         out: list[Effect] = []

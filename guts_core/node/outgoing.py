@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from guts_core.codec import to_bytes
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+
+from attrs import frozen
+
+from guts_core.chain.commit import Commit
+from guts_core.chain.trail import EpochStep
+from guts_core.chain.transaction import Item
+from guts_core.codec import from_bytes, to_bytes
 from guts_core.simplex.messages import Certificate, Fetch, Propose, Supply, Vote
 
-from .effects import SendPeer, Urgency
-from .messages import Hello, PeerMessage
+from .effects import Effect, SendPeer, Urgency
+from .messages import ITEMS_PER_SUBMIT_MAX, Hello, PeerMessage, Submit
+
+# A Submit stays this small, so that it fits in a frame of 2 MiB together with the largest last item.
+SUBMIT_BYTES_MAX = 1 << 20
+
+
+@frozen
+class Own:
+    """A client's transaction without a manifest, and what it weighs on the wire."""
+
+    item: Item
+    size: int
 
 
 def say(peer: int | None, message: PeerMessage) -> SendPeer:
@@ -23,3 +42,43 @@ def urgency_of(message: PeerMessage) -> Urgency:
     if isinstance(message, Fetch | Supply | Hello):
         return Urgency.CATCH_UP
     return Urgency.TRANSACTION
+
+
+def addressed(effects: list[Effect], connected: AbstractSet[int], validators: AbstractSet[int]) -> list[Effect]:
+    """What is said to all is for validators: where others are linked too, it is said to each of them by number."""
+    if connected <= validators:
+        return effects
+    out: list[Effect] = []
+    for effect in effects:
+        if isinstance(effect, SendPeer) and effect.to is None:
+            out += [SendPeer(peer, effect.data, effect.urgency) for peer in sorted(validators)]
+        else:
+            out.append(effect)
+    return out
+
+
+def told_to(commit: Commit, outsiders: AbstractSet[int]) -> list[Effect]:
+    """Who is linked and has no seat hears what is final, and asks for the blocks."""
+    if not outsiders:
+        return []
+    if commit.step is not None:
+        certificate = from_bytes(EpochStep, commit.step[1]).certificate
+    elif commit.certificate is not None:
+        certificate = from_bytes(Certificate, commit.certificate)
+    else:
+        return []
+    return [say(peer, certificate) for peer in sorted(outsiders)]
+
+
+def batches(own: Iterable[Own]) -> Iterator[Submit]:
+    """What clients wait for, in messages that a frame carries."""
+    batch: list[Item] = []
+    size = 0
+    for one in own:
+        if batch and (len(batch) == ITEMS_PER_SUBMIT_MAX or size + one.size > SUBMIT_BYTES_MAX):
+            yield Submit(tuple(batch))
+            batch, size = [], 0
+        batch.append(one.item)
+        size += one.size
+    if batch:
+        yield Submit(tuple(batch))
