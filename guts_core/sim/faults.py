@@ -266,7 +266,7 @@ def draw(dice: Random, size: int) -> Plan:
         Crash(dice.choice(nodes), dice.randrange(CHAOS_US * 3 // 4), dice.randrange(4), dice.randrange(SECOND))
         for _ in range(dice.randint(1, 3))
     )
-    low = dice.choice((200, 2_000, 10_000))
+    low = dice.choice((200, 2_000, 10_000, 20_000))
     return Plan(
         crashes=crashes,
         partitions=tuple(_partition(dice, size) for _ in range(dice.randint(1, 2))) if size > 1 else (),

@@ -11,6 +11,7 @@ import heapq
 import typing
 from collections import Counter
 
+from .deadlines import Deadlines
 from .fates import Fates
 from .faults import SECOND, Crash, Plan
 from .ledger import Broken, Forked, VoteLedger
@@ -54,6 +55,9 @@ class World(Lives):
         self._end_us = plan.chaos_us + plan.heal_us
         self._sample = 0  # blocks that everybody must have at the end
         self._wishes: list[bytes] = []
+        self._asked: dict[bytes, int] = {}  # wishes since the heal that are not final yet, and since when
+        self.waits: list[int] = []  # how long wishes took since then, us
+        self.resumed: dict[int, int] = {}  # how long after the heal a node had its first block, us
         self._due: list[bytes] = []
 
     def run(self) -> None:
@@ -243,6 +247,10 @@ class World(Lives):
     def _stores(self, index: int, store: Store) -> None:
         if index not in self.liars:
             self.ledger.final(index, store)
+            if self.time >= self.plan.chaos_us:
+                self.resumed.setdefault(index, self.time - self.plan.chaos_us)
+                for content in self._asked.keys() & store.contents:
+                    self.waits.append(self.time - self._asked.pop(content))
         place = self.places[index]
         place.commits.append(store)
         if len(place.commits) == 1:
@@ -315,8 +323,20 @@ class World(Lives):
             return
         if is_calm:
             self._wishes.append(wish)
+            self._asked.setdefault(wish, self.time)
+        self._look_at(index, place.node)
         self._note(Kind.WORK, index, wish)
         self._step(index, typing.cast("Taker", place.node).submit, (wish,))
+
+    def _look_at(self, index: int, node: SimNode) -> None:
+        """I11, whenever a client comes by; and what only sometimes is so."""
+        held = node.held
+        for name, most in _HELD_EVER.items():
+            if held.get(name, 0) > most:
+                raise Broken(f"I11: node {index} holds {held[name]} {name}")
+        for name, least, what in _SOMETIMES:
+            if held.get(name, 0) >= least:
+                self.faults[what] += 1
 
     @property
     def _steady(self) -> list[int]:
@@ -336,13 +356,35 @@ class World(Lives):
             for name, most in _HELD_MAX.items():
                 if node.held.get(name, 0) > most:
                     raise Broken(f"I11: node {index} holds {node.held[name]} {name}")
+        self._judge_times()
         lost = [word for word in self._due if not self.ledger.is_final(word)]
         if lost:
             raise Broken(f"L2: {self._named(lost[0])}, one of {len(lost)} wishes, is not final at the end")
+
+    def _judge_times(self) -> None:
+        """L1 and L2: how soon after the heal, and how soon after it was wished for."""
+        bounds = Deadlines.of(self.size)
+        if self.plan.heal_us <= bounds.resume_us:
+            return
+        for index in self._steady:
+            took = self.resumed.get(index, self.plan.heal_us)
+            if took > bounds.resume_us and (index in self.resumed or self._sample):
+                raise Broken(f"L1: node {index} had its first block {took} us after the heal")
+        if self.waits and max(self.waits) > bounds.wish_us:
+            raise Broken(f"L2: a wish took {max(self.waits)} us after the heal")
 
     def _named(self, wish: bytes) -> str:
         return wish.decode("utf-8", "replace")
 
 
+# What a node may hold at any time, in runs of this length.
+_HELD_EVER = {"rounds": 1_024, "votes": 20_000, "blocks": 1_100, "anchors": 64, "uncommitted": 1_024, "evidence": 512}
+# What a node holds in situations that a campaign must have seen.
+_SOMETIMES = (
+    ("anchors", 1, "knew of finality before it had the blocks"),
+    ("uncommitted", 8, "eight final blocks waited for the database"),
+    ("rounds", 16, "sixteen views were open"),
+    ("evidence", 1, "held evidence"),
+)
 # After the heal nothing may have piled up: a few live views, and what their votes are.
 _HELD_MAX = {"rounds": 64, "votes": 2_000, "blocks": 128, "anchors": 4, "uncommitted": 64}

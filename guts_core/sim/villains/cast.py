@@ -14,6 +14,7 @@ from guts_core.simplex.messages import Message
 from guts_core.simplex.quorum import FaultModel
 
 from .adaptive import Adaptive
+from .bad_builder import BadBuilder
 from .catchup_liar import CatchupLiar
 from .double_voter import DoubleVoter
 from .equivocator import Equivocator
@@ -45,6 +46,7 @@ KINDS: tuple[type[Villain], ...] = (
     CatchupLiar,
     Twins,
     Adaptive,
+    BadBuilder,
 )
 
 
