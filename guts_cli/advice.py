@@ -31,15 +31,24 @@ class Advice:
     next: str | None = None
 
 
+@frozen
+class Awaited:
+    """A decision that waits for the vote of an operator."""
+
+    number: int
+    says: str
+    operator: str
+
+
 WELL = Advice("well", "all is well")
 
 
-def advice(status: Status) -> Advice:
-    """What to do first."""
-    return next(_advice(status), WELL)
+def advice(status: Status, awaited: Sequence[Awaited] = ()) -> Advice:
+    """What to do first; ``awaited`` are the decisions on which the operator of its seat has not voted."""
+    return next(_advice(status, awaited), WELL)
 
 
-def _advice(status: Status) -> Iterator[Advice]:
+def _advice(status: Status, awaited: Sequence[Awaited]) -> Iterator[Advice]:
     """In order of importance: what stops everybody, what stops this node, what may stop it soon."""
     if status.halted is not None:
         yield Advice("stopped", f"agreement has stopped here ({status.halted}): install a build that knows these rules")
@@ -48,6 +57,9 @@ def _advice(status: Status) -> Iterator[Advice]:
     yield from _disk_is_low(status)
     if not status.started:
         yield Advice("starting", "it is replaying its vote log: wait a moment, and ask again")
+    if status.role == "retired":
+        words = "it was voted out and its keys are never accepted again: stop it; to come back, its operator joins anew"
+        yield Advice("retired", words, "guts join URL --dir NEW --name NAME")
     yield from _is_unverified(status)
     yield from _agreement(status)
     yield from _is_stale(status)
@@ -60,6 +72,9 @@ def _advice(status: Status) -> Iterator[Advice]:
             f"it missed {status.missed} of its {status.missed + status.led} turns to lead: look for a busy processor"
         )
         yield Advice("missing-turns", f"{words}, a slow disk or a slow link on this machine", "guts doctor --dir DIR")
+    for one in awaited:
+        words = f"decision {one.number} ({one.says}) waits for the vote of {one.operator}"
+        yield Advice("vote", words, f"guts network vote {one.number}")
     yield from _others(status)
     yield from _data(status)
 

@@ -27,7 +27,7 @@ from guts_http.client.council import Decision, Epoch, EpochSeat
 
 from .acting import Network, network_options, open_network
 from .keys import AccountKey, read_pair
-from .outcomes import Missing, Usage
+from .outcomes import Missing, Usage, counted
 
 # A follower's network key and its proof, made to be pasted on an operator's machine. Neither is a secret.
 REQUEST = re.compile(rf"guts_node_([0-9a-f]{{{2 * PUBLIC_KEY_BYTES}}})([0-9a-f]{{{2 * SIGNATURE_BYTES}}})")
@@ -97,7 +97,9 @@ def seat_of(epoch: Epoch, name: str) -> EpochSeat:
 
 def sentence(decision: Decision) -> str:
     """One line about a decision."""
-    votes = f"{len(decision.approve)} of {decision.needed} approvals"
+    approved = len(decision.approve)
+    # How many are needed is of the present validators: what was decided by those before them has no such count.
+    votes = f"{approved} of {decision.needed} approvals" if decision.state == "open" else counted(approved, "approval")
     if decision.reject:
         votes += f", {len(decision.reject)} against"
     state = f"applied with epoch {decision.epoch}" if decision.state == "applied" else decision.state

@@ -22,12 +22,13 @@ from guts_cli.operating import (
 )
 from guts_cli.outcomes import InTheWay, Missing, Said, Usage, counted
 from guts_cli.shape import command
+from guts_cli.tolerance import tolerates
 from guts_core.chain.compose import rotate_seat
 from guts_core.forge.actions import RemoveFollower
 from guts_core.identity import KeyPair
 from guts_core.names import account_name
 from guts_http.client import as_json
-from guts_http.client.council import Epoch, EpochSeat
+from guts_http.client.council import EpochSeat
 
 KEY_FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -37,20 +38,15 @@ KEY_FILE = click.Path(dir_okay=False, path_type=Path)
 def validators(*, node: str | None) -> Said:
     """Show who votes, until when, and what waits for the next epoch."""
     with open_network(node) as network:
-        epoch = network.client.epoch()
+        epoch, fault_model = network.client.epoch(), network.client.status().fault_model
     lines = [f"epoch {epoch.number}, rules {epoch.rules}, until {epoch.ends:%Y-%m-%d %H:%M:%S} UTC at the latest"]
     lines += [f"  {seat.number:3}  {seat.name}  ({seat.operator})" for seat in epoch.seats]
     lines += [f"  then: {one.move} {one.name}" for one in epoch.waiting_seats]
     if epoch.waiting_rules is not None:
         lines.append(f"  then: rules {epoch.waiting_rules['rules']}")
-    lines.append(_tolerates(epoch))
-    return Said(as_json(epoch), "\n".join(lines), "guts network show")
-
-
-def _tolerates(epoch: Epoch) -> str:
-    size, faulty = len(epoch.seats), (len(epoch.seats) - 1) // 3
-    lies = f"{counted(faulty, 'validator')} may fail or lie" if faulty else "none may fail"
-    return f"{counted(size, 'validator')}: {lies}; {counted(epoch.changes_per_epoch, 'seat')} may change per epoch"
+    borne = tolerates(len(epoch.seats), fault_model)
+    lines += [f"{counted(epoch.changes_per_epoch, 'seat')} may change per epoch", borne]
+    return Said({**as_json(epoch), "tolerates": borne}, "\n".join(lines), "guts network show")
 
 
 @command()

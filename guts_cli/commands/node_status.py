@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from guts_cli.acting import open_network
-from guts_cli.advice import MIB, Advice, advice
+from guts_cli.advice import MIB, Advice, Awaited, advice
 from guts_cli.outcomes import Said, Usage
 from guts_cli.own_node import OwnNode
 from guts_cli.shape import command
+from guts_cli.tolerance import tolerates
 from guts_core.errors import Unavailable
 
 if TYPE_CHECKING:
-    from guts_http.client import Connection, Status
+    from guts_http.client import Client, Connection, Status
 
 
 @command()
@@ -35,18 +36,20 @@ def status(directory: Path | None, node: str | None) -> Said:
     """
     if directory is not None and node is not None:
         raise Usage("--dir names a node and --node another: leave one away")
-    url, found = _of_directory(directory) if directory is not None else _of_network(node or os.environ.get("GUTS_NODE"))
-    given = advice(found)
+    url, found, awaited = (
+        _of_directory(directory) if directory is not None else _of_network(node or os.environ.get("GUTS_NODE"))
+    )
+    given = advice(found, awaited)
     return Said(_data(url, found, given), _text(url, found, given), given.next)
 
 
-def _of_directory(directory: Path) -> tuple[str, Status]:
+def _of_directory(directory: Path) -> tuple[str, Status, tuple[Awaited, ...]]:
     own = OwnNode.at(directory)
     if own.holder is None:
         raise NotRunning(f"the node in {directory} does not run", f"guts node run --dir {shlex.quote(str(directory))}")
     try:
         with own.open() as client:
-            return client.base, client.status()
+            return _asked(client)
     except Unavailable as error:
         words = f"the node in {directory} runs (process {own.holder}) and does not answer: {error}"
         raise NotRunning(words, f"guts doctor --dir {shlex.quote(str(directory))}") from error
@@ -60,15 +63,32 @@ class NotRunning(Unavailable):
         self.next_step = next_step
 
 
-def _of_network(node: str | None) -> tuple[str, Status]:
+def _of_network(node: str | None) -> tuple[str, Status, tuple[Awaited, ...]]:
     with open_network(node) as network:
-        return network.client.base, network.client.status()
+        return _asked(network.client)
+
+
+def _asked(client: Client) -> tuple[str, Status, tuple[Awaited, ...]]:
+    """Where it is, how it is, and the decisions that wait for a vote of the operator of its seat."""
+    status = client.status()
+    if status.validator_index is None:
+        return client.base, status, ()
+    operator = next((seat.operator for seat in client.epoch().seats if seat.node_key == status.node), None)
+    waiting = [one for one in client.decisions() if one.state == "open"]
+    awaited = (one for one in waiting if operator is not None and operator not in (*one.approve, *one.reject))
+    return client.base, status, tuple(Awaited(one.number, one.says, str(operator)) for one in awaited)
+
+
+_OTHER_ROLES = {
+    "retired": "retired: it has no vote and no part any more, and what it holds may grow old",
+    "stranger": "follower of a network that does not know it",
+}
 
 
 def role(found: Status) -> str:
     """What part it has in its network."""
     if found.validator_index is None:
-        return "follower"
+        return _OTHER_ROLES.get(found.role, "follower")
     return f"validator {found.validator_index + 1} of {found.validators}"
 
 
@@ -77,13 +97,21 @@ def _data(url: str, found: Status, given: Advice) -> dict[str, Any]:
 
     shown = as_json(found)
     names = (
-        "network", "chain_id", "node", "version", "rules", "fault_model", "height", "final", "behind", "view",
+        "network", "chain_id", "node", "version", "rules", "fault_model", "epoch", "height", "final", "behind", "view",
         "validators", "quorum", "peers", "started", "uptime_seconds", "led", "missed", "missing_packs",
         "missing_texts", "mempool", "packs_damaged", "damage", "halted", "disk_free", "disk_reserve", "private_reads",
     )  # fmt: skip
     advised = {"code": given.code, "sentence": given.sentence, "next": given.next}
     kept = {name: shown[name] for name in names}
-    return {"url": url, "role": role(found), **kept, "connections": shown["connections"], "advice": advised}
+    borne = tolerates(found.validators, found.fault_model)
+    return {
+        "url": url,
+        "role": role(found),
+        **kept,
+        "tolerates": borne,
+        "connections": shown["connections"],
+        "advice": advised,
+    }
 
 
 def _text(url: str, found: Status, given: Advice) -> str:
@@ -92,6 +120,7 @@ def _text(url: str, found: Status, given: Advice) -> str:
     rows = [
         ("node", f"{url}, {role(found)}"),
         ("network", f"{found.network} ({found.chain_id.hex()[:12]}), {found.fault_model.name.lower()}"),
+        ("epoch", f"{found.epoch}; {tolerates(found.validators, found.fault_model)}"),
         ("version", f"{found.version}, rules {found.rules}, up {_span(found.uptime_seconds)}"),
         ("height", f"{found.height}, {lag}"),
         ("turns to lead", _turns(found.led, found.missed)),

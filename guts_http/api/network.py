@@ -37,6 +37,7 @@ async def status_values(asked: Asked) -> dict[str, Any]:
             "final": exact_time_text(snapshot.time),
             "missing_packs": snapshot.missing_packs(),
             "missing_texts": snapshot.missing_texts(),
+            "role": _role(snapshot, status.node_id),
         }
     return {
         **committed,
@@ -67,6 +68,12 @@ async def status_values(asked: Asked) -> dict[str, Any]:
         "packs_damaged": status.packs_damaged,
         "connections": [_connection(status, one) for one in status.peer_statuses],
     }
+
+
+def _role(snapshot: Snapshot, node_key: bytes) -> str:
+    """What the state knows the node as; a stranger is one that follows where anybody may."""
+    found = queries.node_of_key(snapshot, node_key)
+    return "stranger" if found is None else found.role.name.lower()
 
 
 def _connection(status: Status, one: PeerStatus) -> dict[str, Any]:

@@ -71,6 +71,7 @@ class Status:
     version: str
     rules: int
     node: NodeId
+    role: str  # validator, follower, retired or stranger: what the network knows it as
     validator_index: int | None
     private_reads: bool
     halted: str | None

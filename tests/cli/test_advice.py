@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from guts_cli.advice import advice
+from guts_cli.advice import Advice, Awaited, advice
 from guts_core.names import BlockHash, ChainId, NodeId, Root
 from guts_core.simplex.quorum import FaultModel
 from guts_http.client import Connection, Status
@@ -46,6 +46,7 @@ WELL = Status(
     version="1",
     rules=0,
     node=NodeId(ID),
+    role="validator",
     validator_index=0,
     private_reads=True,
     halted=None,
@@ -69,6 +70,7 @@ CASES: tuple[tuple[str, dict[str, object], str], ...] = (
     ("damaged", {"damage": "chain.db is damaged; move it away"}, "chain.db is damaged; move it away"),
     ("disk-low", {"disk_free": 1 << 20}, "1 MiB are free and 1024 MiB are kept"),
     ("starting", {"started": False}, "replaying its vote log"),
+    ("retired", {"role": "retired", "validator_index": None}, "it was voted out"),
     ("unverified", {"outlook": "few", "validator_index": None}, "it reaches 3 of 4 validators"),
     ("alone", {"peers": 0}, "no other validator is connected"),
     ("no-quorum", {"peers": 1, "connections": TWO_AWAY}, "needs 1 more of node-1, node-2"),
@@ -115,6 +117,18 @@ def test_what_is_no_reason_to_worry_is_not_told(code: str, status: Status, words
     assert words in given.sentence
 
 
+def test_an_operator_who_is_asked_to_vote_is_told_so() -> None:
+    """Below four validators nothing happens without every one of them."""
+    asked = (Awaited(7, "add validator cyd, for which cyd answers", "bea"), Awaited(8, "end the epoch", "bea"))
+
+    given = advice(WELL, asked)
+
+    sentence = "decision 7 (add validator cyd, for which cyd answers) waits for the vote of bea"
+    assert given == Advice("vote", sentence, "guts network vote 7")
+    assert advice(evolve(WELL, behind=65), asked).code == "behind"
+    assert advice(evolve(WELL, peers=2, connections=AWAY), asked).code == "vote"
+
+
 def test_the_most_important_thing_is_told_first() -> None:
     """Whoever is woken does one thing; each case beats every one below it that can hold at the same time."""
     for place, (code, changes, _) in enumerate(CASES):
@@ -133,5 +147,5 @@ def test_the_page_explains_every_advice() -> None:
     explained = re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE)
     codes = [code for code, _, _ in CASES]
 
-    assert [code for code in explained if code not in ("away", "well")] == codes
-    assert {"away", "well"} < set(explained)
+    assert [code for code in explained if code not in ("away", "vote", "well")] == codes
+    assert {"away", "vote", "well"} < set(explained)
