@@ -12,7 +12,19 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from . import distance, finality, first_push, git_traffic, proofs, reading, simulator, starting, state_tree, throughput
+from . import (
+    distance,
+    finality,
+    first_push,
+    git_traffic,
+    joining,
+    proofs,
+    reading,
+    simulator,
+    starting,
+    state_tree,
+    throughput,
+)
 from .figures import Figure, machine
 from .report import QUIET_LOAD, Report, number, show, write_json
 from .run import Run, open_run
@@ -33,6 +45,7 @@ MEASUREMENTS: dict[str, Callable[[Run], Sequence[Figure]]] = {
     "push": git_traffic.measure_pushes,
     "clone": git_traffic.measure_clones,
     "simulator": simulator.measure,
+    "joining": joining.measure,
     "state-tree": state_tree.measure,
     "proofs": proofs.measure,
 }

@@ -95,6 +95,11 @@ class RunningNode:
         return _stream(theirs)
 
     @property
+    def height(self) -> int:
+        """The last block on its disk."""
+        return self._database.height()
+
+    @property
     def connected(self) -> frozenset[int]:
         """Validators, by seat, whose connection stands."""
         return self._network.connected

@@ -29,7 +29,7 @@ async def test_a_follower_joins_by_a_snapshot_and_passes_writes_on(tmp_path: Pat
         outcome = await world.give_credential(follower)
         assert outcome.phase is Phase.FINAL
         height = (await status(validator)).height
-        await wait_until(lambda: follower._database.height() >= height)
+        await wait_until(lambda: follower.height >= height)
         assert (await status(follower)).height >= BLOCKS
 
     assert not state_sync.is_wanted(settings.directory)
