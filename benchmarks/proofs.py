@@ -243,5 +243,8 @@ class _Chain:
     def header_hashes(self, first: int, count: int) -> list[bytes]:
         return [bytes(self._only.block_hash)][first - 1 : first - 1 + count]
 
+    def epoch_end(self, epoch: int) -> bytes | None:  # noqa: ARG002 -- all of it is one epoch
+        return None
+
     def receipt(self, tx_id: TxId) -> StoredReceipt | None:  # noqa: ARG002 -- it holds no transactions
         return None

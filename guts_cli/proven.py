@@ -45,6 +45,8 @@ def as_object(verified: Verified) -> dict[str, object]:
         "time": _time(final.time),
         "block": final.block_hash.hex(),
         "certified_height": final.certified_height,
+        "epoch": final.epoch,
+        "rules": final.rules,
         "network": {"name": final.network, "chain_id": final.chain_id.hex()},
         "signers": list(final.signers),
         "validators": final.validators,
@@ -63,6 +65,7 @@ def _final_lines(final: Final, now_ms: int) -> list[str]:
     return [
         f"  height   {final.height}, final at {_time(final.time)} ({_age(now_ms - final.time)})",
         f"  network  {final.network} ({final.chain_id.hex()})",
+        f"  epoch    {final.epoch}, rules {final.rules}",
         f"  {final.words}",
     ]
 

@@ -92,6 +92,11 @@ class ChainSnapshot:
         """The hashes of so many committed blocks in order of height."""
         return [row[0] for row in self._connection.execute(_HASHES, (first, count))]
 
+    def epoch_end(self, epoch: int) -> bytes | None:
+        """How an epoch ended, if it did."""
+        row = self._row(schema.GET_STEP, (epoch,))
+        return None if row is None else row[0]
+
     def receipt(self, tx_id: TxId) -> StoredReceipt | None:
         """Where a transaction ended."""
         row = self._row(schema.GET_RECEIPT, (tx_id,))

@@ -24,12 +24,15 @@ from guts_core.simplex.committee import Committee
 from guts_core.simplex.messages import Certificate, Kind, Proposal
 from guts_core.simplex.quorum import FaultModel
 
+from .block import tx_root
 from .genesis import Genesis, chain_id
 from .header import EPOCH, Header, block_hash, validators_hash
+from .receipt import receipts_root
 
 # Leaders build empty blocks above a boundary only until it is final. As many as a node holds while it catches up:
 # without finality they come one a view, each notarized, which takes an adversary that schedules every message for long.
 CHILDREN_MAX = 1024
+_NO_TRANSACTIONS, _NO_RECEIPTS = tx_root(()), receipts_root(())
 
 
 class BadStep(PeerFault):
@@ -91,7 +94,8 @@ class Trail:
         for lower, upper in pairwise(headers):
             if (upper.parent_hash, upper.parent_view) != (block_hash(lower), lower.view):
                 raise BadStep(f"header {upper.height} does not name header {lower.height} as its parent")
-            if (upper.height, upper.state_root) != (lower.height + 1, lower.state_root):
+            holds = (upper.tx_root, upper.receipts_root, upper.state_root)
+            if upper.height != lower.height + 1 or holds != (_NO_TRANSACTIONS, _NO_RECEIPTS, lower.state_root):
                 raise BadStep(f"header {upper.height} is not of an empty block above header {lower.height}")
         if certificate.kind is not Kind.FINALIZE or certificate.proposal != proposal_of(headers[-1]):
             raise BadStep(f"the certificate does not make header {headers[-1].height} final")

@@ -2,6 +2,7 @@
 
 from .faults import BadCertificate as BadCertificate
 from .faults import BadChain as BadChain
+from .faults import BadEpoch as BadEpoch
 from .faults import BadPath as BadPath
 from .faults import Incomplete as Incomplete
 from .faults import NotAProof as NotAProof

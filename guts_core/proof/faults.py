@@ -46,6 +46,12 @@ class BadChain(BadProof):
     code = "bad-chain"
 
 
+class BadEpoch(BadProof):
+    """The ends of epochs do not lead from genesis to the validators who signed."""
+
+    code = "bad-epoch"
+
+
 class BadPath(BadProof):
     """A record, a transaction or a receipt that does not stand under its header."""
 

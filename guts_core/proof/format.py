@@ -38,7 +38,8 @@ RECORD_BYTES_MAX = 1 << 16
 BITS_BYTES = 2
 STEP_BYTES = BITS_BYTES + HASH_BYTES
 REFS_MAX = 1_000_000
-EPOCHS_MAX = 4096
+# Days in 44 years; of four validators some 11 MB. A network whose epochs take seconds gets there within hours.
+EPOCHS_MAX = 16_384
 
 
 @record(kinds.FINALITY)
@@ -47,9 +48,10 @@ class Finality:
     """
     Why a header is final: it is certified, or stands below a header that is.
 
-    ``above`` are headers over it, lowest first, the last one certified; without any it is certified
-    itself. With ``history`` there is exactly one above, and the hashes lead from the header into that
-    one's history root; without, each names the one before it as its parent.
+    ``epochs`` are the ends of all epochs before that of the certificate, the first one's first: they say who
+    the validators of that one are. ``above`` are headers over the shown one, lowest first, the last one
+    certified; without any it is certified itself. With ``history`` there is exactly one above, and the hashes
+    lead from the header into that one's history root; without, each names the one before it as its parent.
     """
 
     epochs: Annotated[tuple[EpochStep, ...], Limit(most=EPOCHS_MAX)]

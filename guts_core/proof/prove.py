@@ -14,6 +14,7 @@ from guts_core.chain.block import Block, header_of, item_leaf, witness_hash
 from guts_core.chain.commit import StoredBlock
 from guts_core.chain.header import Header
 from guts_core.chain.receipt import Receipt
+from guts_core.chain.trail import EpochStep
 from guts_core.chain.transaction import transaction_id
 from guts_core.codec import Tag, digest, from_bytes, to_bytes
 from guts_core.errors import Conflict, Invalid, LimitExceeded, NotFound, Unavailable
@@ -27,6 +28,7 @@ from guts_core.state.prover import prove_absence, prove_inclusion
 
 from .format import (
     ABOVE_MAX,
+    EPOCHS_MAX,
     PROOF_BYTES_MAX,
     Answer,
     Finality,
@@ -101,19 +103,45 @@ def _state(source: Source) -> Finality:
 
 def _finality(source: Source, height: int, under: StoredBlock | None = None) -> Finality:
     """Why the block of this height is final: by the certified block ``under`` which it lies, or the nearest."""
-    block = source.block(height)
+    header = _header(source.block(height))
     certified = under or source.certified_from(height)
     if certified is None or certified.certificate is None:
-        raise Unavailable(f"the certificate of block {height} is on its way to this node; ask again in a moment")
+        return _by_end_of_epoch(source, header)
     run = certified.height - height <= (0 if under else RUN_MAX)
     headers = range(height + 1 if run else certified.height, certified.height + 1)
+    certificate = from_bytes(Certificate, certified.certificate)
     return Finality(
-        epochs=(),
-        header=_header(block),
+        epochs=_epochs(source, certificate.epoch),
+        header=header,
         above=tuple(_header(source.block(above)) for above in headers),
         history=None if run else history.path(source.history_node, certified.height, height),
-        certificate=from_bytes(Certificate, certified.certificate),
+        certificate=certificate,
     )
+
+
+def _by_end_of_epoch(source: Source, header: Header) -> Finality:
+    """By the empty blocks above the last one of its epoch, while no block of the next is certified."""
+    end = source.epoch_end(header.epoch)
+    between = range(header.height + 1, end.header.height + 1) if end else ()
+    if end is None or len(between) + len(end.children) > ABOVE_MAX:
+        raise Unavailable(f"the certificate of block {header.height} is on its way to this node; ask again in a moment")
+    return Finality(
+        epochs=_epochs(source, header.epoch),
+        header=header,
+        above=(*(_header(source.block(above)) for above in between), *end.children),
+        history=None,
+        certificate=end.certificate,
+    )
+
+
+def _epochs(source: Source, epoch: int) -> tuple[EpochStep, ...]:
+    """The ends of all epochs before this one."""
+    if epoch > EPOCHS_MAX:
+        raise LimitExceeded(f"{epoch} epochs ended on this network, and a proof walks over at most {EPOCHS_MAX}")
+    steps = [source.epoch_end(one) for one in range(epoch)]
+    if None in steps:
+        raise Unavailable(f"how epoch {steps.index(None)} ended is not known at this node; ask another")
+    return tuple(step for step in steps if step is not None)
 
 
 def _header(block: StoredBlock) -> Header:

@@ -12,6 +12,8 @@ from guts_core.chain import history
 from guts_core.chain.commit import Commit, StoredBlock, StoredReceipt
 from guts_core.chain.history import History
 from guts_core.chain.pruned import pruned
+from guts_core.chain.trail import EpochStep
+from guts_core.codec import from_bytes
 from guts_core.errors import NotFound
 from guts_core.names import ChainId, TxId
 from guts_core.state.tree import PageCache, Tree
@@ -45,15 +47,23 @@ class CommittedChain(Store, Protocol):
     def header_hashes(self, first: int, count: int) -> list[bytes]:
         """The hashes of so many committed blocks in order of height, from ``first``, which is not genesis."""
 
+    def epoch_end(self, epoch: int) -> bytes | None:
+        """As ``ChainStore.epoch_end``."""
+
     def receipt(self, tx_id: TxId) -> StoredReceipt | None:
         """Where a transaction ended."""
 
 
 class HistoryNodes:
-    """Nodes of the history that were hashed before; final headers never change, so they serve every snapshot."""
+    """
+    Nodes of the history that were hashed before, and ends of epochs that were read.
+
+    What is final never changes, so they serve every snapshot.
+    """
 
     def __init__(self) -> None:
         self.kept: dict[tuple[int, int], bytes] = {}
+        self.steps: dict[int, EpochStep] = {}
 
 
 class Source:
@@ -70,7 +80,9 @@ class Source:
         self.chain_id = chain_id
         self._store = store
         self._height = store.height()
-        self._above = [_stored(commit) for commit in above if commit.height > self._height]
+        waiting = [commit for commit in above if commit.height > self._height]
+        self._above = [_stored(commit) for commit in waiting]
+        self._ends = dict(commit.step for commit in waiting if commit.step is not None)
         self._first = store.first_block()
         self._nodes = nodes or HistoryNodes()
         base = store.base()
@@ -112,6 +124,16 @@ class Source:
         """The highest final block that has a certificate."""
         found = next((block for block in reversed(self._above) if block.certificate is not None), None)
         return found or self._store.newest_certified()
+
+    def epoch_end(self, epoch: int) -> EpochStep | None:
+        """How an epoch ended, if it did."""
+        found = self._nodes.steps.get(epoch)
+        if found is None:
+            stored = self._ends.get(epoch) or self._store.epoch_end(epoch)
+            if stored is None:
+                return None
+            found = self._nodes.steps[epoch] = from_bytes(EpochStep, stored)
+        return found
 
     def history_node(self, level: int, index: int) -> bytes:
         """As ``history.Node``, over final headers."""

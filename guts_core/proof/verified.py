@@ -25,8 +25,10 @@ class Final:
     chain_id: ChainId
     height: int
     time: int  # of the block, ms since 1970: what is shown was so then
+    rules: int  # under which that block was made
     block_hash: BlockHash
     certified_height: int  # of the block whose certificate covers it: the same or a later one
+    epoch: int  # of that certificate: whose validators signed it
     signers: tuple[str, ...]  # names of validators
     validators: int
     quorum: int

@@ -21,7 +21,7 @@ import pytest
 from attrs import evolve
 
 from guts_core.chain.genesis import Genesis
-from guts_core.chain.trail import EpochStep
+from guts_core.chain.trail import EpochStep, proposal_of
 from guts_core.chain.transaction import transaction_id
 from guts_core.codec import decode, encode, from_bytes, to_bytes
 from guts_core.names import ChainId, Root
@@ -45,6 +45,8 @@ from guts_core.simplex.messages import Kind, Proposal
 from guts_core.state.proof import BadProof
 from tests.conformance.proof_example import example
 from tests.core.chain.chain_world import a_genesis
+from tests.core.proof.epoch_world import EpochNetwork, a_long_scene, certificate_by
+from tests.core.proof.epoch_world import short_epochs as a_long_scene_genesis
 from tests.core.proof.proof_world import ProofNetwork, a_scene, certificate
 
 VECTORS = Path(__file__).with_name("proof_vectors.json")
@@ -78,11 +80,28 @@ def vectors() -> dict[str, Any]:
     network.step()
     true["header below a certified one"] = network.prove(HeadersQuestion(height, height))
     false = {name: change(network, true) for name, change in LIES.items()}
+    return {**_of_network(network, true, false), "epochs": _over_epochs()}
+
+
+def _over_epochs() -> dict[str, Any]:
+    """Of a network where in each epoch another seat took a new key, and the second ended by an empty block."""
+    scene = a_long_scene(3)
+    network = scene.network
+    assert isinstance(network, EpochNetwork)
+    true = {"ref": network.prove(MAIN), "old header": network.prove(HeaderQuestion(2))}
+    quiet = a_long_scene(1, is_quiet=True).network
+    true["end of an epoch"] = quiet.prove(HeaderQuestion(quiet.ledgers[0].head.height))
+    false = {name: _of("ref", _finality(forge))(network, true) for name, forge in WALKS.items()}
+    return _of_network(network, true, false)
+
+
+def _of_network(network: ProofNetwork, true: dict[str, bytes], false: dict[str, bytes]) -> dict[str, Any]:
+    genesis = network.genesis
     return {
-        "genesis": to_bytes(network.genesis).hex(),
+        "genesis": to_bytes(genesis).hex(),
         "other_genesis": to_bytes(a_genesis(5)).hex(),
-        "true": {name: {"proof": data.hex(), **_said(verify(data, network.genesis))} for name, data in true.items()},
-        "false": {name: {"proof": data.hex(), "code": _code(data, network.genesis)} for name, data in false.items()},
+        "true": {name: {"proof": data.hex(), **_said(verify(data, genesis))} for name, data in true.items()},
+        "false": {name: {"proof": data.hex(), "code": _code(data, genesis)} for name, data in false.items()},
     }
 
 
@@ -92,6 +111,7 @@ def _said(shown: Verified) -> dict[str, Any]:
         "height": final.height,
         "time": final.time,
         "block": final.block_hash.hex(),
+        "epoch": final.epoch,
         "signers": list(final.signers),
     }
     match shown.answer:
@@ -194,11 +214,47 @@ LIES: dict[str, Lie] = {
         "old header", _finality(lambda finality, _: evolve(finality, history=finality.history[::-1]))
     ),
     "network of another": _of("ref", lambda file, _: evolve(file, network=ChainId(bytes(32)))),
-    "change of validators": _of("ref", _finality(_with_a_step)),
+    "end of an epoch that did not end": _of("ref", _finality(_with_a_step)),
     "later version": lambda _network, true: _version(true),
     "bytes after the end": lambda _network, true: true["ref"] + b"\x00",
     "cut off": lambda _network, true: true["ref"][:-1],
     "nothing": lambda _network, _true: b"",
+}
+
+
+def _steps(change: Callable[[tuple[EpochStep, ...]], tuple[EpochStep, ...]]) -> Callable[[Any, Any], Any]:
+    return lambda finality, _network: evolve(finality, epochs=change(finality.epochs))
+
+
+def _second(change: Callable[[EpochStep, tuple[EpochStep, ...]], EpochStep]) -> Callable[[Any, Any], Any]:
+    return _steps(lambda steps: (steps[0], change(steps[1], steps), steps[2]))
+
+
+def _signed(step: EpochStep, steps: tuple[EpochStep, ...], **how: Any) -> EpochStep:
+    """The end of epoch 1 with a certificate for what it now says, by its own validators."""
+    top = step.children[-1] if step.children else step.header
+    genesis = a_long_scene_genesis()
+    return evolve(step, certificate=certificate_by(genesis, 1, steps[0].validators, proposal_of(top), **how))
+
+
+WALKS: dict[str, Callable[[Any, Any], Any]] = {
+    "no ends of epochs": _steps(lambda _: ()),
+    "first missing": _steps(lambda steps: steps[1:]),
+    "last missing": _steps(lambda steps: steps[:-1]),
+    "swapped": _steps(lambda steps: (steps[1], steps[0], steps[2])),
+    "one too many": _steps(lambda steps: (*steps, steps[2])),
+    "another set": _second(lambda step, steps: evolve(step, validators=steps[0].validators)),
+    "number jumps": _second(lambda s, all_: _signed(evolve(s, children=(), header=evolve(s.header, epoch=2)), all_)),
+    "signed by the set before": _second(
+        lambda step, steps: _signed(step, steps, keys_of=a_long_scene_genesis().validators)
+    ),
+    "too few signers": _second(lambda step, steps: _signed(step, steps, signers=(0, 1))),
+    "child that is not empty": _second(
+        lambda s, all_: _signed(evolve(s, children=(evolve(s.children[0], tx_root=bytes(32)),)), all_)
+    ),
+    "rules of a later build": _second(
+        lambda s, all_: _signed(evolve(s, children=(), header=evolve(s.header, rules=99)), all_)
+    ),
 }
 
 
@@ -210,8 +266,8 @@ def _stored() -> dict[str, Any]:
     return stored
 
 
-def _genesis(name: str = "genesis") -> Genesis:
-    return from_bytes(Genesis, bytes.fromhex(_stored()[name]))
+def _believed_by(vectors: dict[str, Any], name: str = "genesis") -> Genesis:
+    return from_bytes(Genesis, bytes.fromhex(vectors[name]))
 
 
 def test_the_proofs_are_the_approved_ones() -> None:
@@ -219,13 +275,15 @@ def test_the_proofs_are_the_approved_ones() -> None:
     assert _stored() == vectors(), APPROVE
 
 
-def test_a_true_vector_is_believed() -> None:
+@pytest.mark.parametrize("part", ["", "epochs"])
+def test_a_true_vector_is_believed(part: str) -> None:
     """By the genesis in the file alone, and by no other."""
-    for vector in _stored()["true"].values():
+    stored = _stored()[part] if part else _stored()
+    for vector in stored["true"].values():
         data = bytes.fromhex(vector["proof"])
 
-        assert vector == {"proof": vector["proof"], **_said(verify(data, _genesis()))}
-        assert _code(data, _genesis("other_genesis")) == "other-network"
+        assert vector == {"proof": vector["proof"], **_said(verify(data, _believed_by(stored)))}
+        assert _code(data, _believed_by(stored, "other_genesis")) == "other-network"
 
 
 @pytest.mark.parametrize("name", sorted(LIES))
@@ -233,7 +291,16 @@ def test_a_false_vector_is_refused(name: str) -> None:
     """With the code that says what is wrong."""
     vector = _stored()["false"][name]
 
-    assert _code(bytes.fromhex(vector["proof"]), _genesis()) == vector["code"]
+    assert _code(bytes.fromhex(vector["proof"]), _believed_by(_stored())) == vector["code"]
+
+
+@pytest.mark.parametrize("name", sorted(WALKS))
+def test_a_false_walk_over_epochs_is_refused(name: str) -> None:
+    """With the code that says what is wrong."""
+    stored = _stored()["epochs"]
+    vector = stored["false"][name]
+
+    assert _code(bytes.fromhex(vector["proof"]), _believed_by(stored)) == vector["code"]
 
 
 def test_the_example_of_the_reference_is_true() -> None:
