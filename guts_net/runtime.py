@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import math
 import os
-import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
-from typing import TypeVar
 
 import trio
 
@@ -52,6 +50,7 @@ from .pump import Pump, open_inbox
 from .push import PushGateway
 from .removal import Remover
 from .repair import Repairer
+from .running_node import RunningNode as RunningNode
 from .scrub import Scrubber
 from .settings import NodeSettings, read_key, read_more_vote_keys
 from .space import Space
@@ -65,53 +64,8 @@ from .waiting import Waiters
 from .watchdog import Watchdog
 from .whereabouts import Whereabouts
 
-T = TypeVar("T")
 # A commit takes milliseconds; a reader that waited this long gets the generation before.
 SETTLE_SECONDS = 2.0
-
-
-class RunningNode:
-    """A started node: ask its status, open its port."""
-
-    def __init__(
-        self,
-        settings: NodeSettings,
-        genesis: Genesis,
-        node: Node,
-        network: PeerNetwork,
-        server: PortServer,
-        database: ChainDatabase,
-        nursery: trio.Nursery,
-    ) -> None:
-        self.settings, self.genesis = settings, genesis
-        self.p2p = ""  # where others reach it
-        self._node, self._network, self._server, self._nursery = node, network, server, nursery
-        self._database = database
-
-    async def open(self) -> trio.abc.Stream:
-        """A new conversation of the port, over a socket pair: kernel buffers are its back-pressure."""
-        ours, theirs = socket.socketpair()
-        self._nursery.start_soon(self._server.converse, _stream(ours))
-        return _stream(theirs)
-
-    @property
-    def height(self) -> int:
-        """The last block on its disk."""
-        return self._database.height()
-
-    @property
-    def connected(self) -> frozenset[int]:
-        """Validators, by seat, whose connection stands."""
-        return self._network.connected
-
-    def read(self, reader: Callable[[View], T]) -> T:
-        """What a function finds in the committed state, all of one height. It may not await, and should be quick."""
-        with self._database.snapshot():
-            return reader(self._database)
-
-
-def _stream(raw: socket.socket) -> trio.SocketStream:
-    return trio.SocketStream(trio.socket.from_stdlib_socket(raw))
 
 
 class _Machine:
