@@ -46,6 +46,7 @@ EXIT_ABSENT = EXIT_CODES[NotFound.code]
 )
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Keep the proof in this file.")
 @click.option("--max-age", help="Refuse what was shown longer ago: 90s, 10m, 12h, 7d.")
+@click.option("--min-height", type=click.IntRange(min=1), help="Refuse what was so at a lower height than this.")
 def verify_(
     *,
     target: str | None,
@@ -54,11 +55,13 @@ def verify_(
     genesis: Path | None,
     save: Path | None,
     max_age: str | None,
+    min_height: int | None,
 ) -> int:
     """Check a repository, a ref or a transaction by a proof that needs no trust in any node.
 
     OWNER/NAME@REF is one ref, OWNER/NAME the complete set of them; FILE is a saved proof, for which no
-    node is asked. A proof says what was true at its height: --max-age refuses one that is too old.
+    node is asked. A proof says what was true at its height: --max-age and --min-height refuse one that is
+    too old.
     """
     most_ms = None if max_age is None else _milliseconds(max_age)
     asked = _asked(target, tx, node)
@@ -73,6 +76,8 @@ def verify_(
     now_ms = time.time_ns() // 1_000_000
     if most_ms is not None and now_ms - verified.time > most_ms:
         raise TooOld(f"the proof is of {(now_ms - verified.time) // 1000} s ago; at most {max_age} is accepted")
+    if min_height is not None and verified.height < min_height:
+        raise TooOld(f"the proof is of height {verified.height}; at least {min_height} is accepted")
     if save is not None:
         save.write_bytes(data)
     return _tell(verified, now_ms, save)
