@@ -36,6 +36,7 @@ from .clock import MachineClock
 from .commits import Committer
 from .committees import Committees
 from .disk import LocalDisk
+from .handle import RunningNode
 from .journal import Journal
 from .lock import hold_lock
 from .logs import Log
@@ -50,7 +51,6 @@ from .pump import Pump, open_inbox
 from .push import PushGateway
 from .removal import Remover
 from .repair import Repairer
-from .running_node import RunningNode as RunningNode
 from .scrub import Scrubber
 from .settings import NodeSettings, read_key, read_more_vote_keys
 from .space import Space
