@@ -285,7 +285,7 @@ def status(one: Operator) -> str:
 
 def test_every_page_is_followed_somewhere() -> None:
     """A page whose commands nobody types goes stale."""
-    tested = Path(__file__).read_text()
+    tested = "".join((Path(__file__).parent / name).read_text() for name in ("test_how_to.py", "test_growth.py"))
     pages = sorted(path.name for path in HOW_TO.glob("*.md"))
 
     assert [page for page in pages if f'steps("{page}")' not in tested] == []
