@@ -23,7 +23,8 @@ from guts_core.forge.actions import CreateRepository
 from guts_core.forge.params import Params
 from guts_core.forge.records import ObjectFormat
 from guts_core.node.port import Act, Outcome, Phase
-from guts_net.runtime import RunningNode, open_node
+from guts_net.handle import RunningNode
+from guts_net.runtime import open_node
 from tests.net.world import WAIT_MS, World, ask, found, status
 
 from .figures import Figure, figure, percentile

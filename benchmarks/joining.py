@@ -11,7 +11,8 @@ import trio
 
 from guts_net import state_sync
 from guts_net.disk import LocalDisk
-from guts_net.runtime import RunningNode, open_node
+from guts_net.handle import RunningNode
+from guts_net.runtime import open_node
 from tests.net.long_chain import a_follower, a_long_world, write_chain
 from tests.net.world import World
 

@@ -28,7 +28,8 @@ from guts_core.identity import KeyPair
 from guts_core.names import RefName, RepoId
 from guts_core.node.port import REPLIES, Outcome, Phase, SubmitTransaction
 from guts_net.conversation import Conversation
-from guts_net.runtime import RunningNode, open_node
+from guts_net.handle import RunningNode
+from guts_net.runtime import open_node
 from guts_net.settings import KEY_FILES, NodeSettings
 
 WAIT_MS = 30_000

@@ -24,8 +24,9 @@ from guts_http.app import create_app
 from guts_http.middleware import Access
 from guts_http.serving import serve as serve_http
 from guts_net.archive import FarBehind
+from guts_net.handle import RunningNode
 from guts_net.logs import ROOT, Log
-from guts_net.runtime import RunningNode, open_node
+from guts_net.runtime import open_node
 from guts_net.settings import NodeSettings
 
 from .adapters import node_settings, serve_settings, site_settings

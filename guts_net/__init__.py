@@ -11,9 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .handle import RunningNode as RunningNode
     from .running import NodeInThread as NodeInThread
     from .running import running_node as running_node
-    from .runtime import RunningNode as RunningNode
     from .runtime import open_node as open_node
     from .settings import NodeSettings as NodeSettings
 

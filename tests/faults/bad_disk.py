@@ -14,7 +14,8 @@ from attrs import define
 from typing_extensions import override
 
 from guts_net.disk import LocalDisk, LocalFile
-from guts_net.runtime import RunningNode, open_node
+from guts_net.handle import RunningNode
+from guts_net.runtime import open_node
 from guts_net.settings import NodeSettings
 
 

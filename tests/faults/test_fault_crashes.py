@@ -11,7 +11,8 @@ import trio
 from guts_core.forge import queries
 from guts_core.names import RepoId
 from guts_core.node.port import PushReport
-from guts_net.runtime import RunningNode, open_node
+from guts_net.handle import RunningNode
+from guts_net.runtime import open_node
 from tests.faults.bad_disk import FailingDisk, Left, until_cut
 from tests.net.world import Packed, World, a_commit, found, push, status, wait_until
 

@@ -18,8 +18,9 @@ from guts_core.names import Oid
 from guts_core.node.port import REPLIES, OpenPush, PackData, PortError, PushCommand
 from guts_net.conversation import Conversation
 from guts_net.disk import LocalDisk, LocalFile
+from guts_net.handle import RunningNode
 from guts_net.journal import FRAME_HEAD_BYTES, HEAD_BYTES, Journal
-from guts_net.runtime import RunningNode, open_node
+from guts_net.runtime import open_node
 from tests.faults.bad_disk import BrokenDisk, FailingDisk, Left, until_cut
 from tests.net.world import World, a_commit, found, push, status, wait_until
 

@@ -23,9 +23,9 @@ from guts_core.node.attestation import EARLY_PER_SIGNER_MAX, GROUP_ALL
 from guts_core.node.messages import AvailSaid, Submit
 from guts_core.simplex import bounds
 from guts_core.simplex.messages import Fetch, Kind, Proposal, Propose, Vote
+from guts_net.handle import RunningNode
 from guts_net.peers.bulk import CREDIT_CHUNKS
 from guts_net.peers.link import dial
-from guts_net.runtime import RunningNode
 from tests.core.chain import chain_world
 from tests.net.world import World, a_commit, found, push, wait_until
 

@@ -20,7 +20,7 @@ from guts_core.node.port import (
     PushReport,
 )
 from guts_net.conversation import Conversation
-from guts_net.runtime import RunningNode
+from guts_net.handle import RunningNode
 from tests.net.world import WAIT_MS, Packed, World, a_commit, ask, found, push, wait_until
 
 PIECE_BYTES = 64 * 1024

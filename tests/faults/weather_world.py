@@ -24,7 +24,8 @@ from guts_core.forge.records import ObjectFormat
 from guts_core.names import RefName
 from guts_core.node.port import Outcome, Phase, Status, SubmitTransaction
 from guts_net.clock import MachineClock
-from guts_net.runtime import RunningNode, open_node
+from guts_net.handle import RunningNode
+from guts_net.runtime import open_node
 from guts_net.settings import NodeSettings
 from guts_net.store import ChainDatabase
 from tests.net.world import PARAMS, WAIT_MS, World, ask, found, status, wait_until

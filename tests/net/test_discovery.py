@@ -17,9 +17,10 @@ from guts_core.codec import from_bytes, to_bytes
 from guts_core.discovery import Infos, Kept, Members, sign_info
 from guts_core.errors import Invalid, Malformed
 from guts_core.link.handshake import Channel, Dialer
+from guts_net.handle import RunningNode
 from guts_net.peers.link import dial
 from guts_net.peers.links import wall_ms
-from guts_net.runtime import RunningNode, open_node
+from guts_net.runtime import open_node
 from guts_net.whereabouts import FILE
 from tests.net.peers.peers_world import Villain, wait_hung_up
 from tests.net.world import World, ask, found, status, wait_until

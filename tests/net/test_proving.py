@@ -29,8 +29,8 @@ from guts_core.proof import (
     verify,
 )
 from guts_net.conversation import Conversation
+from guts_net.handle import RunningNode
 from guts_net.proving import WAITING_MAX
-from guts_net.runtime import RunningNode
 from tests.net.world import World, a_commit, found, push, status, wait_until
 
 MAIN = "refs/heads/main"

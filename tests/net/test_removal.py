@@ -22,8 +22,9 @@ from guts_core.forge.params import RESTORE_MS
 from guts_core.names import RepoId
 from guts_core.node.port import OpenFetch, Outcome, PortError, Projection, SubmitTransaction
 from guts_net.disk import LocalDisk
+from guts_net.handle import RunningNode
 from guts_net.packs.layout import Layout
-from guts_net.runtime import RunningNode, open_node
+from guts_net.runtime import open_node
 from guts_net.store import ChainDatabase
 from tests.core.chain.chain_world import creation
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from guts_core.node.figures import BY_KEY
 from guts_core.node.port import AskFigures, Figures, Status
 from guts_net.clock import MachineClock
-from guts_net.runtime import RunningNode, open_node
+from guts_net.handle import RunningNode
+from guts_net.runtime import open_node
 from tests.net.world import a_commit, ask, found, push, status, wait_until
 
 AHEAD_MS = 90_000

@@ -33,8 +33,9 @@ from guts_core.forge.records import ObjectFormat, TextState
 from guts_core.names import RepoId
 from guts_core.node.port import Outcome, Phase, SubmitTransaction
 from guts_net.disk import LocalDisk
+from guts_net.handle import RunningNode
 from guts_net.repair import AskingOrder
-from guts_net.runtime import RunningNode, open_node
+from guts_net.runtime import open_node
 from guts_net.store import ChainDatabase
 from guts_net.texts import TextStore
 from tests.net.test_order_of_writes import COMMIT, Seen, WatchedDisk

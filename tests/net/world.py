@@ -36,7 +36,8 @@ from guts_core.node.port import (
 from guts_core.simplex.quorum import FaultModel
 from guts_net.conversation import Conversation
 from guts_net.disk import LocalDisk
-from guts_net.runtime import RunningNode, open_node
+from guts_net.handle import RunningNode
+from guts_net.runtime import open_node
 from guts_net.settings import KEY_FILES, NodeSettings
 
 HOUR_MS = 3_600_000
