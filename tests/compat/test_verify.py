@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,3 +77,49 @@ def test_what_is_private_is_verified_with_a_token(net: Devnet, alice: Git) -> No
     assert shown["oid"] == work("rev-parse", "HEAD").stdout.strip()
     assert shown["repository"]["private"] is True
     assert log["moves"][0]["new"] == shown["oid"]
+
+
+def _decided(net: Devnet, *words: str) -> dict[str, Any]:
+    """Proposed by the first operator, and approved by two more."""
+    key = [("--operator-key", str(net.directory / f"node{index}/keys/operator.key")) for index in range(3)]
+    number = str(net.guts_json("network", "propose", *words, *key[0])["number"])
+    net.guts_json("network", "vote", number, *key[1])
+    return net.guts_json("network", "vote", number, *key[2])
+
+
+def test_a_network_whose_validators_changed_is_verified_by_its_genesis(
+    own_net: Callable[..., Devnet], tmp_path: Path
+) -> None:
+    """A seat goes, another takes a new key, epochs end: a stranger with the genesis file follows all of it."""
+    net = own_net()
+    alice = alice_of(net, tmp_path / "alice")
+    work = a_repository(net, alice, "hello")
+    tip = work("rev-parse", "HEAD").stdout.strip()
+    home = tmp_path / "stranger"
+    ask = ("verify", "alice/hello@main", "--genesis", net.info["genesis"])
+    first = net.guts_json(*ask, "--node", net.url(0), "--save", str(tmp_path / "first.proof"), home=home)
+
+    net.guts("network", "rotate", "--validator", "node-1", "--vote-key", str(net.directory / "node1/keys/vote-2.key"),
+             "--operator-key", str(net.directory / "node1/keys/operator.key"))  # fmt: skip
+    net.kill(1)
+    net.start_node(1)
+    assert _decided(net, "end-epoch")["state"] == "applied"
+    assert _decided(net, "remove", "node-3", "--now")["state"] == "applied"
+    later = _second_push(net, work)
+    shown = net.guts_json(*ask, "--node", net.url(1), "--min-height", str(first["height"] + 1), home=home)
+    by_removed = net.guts_json(*ask, "--node", net.url(3), home=home)
+    said = net.guts(*ask, "--node", net.url(1), home=home).stdout
+    old = net.guts_json("verify", str(tmp_path / "first.proof"), "--genesis", net.info["genesis"], home=home)
+    refused = net.guts(
+        "verify", str(tmp_path / "first.proof"), "--genesis", net.info["genesis"], "--min-height",
+        str(shown["height"]), home=home, check=False,
+    )  # fmt: skip
+
+    assert (first["epoch"], first["validators"], first["oid"]) == (0, 4, tip)
+    assert (shown["epoch"], shown["validators"], shown["quorum"], shown["oid"]) == (2, 3, 3, later)
+    assert shown["signers"] == ["node-0", "node-1", "node-2"]
+    assert by_removed["signers"] == shown["signers"]
+    assert "epoch    2, rules 0" in said
+    assert (old["epoch"], old["oid"]) == (0, tip)
+    assert refused.returncode == 7
+    assert f"the proof is of height {first['height']}; at least {shown['height']} is accepted" in refused.stderr
