@@ -21,7 +21,7 @@ _HOMES = {
     "NodeInThread": "running",
     "running_node": "running",
     "NodeSettings": "settings",
-    "RunningNode": "runtime",
+    "RunningNode": "handle",
     "open_node": "runtime",
 }
 __all__ = sorted(_HOMES)  # noqa: PLE0605 -- names of the table above

@@ -30,7 +30,8 @@ from guts_core.state.view import View
 
 from .conversation import Conversation
 from .founding import Founder, found_alone, founder_of, is_founded
-from .runtime import RunningNode, open_node
+from .handle import RunningNode
+from .runtime import open_node
 from .settings import NodeSettings
 
 T = TypeVar("T")
