@@ -34,6 +34,7 @@ from guts_core.simplex.quorum import FaultModel
 from tests.cli.desk import PATIENCE_SECONDS, Desk
 from tests.cli.reference import differences, example
 from tests.core.chain.chain_world import a_genesis, oid
+from tests.core.proof.epoch_world import a_long_scene
 from tests.core.proof.proof_world import ProofNetwork, Scene, a_scene
 
 MAIN = about_ref("alice", "hello", "main")
@@ -248,6 +249,55 @@ def test_an_old_proof_says_how_old_it_is_and_is_refused_when_that_is_too_old(des
     assert error["code"] == "too-old"
     assert "at most 10m is accepted" in error["message"]
     assert "--max-age" in odd["message"]
+
+
+def test_a_proof_of_a_lower_height_is_refused_where_a_height_is_asked_for(desk: Desk) -> None:
+    """Whoever saw a height takes none below it, from any node and from any file: it was true, and it is old."""
+    height = scene().network.ledgers[0].head.height
+    with answering(scene().network.prove(MAIN)) as node:
+        ask = ("verify", "alice/hello@main", "--node", node.url)
+        exact = desk.json(*ask, "--min-height", str(height))
+        error = desk.json(*ask, "--min-height", str(height + 1), "--save", "kept.proof", code=7)["error"]
+        odd = desk.json(*ask, "--min-height", "0", code=2)["error"]
+
+    assert exact["height"] == height
+    assert (error["code"], error["message"]) == (
+        "too-old",
+        f"the proof is of height {height}; at least {height + 1} is accepted",
+    )
+    assert not (desk.directory / "kept.proof").exists()
+    assert "--min-height" in odd["message"]
+
+
+@cache
+def long_scene() -> Scene:
+    return a_long_scene()
+
+
+def test_validators_that_changed_are_followed_from_genesis(desk: Desk) -> None:
+    """It is said in which epoch they signed; who leaves a change out, or shows another's certificate, lies."""
+    network = long_scene().network
+    (desk.directory / "long.json").write_text(genesis_text(network.genesis))
+    file = from_bytes(ProofFile, network.prove(MAIN))
+    steps = file.finality.epochs
+    without = evolve(file, finality=evolve(file.finality, epochs=steps[:-1]))
+    stale = evolve(file, finality=evolve(file.finality, certificate=steps[-1].certificate))
+    ask = ("verify", "alice/hello@main", "--genesis", "long.json", "--node")
+
+    with answering(to_bytes(file)) as node:
+        shown = desk.json(*ask, node.url)
+        said = desk.run(*ask, node.url).stdout
+    with answering(to_bytes(without)) as node:
+        shortened = desk.json(*ask, node.url, code=7)["error"]
+    with answering(to_bytes(stale)) as node:
+        replaced = desk.json(*ask, node.url, code=7)["error"]
+
+    assert (shown["epoch"], shown["rules"], shown["signers"]) == (3, 0, ["node-0", "node-1", "node-2"])
+    assert "  epoch    3, rules 0" in said
+    assert shortened["code"] == "bad-epoch"
+    assert shortened["message"].endswith("is of epoch 3, the ends of epochs in the proof lead to epoch 2")
+    assert replaced["code"] == "bad-certificate"
+    assert "the certificate is not of header" in replaced["message"]
 
 
 def test_crash_mode_is_no_byzantine_agreement(desk: Desk) -> None:
