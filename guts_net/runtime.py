@@ -18,6 +18,7 @@ from guts_core.chain.commit import AdmittedPack, Commit
 from guts_core.chain.genesis import Genesis
 from guts_core.chain.genesis_json import genesis_from_json
 from guts_core.discovery import hints_of, tellable
+from guts_core.errors import Invalid
 from guts_core.forge import queries
 from guts_core.identity import Ed25519Verifier, KeyPair
 from guts_core.names import NodeId
@@ -52,7 +53,7 @@ from .push import PushGateway
 from .removal import Remover
 from .repair import Repairer
 from .scrub import Scrubber
-from .settings import NodeSettings, read_key, read_more_vote_keys
+from .settings import NodeSettings, newer_vote_keys, read_key, read_more_vote_keys
 from .space import Space
 from .standing import Standing
 from .store import ChainDatabase
@@ -99,9 +100,11 @@ class _Machine:
                 settings.mempool_transactions,
                 vote_signers=read_more_vote_keys(directory),
                 node_signer=self.node_key,
+                find_signers=newer_vote_keys(directory, log),
             ),
             self.database,
         )
+        _check_vote_key(self.node, self.node_key)
         self.texts = TextStore(directory, disk, self.database, lambda: self.node.ledger.head.time)
         inbox = open_inbox()
         self.network = PeerNetwork(
@@ -323,6 +326,15 @@ def _index(genesis: Genesis, view: View, node_key: KeyPair) -> int | None:
     if found is not None:
         return found.number
     return next((entry.number for entry in genesis.validators if entry.node_key == node_key.public_key), None)
+
+
+def _check_vote_key(node: Node, node_key: KeyPair) -> None:
+    """Raise Invalid where this node has a seat and not the key that votes in it: nobody would notice that it is silent."""
+    network = node.ledger.network
+    mine = next((seat for seat in network.seats if seat.node_key == node_key.public_key), None)
+    if mine is not None and node.seat is None:
+        words = f"validator {mine.name} votes with another key in epoch {network.epoch} than keys/vote.key"
+        raise Invalid(f"{words} and what lies beside it as vote-*.key: put its file there")
 
 
 @asynccontextmanager

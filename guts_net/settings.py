@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from guts_core.chain.mempool import MEMPOOL_BYTES_MAX, MEMPOOL_TRANSACTIONS_MAX
 from guts_core.errors import Invalid
 from guts_core.identity import KeyPair
 
-from .logs import FILE_BYTES_MAX, FILES_KEPT, open_logs
+from .logs import FILE_BYTES_MAX, FILES_KEPT, Log, open_logs
 from .packs.git_child import CHILDREN_MAX
 from .peers.limits import DEFAULT_LIMITS, PeerLimits
 from .scrub import Pace
@@ -59,6 +60,19 @@ def read_key(directory: Path, role: str) -> KeyPair:
 def read_more_vote_keys(directory: Path) -> tuple[KeyPair, ...]:
     """Vote keys beside ``vote.key``, in files ``vote-*.key``: one of them takes over with the epoch that seats it."""
     return tuple(key_in(path, "vote") for path in sorted((directory / "keys").glob("vote-*.key")))
+
+
+def newer_vote_keys(directory: Path, log: Log) -> Callable[[], tuple[KeyPair, ...]]:
+    """The same for a node that runs, which no bad file ends: it is told in the log."""
+
+    def found() -> tuple[KeyPair, ...]:
+        try:
+            return read_more_vote_keys(directory)
+        except Invalid as error:
+            log.warning("vote_key_unreadable", reason=str(error))
+            return ()
+
+    return found
 
 
 def key_in(path: Path, role: str) -> KeyPair:

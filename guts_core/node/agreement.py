@@ -8,7 +8,7 @@ message or two, and what was lost then would cost a view.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 from guts_core.chain.ledger import Ledger
 from guts_core.forge import queries
@@ -27,11 +27,11 @@ EARLY_BYTES_MAX = 4 << 20
 
 
 class Agreement:
-    """The engine of the current epoch; ``signers`` are all vote keys that this node holds."""
+    """The engine of the current epoch; ``signers`` tells all vote keys that this node holds as an epoch begins."""
 
-    def __init__(self, ledger: Ledger, signers: Sequence[Signer], verifier: Verifier, *, votes: bool) -> None:
+    def __init__(self, ledger: Ledger, signers: Callable[[], Iterable[Signer]], verifier: Verifier) -> None:
         self._ledger, self._verifier = ledger, verifier
-        self._signers = {signer.public_key: signer for signer in signers} if votes else {}
+        self._find_signers, self._signers = signers, dict[bytes, Signer]()
         self._early: dict[int, list[tuple[PeerMessage, int]]] = {}
         self.engine = self._make()
 
@@ -58,6 +58,7 @@ class Agreement:
 
     def _make(self) -> Engine:
         network = self._ledger.network
+        self._signers = {signer.public_key: signer for signer in self._find_signers()}
         config = EngineConfig(
             chain_id=network.chain_id,
             epoch=network.epoch,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from attrs import frozen
 
 from guts_core.chain.genesis import Genesis
@@ -27,4 +29,11 @@ class NodeConfig:
     mempool_transactions: int = MEMPOOL_TRANSACTIONS_MAX
     vote_signers: tuple[Signer, ...] = ()  # more of them: of the next epoch, or of the last
     node_signer: Signer | None = None
+    find_signers: Callable[[], Iterable[Signer]] = tuple  # those that came meanwhile, asked for as an epoch begins
     rules_known: tuple[int, ...] = KNOWN_RULES
+
+    def signers(self) -> tuple[Signer, ...]:
+        """Every vote key that there is now."""
+        if self.index is None and self.node_signer is None:
+            return ()
+        return (self.vote_signer, *self.vote_signers, *self.find_signers())

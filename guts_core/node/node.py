@@ -67,10 +67,8 @@ class Node:
         self.chain_id = chain_id(genesis)
         mempool = Mempool(config.mempool_bytes, config.mempool_transactions)
         self.ledger = Ledger(genesis, store, config.verifier, mempool, config.rules_known)
-        votes = config.index is not None or config.node_signer is not None
-        signers = (config.vote_signer, *config.vote_signers)
         self._index, self._node_signer = config.index, config.node_signer
-        self.agreement = Agreement(self.ledger, signers, config.verifier, votes=votes)
+        self.agreement = Agreement(self.ledger, config.signers, config.verifier)
         self.attestations = Attestations(
             self.chain_id, self.vote_keys, self.quorum, self.agreement.signer, config.verifier
         )
@@ -155,11 +153,12 @@ class Node:
         How many blocks this node lacks, at most.
 
         By the newest finalization that it has checked (views, of which some had no block), and by the height that
-        so many peers tell that not all of them lie.
+        so many validators tell that not all of them lie. Of followers there may be any number, and all of them may.
         """
         newest = self.engine.finalization
         shown = 0 if newest is None else newest.view - self.engine.final.view
-        told = sorted((height for peer, height in self._told.items() if peer in self.connected), reverse=True)
+        voters = self.connected & self._validators
+        told = sorted((height for peer, height in self._told.items() if peer in voters), reverse=True)
         liars = len(self.vote_keys) - self.quorum
         believed = told[liars] - self.ledger.head.height if len(told) > liars else 0
         return max(0, shown, believed)

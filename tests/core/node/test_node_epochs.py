@@ -12,7 +12,7 @@ from guts_core.forge import epochs
 from guts_core.forge.actions import Action, ProposeDecision, VoteDecision
 from guts_core.forge.decisions import Change, RemoveValidator
 from guts_core.forge.params import Params
-from guts_core.identity import Ed25519Verifier
+from guts_core.identity import Ed25519Verifier, KeyPair
 from guts_core.node.effects import CommitBlock
 from guts_core.node.events import Event, PeerConnected, Started
 from guts_core.node.node import Node, NodeConfig
@@ -180,6 +180,27 @@ def test_a_rotated_vote_key_signs_from_the_next_epoch_on() -> None:
     keys = {start.epoch: start.public_key for start in starts}
     assert keys[0] == old.public_key
     assert keys[1] == new.public_key
+    assert votes_in(seat.log, 1) != []
+    assert len(set(world.heights)) == 1
+
+
+def test_a_vote_key_that_came_while_the_node_ran_signs_from_the_next_epoch_on() -> None:
+    """Nobody starts a node again because its key was rotated."""
+    world = a_world()
+    old, new = key("vote 1"), key("another vote 1")
+    store, found = world.seats[1].store, list[KeyPair]()
+    config = NodeConfig(world.genesis, 1, old, Ed25519Verifier(), find_signers=lambda: found)
+    seat = Seat(Node(config, store), store, log=list(world.seats[1].log))
+    world.seats[1] = seat
+    world.tell(1, Started(tuple(seat.log)))
+    world.connect(1)
+    world.pass_time(1000)
+
+    found.append(new)
+    act(world, 1, compose.rotate_seat(chain_id(world.genesis), 1, new, None))
+    world.pass_time(2 * EPOCH_MS)
+
+    assert seat.node.seat == 1
     assert votes_in(seat.log, 1) != []
     assert len(set(world.heights)) == 1
 
