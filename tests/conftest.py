@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import tomllib
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from attrs import Factory, define, frozen
+
+from tests.figures.told import PROPERTY, Figure, Teller
 
 ALLOWED = Path(__file__).with_name("skips.toml")
 
@@ -61,8 +64,22 @@ class SkipGate:
             terminalreporter.write_line(f"SKIPPED WITHOUT PERMISSION {hole} (see tests/skips.toml)")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where the numbers go that tests tell of themselves."""
+    parser.addoption("--figures", type=Path, metavar="FILE", help="append what tests tell as lines of JSON")
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Figure:
+    """Tells numbers of this test for the page of figures."""
+    return lambda told: record_property(PROPERTY, told)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Install the gate; let children hear of Ctrl-C."""
+    """Install the gate and the teller; let children hear of Ctrl-C."""
+    path = config.getoption("--figures")
+    if path is not None and not hasattr(config, "workerinput"):  # a worker's reports are told by who started it
+        config.pluginmanager.register(Teller(path), "figures")
     # A run that was started in the background ignores it, and so would every program that tests interrupt.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -20,6 +20,7 @@ from .double_voter import DoubleVoter
 from .equivocator import Equivocator
 from .forger import Forger
 from .genuine import is_genuine
+from .relabeler import Relabeler
 from .replayer import Replayer
 from .selective_sender import SelectiveSender
 from .silent import Silent
@@ -47,6 +48,7 @@ KINDS: tuple[type[Villain], ...] = (
     Twins,
     Adaptive,
     BadBuilder,
+    Relabeler,
 )
 
 
