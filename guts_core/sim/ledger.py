@@ -32,6 +32,8 @@ class Broken(GutsError):
 class Forked(Broken):
     """Damage that only more liars than agreement bears can do."""
 
+    code = "forked"
+
 
 class VoteLedger:
     """All votes as bit sets of seats by kind, epoch, view and block; one canonical chain."""

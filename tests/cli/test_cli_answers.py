@@ -149,7 +149,7 @@ def _files(told: Story) -> None:
     listen = ("--http", f"127.0.0.1:{http[0]}")
     told.end(told.begin("node", "run", "--dir", "n0", "--genesis", "genesis.json", *listen))
     told.end(told.begin("up", "--dir", "alone", "--http-port", str(http[1])))
-    tell("sim", "--seed", "7")
+    tell("sim", "run", "--seed", "7")
 
 
 @pytest.mark.parametrize("words", [words for words, _ in every_command() if words not in NO_JSON])

@@ -197,4 +197,4 @@ def test_a_node_that_cannot_start_says_why(desk: Desk) -> None:
 
 def test_a_seed_runs_and_prints_its_trace(desk: Desk) -> None:
     """The simulator is a command, not only a test."""
-    assert desk.run("sim", "--seed", "7")["trace"] == desk.run("sim", "--seed", "7")["trace"]
+    assert desk.run("sim", "run", "--seed", "7")["trace"] == desk.run("sim", "run", "--seed", "7")["trace"]
