@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 from attrs import frozen
@@ -74,6 +75,11 @@ class NodeDirectory:
     def vote_key(self) -> KeyPair:
         """The key that signs agreement."""
         return read_pair(self.keys / VOTE_KEY)
+
+    def next_vote_key(self) -> Path:
+        """Where one that is to follow this one goes: ``keys/vote-1.key`` and so on, where the node looks for it."""
+        stem = Path(VOTE_KEY).stem
+        return next(path for n in count(1) if not (path := self.keys / f"{stem}-{n}.key").exists())
 
     def operator_key(self) -> KeyPair:
         """The key of the account that answers for the node."""

@@ -329,7 +329,7 @@ def _index(genesis: Genesis, view: View, node_key: KeyPair) -> int | None:
 
 
 def _check_vote_key(node: Node, node_key: KeyPair) -> None:
-    """Raise Invalid where this node has a seat and not the key that votes in it: nobody would notice that it is silent."""
+    """Raise Invalid where this node has a seat and not the key that votes in it: it would keep silent, untold."""
     network = node.ledger.network
     mine = next((seat for seat in network.seats if seat.node_key == node_key.public_key), None)
     if mine is not None and node.seat is None:

@@ -9,7 +9,7 @@ import click
 
 from guts_cli.acting import open_network
 from guts_cli.commands.network_decisions import NODE
-from guts_cli.keys import new_pair, read_pair, write_pair
+from guts_cli.keys import OPERATOR_KEY, VOTE_KEY, new_pair, read_pair, write_pair
 from guts_cli.node_directory import NodeDirectory, write_public
 from guts_cli.operating import (
     Council,
@@ -82,12 +82,19 @@ def entry(*, directory: Path, name: str | None, operator: str | None, out: Path 
 
 
 @command()
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The node, on this machine: its new vote key is made in DIR/keys, and it goes over to that by itself.",
+)
 @click.option("--vote-key", type=KEY_FILE, help="The new key that votes; made there unless the file exists.")
 @click.option("--node-key", type=KEY_FILE, help="The new network key; made there unless the file exists.")
 @click.option("--validator", metavar="NAME", help="Which one, where you answer for several.")
 @operator_options
 def rotate(
     *,
+    directory: Path | None,
     vote_key: Path | None,
     node_key: Path | None,
     validator: str | None,
@@ -100,17 +107,29 @@ def rotate(
     The new keys sign that you hold them. Keep the old ones in place until the epoch has ended: they count
     until then, and never again.
     """
+    home = None if directory is None else NodeDirectory(directory)
     if vote_key is None and node_key is None:
-        raise Usage("which key? --vote-key FILE, --node-key FILE or both", "guts network rotate --vote-key FILE")
+        if home is None:
+            raise Usage("which key? --dir DIR, --vote-key FILE, --node-key FILE", "guts network rotate --dir DIR")
+        vote_key = home.next_vote_key()
+    if home is not None and operator_key is None and (home.keys / OPERATOR_KEY).exists():
+        operator_key = home.keys / OPERATOR_KEY
     with open_council(node, account, operator_key) as council:
-        seat = _own(council, validator)
+        seat = _own(council, validator) if home is None else _of_node(council, home)
         vote, spoken = _pair(vote_key), _pair(node_key)
         council.act(rotate_seat(council.chain_id, seat.number, vote, spoken))
     keys = {"vote_key": vote, "node_key": spoken}
     data = {"validator": seat.name, **{role: pair.public_key.hex() for role, pair in keys.items() if pair}}
     lines = [f"{seat.name} has other keys from the next epoch on"]
-    lines += [f"  {path} goes to DIR/keys of its node then" for path in (vote_key, node_key) if path]
+    lines += [_place(path, home) for path in (vote_key, node_key) if path]
     return Said(data, "\n".join(lines), "guts network validators")
+
+
+def _place(path: Path, home: NodeDirectory | None) -> str:
+    """What becomes of a new key's file."""
+    if home is not None and path.parent == home.keys:
+        return f"  {path} is found there by its node; keep {VOTE_KEY} beside it until the epoch has ended"
+    return f"  {path} goes to DIR/keys of its node then, which is started again"
 
 
 def _pair(path: Path | None) -> KeyPair | None:
@@ -120,6 +139,15 @@ def _pair(path: Path | None) -> KeyPair | None:
     if not path.exists():
         write_pair(path, new_pair())
     return read_pair(path)
+
+
+def _of_node(council: Council, home: NodeDirectory) -> EpochSeat:
+    """The seat of the node in a directory."""
+    mine = home.node_key().public_key
+    for seat in council.client.epoch().seats:
+        if seat.node_key == mine:
+            return seat
+    raise Missing(f"the node in {home.path} has no seat", "guts network validators")
 
 
 def _own(council: Council, name: str | None) -> EpochSeat:

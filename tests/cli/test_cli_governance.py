@@ -31,6 +31,13 @@ def by(index: int) -> tuple[str, str]:
     return "--operator-key", f"net/node{index}/keys/operator.key"
 
 
+def end_epoch(net: Desk) -> None:
+    """Three of four operators want that."""
+    number = str(net.json("network", "propose", "end-epoch", *by(0))["number"])
+    net.json("network", "vote", number, *by(1))
+    net.json("network", "vote", number, *by(3))
+
+
 def test_operators_propose_and_vote_until_it_is_decided(net: Desk) -> None:
     proposed = net.json("network", "propose", "set", "delta_ms=300", "registration=approval", *by(0))
     number = str(proposed["number"])
@@ -90,6 +97,22 @@ def test_an_operator_rotates_the_keys_of_its_validator(net: Desk) -> None:
     assert waits == ["node-2"] or shown["seats"][2]["vote_key"] == done["vote_key"]
 
 
+def test_a_node_finds_its_rotated_vote_key_by_itself(net: Desk) -> None:
+    """No file is moved and nothing is started again: the node votes with whichever key has its seat."""
+    before = net.json("network", "validators")["number"]
+    done = net.json("network", "rotate", "--dir", "net/node3")
+    waiting = net.json("network", "validators")["waiting_seats"]
+    for _ in waiting:  # an epoch has room for one change of seats, and those of other tests come first
+        end_epoch(net)
+
+    assert (net.directory / "net/node3/keys/vote-1.key").stat().st_mode & 0o077 == 0
+    epoch = net.json("network", "validators")
+    assert epoch["number"] == before + len(waiting) > before
+    assert epoch["seats"][3]["vote_key"] == done["vote_key"]
+    role = net.json("node", "status", "--dir", "net/node3")["role"]
+    assert role == "validator 4 of 4"
+
+
 def test_who_does_not_govern_is_told_so(net: Desk) -> None:
     """Alice has an account and no seat; a mistyped change never leaves this machine."""
     cases: list[tuple[tuple[str, ...], int, str]] = [
@@ -100,7 +123,7 @@ def test_who_does_not_govern_is_told_so(net: Desk) -> None:
         (("network", "propose", "remove", "nobody", *by(0)), 3, "no validator nobody"),
         (("network", "vote", "999", *by(0)), 3, "no decision 999"),
         (("network", "show", "999"), 3, "no decision 999"),
-        (("network", "rotate", *by(0)), 2, "--vote-key FILE"),
+        (("network", "rotate", *by(0)), 2, "--dir DIR"),
         (("network", "admit", "guts_node_00", "--name", "x", *by(0)), 2, "begins with guts_node_"),
         (("network", "dismiss", "nobody", *by(0)), 3, "no follower nobody"),
     ]
