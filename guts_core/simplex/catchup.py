@@ -108,12 +108,22 @@ def meet(s: State, peer: int, epoch: int, message: Message) -> None:
 
 def meet_at(s: State, peer: int, epoch: int) -> None:
     """The same for a peer that only says in which other epoch it is."""
+    if epoch > s.config.epoch:
+        s.ahead[peer] = epoch
     if not _may_help(s, peer):
         return
     if epoch > s.config.epoch:
         inquire(s, peer)
     else:
         _tell_end(s, peer, epoch)
+
+
+def go_on_asking(s: State, ahead: Mapping[int, int]) -> None:
+    """An epoch begins here that is no news to these peers: nobody else would tell what came of it."""
+    s.ahead = {peer: epoch for peer, epoch in ahead.items() if epoch > s.config.epoch}
+    for peer, epoch in ahead.items():
+        if epoch >= s.config.epoch:
+            inquire(s, peer)
 
 
 def _tell_end(s: State, peer: int, epoch: int) -> None:
@@ -192,7 +202,7 @@ def is_stuck(s: State) -> bool:
     """Whether something here waits for what a peer may have."""
     if s.ended:
         return False
-    if s.anchors or s.owed:
+    if s.anchors or s.owed or s.ahead:
         return True
     current = s.rounds.get(s.view)
     if current is not None and current.proposal is not None and current.may_cast(Kind.NOTARIZE):
@@ -207,17 +217,21 @@ def ask(s: State) -> bool:
     """Ask one peer for what is missing, another one each time; False when nothing is."""
     wanted, source = _wanted(s)
     view = _uncertified(s)
-    if not wanted and view is None:
-        return False
-    seats = [seat for seat in signers_of(source) if seat != s.config.me] if source else []
-    seats = seats or s.others()
-    if not seats:
+    peers = _who_may_know(s, source) if wanted or view is not None else sorted(s.ahead)
+    if not peers:
         return False
     s.rotation += 1
-    peer = s.numbers[seats[s.rotation % len(seats)]]
+    peer = peers[s.rotation % len(peers)]
     s.asked[peer] = min(ASKED_MAX, s.asked[peer] + 1)
     s.send(peer, Fetch(s.final.view, s.view if view is None else view, tuple(wanted[:FETCH_WANT_MAX]), s.config.epoch))
     return True
+
+
+def _who_may_know(s: State, source: Certificate | None) -> list[int]:
+    """Signers surely had it, and whoever is an epoch further: of this one's validators none may be left."""
+    seats = [seat for seat in signers_of(source) if seat != s.config.me] if source else []
+    peers = [s.numbers[seat] for seat in seats or s.others()]
+    return peers + sorted(s.ahead.keys() - set(peers))
 
 
 def _wanted(s: State) -> tuple[list[BlockHash], Certificate | None]:

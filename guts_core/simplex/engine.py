@@ -143,6 +143,7 @@ class Engine:
     def lost(self, peer: int) -> None:
         """The link to a peer closed: what was kept of one without a seat is let go."""
         s = self._state
+        s.ahead.pop(peer, None)
         if peer not in s.seats:
             s.helped.pop(peer, None)
             s.asked.pop(peer, None)

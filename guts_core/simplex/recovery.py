@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .ancestry import parent_for
 from .bounds import EVIDENCE_EPOCHS, FUTURE_VIEWS_MAX
+from .catchup import go_on_asking
 from .journal import (
     LogBody,
     LogCertificate,
@@ -40,9 +41,10 @@ def inherit(s: State, before: State) -> None:
     if starts:
         _take_over(s, before.later)
         announce(s)
-        return
-    s.log(_start(s), sync=True)
-    enter(s, s.final.view + 1)
+    else:
+        s.log(_start(s), sync=True)
+        enter(s, s.final.view + 1)
+    go_on_asking(s, before.ahead)
 
 
 def _take_over(s: State, entries: list[LogRecord]) -> None:

@@ -103,6 +103,7 @@ class State:
         self.heard: dict[int, int] = {}
         self.helped: dict[int, int] = {}
         self.asked: Counter[int] = Counter()
+        self.ahead: dict[int, int] = {}  # the epoch in which a peer says it is, where that is a later one
         self.budget = Budget()
         self.rotation = 0
 

@@ -36,3 +36,11 @@ async def test_a_follower_joins_by_a_snapshot_and_passes_writes_on(tmp_path: Pat
     with trio.fail_after(60):
         async with open_node(settings) as again:
             assert (await status(again)).height >= BLOCKS
+
+
+async def test_blocks_of_three_epochs_come_one_by_one_while_nobody_says_anything_new(tmp_path: Path) -> None:
+    world = a_long_world(tmp_path, blocks_an_epoch=150, blocks=400)
+    assert await write_chain(world, 400) == 2
+    async with open_node(world.settings(0)) as validator, open_node(a_follower(world)) as follower:
+        await wait_until(lambda: follower.height >= 400)
+        assert (await status(follower)).epoch == (await status(validator)).epoch == 2
