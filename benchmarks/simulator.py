@@ -12,7 +12,7 @@ from .figures import Figure, figure
 from .profiling import told
 from .run import Run
 
-EVENTS_BAR, REAL_TIME_BAR = 40_000.0, 50.0
+EVENTS_BAR, REAL_TIME_BAR = 50_000.0, 100.0
 MICROSECONDS = 1e6
 
 

@@ -25,7 +25,7 @@ _TIME = "time"
 TRIGGERS: dict[Rule, tuple[str, ...]] = {
     Rule.ENTER: ("notarize", "nullify", "propose", *_CERTIFICATES, "supply"),
     Rule.PROPOSE: ("notarize", "nullify", "notarization", "nullification", "other", _TIME),
-    Rule.NOTARIZE: ("propose", "notarize", "notarization", "nullification", "supply"),
+    Rule.NOTARIZE: ("propose", "supply"),  # a proposal shows what it stands on
     Rule.NULLIFY: ("nullify", "propose", _TIME),
     Rule.FINALIZE: ("notarize", "notarization", "propose", "supply"),
     Rule.FINALIZED: ("finalize", "finalization", "propose", "supply"),

@@ -19,7 +19,7 @@ from .villains.cast import VillainCast
 from .world import World
 
 # With fewer blocks, what was tested is patience, not agreement.
-BLOCKS_MIN, WHOLE_BLOCKS_MIN = 20, 15
+BLOCKS_MIN = 15
 
 
 @frozen
@@ -147,9 +147,8 @@ def _villainies(cast: Cast, world: World) -> tuple[Villainy, ...]:
 
 
 def _worthless(world: World, heights: tuple[int, ...]) -> str | None:
-    least = WHOLE_BLOCKS_MIN if isinstance(world, ForgeWorld) else BLOCKS_MIN
-    if min(heights, default=0) < least:
-        return f"an honest node finalized fewer than {least} blocks: {heights}"
+    if min(heights, default=0) < BLOCKS_MIN:
+        return f"an honest node finalized fewer than {BLOCKS_MIN} blocks: {heights}"
     needed = ["crashed", "unsynced lost"] + (["cut off", "lost"] if world.size > 1 else [])
     missing = [name for name in needed if not world.faults[name]]
     return f"faults that never happened: {', '.join(missing)}" if missing else None
