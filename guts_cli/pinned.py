@@ -13,7 +13,8 @@ from pathlib import Path
 from guts_core.chain.genesis import Genesis
 from guts_core.chain.genesis_json import GenesisFile, genesis_from_json, to_json
 from guts_core.errors import Invalid
-from guts_core.names import ChainId
+from guts_core.names import BlockHash, ChainId
+from guts_core.proof import Checkpoint
 
 from .home import Home, user_home
 from .network import Network
@@ -38,6 +39,28 @@ def pinned(home: Home, chain_id: ChainId) -> Genesis:
             f"network {chain_id.hex()} is not pinned in {home.path}: nothing that is said of it can be checked", TRUST
         )
     return _read(path).genesis
+
+
+def newest_epoch(home: Home, chain_id: ChainId) -> Checkpoint | None:
+    """The newest epoch of a network that a true proof led to here; None: no proof went beyond the first."""
+    path = _newest(home, chain_id)
+    if not path.exists():
+        return None
+    try:
+        epoch, boundary = path.read_text().split()
+        return Checkpoint(int(epoch), BlockHash(bytes.fromhex(boundary)))
+    except ValueError as error:
+        raise Misconfigured(f"{path} does not say which epoch is known: {error}", f"rm {path}") from error
+
+
+def remember_epoch(home: Home, chain_id: ChainId, found: Checkpoint | None) -> None:
+    """From now on no other history of this network is believed up to there."""
+    known = newest_epoch(home, chain_id)
+    if found is None or (known is not None and known.epoch >= found.epoch):
+        return
+    # Whoever has no home that can be written verifies all the same, and has nothing to compare with later.
+    with suppress(OSError):
+        write_public(_newest(home, chain_id), f"{found.epoch} {found.boundary.hex()}\n")
 
 
 def all_pinned(home: Home) -> list[GenesisFile]:
@@ -67,6 +90,10 @@ def _read(path: Path) -> GenesisFile:
     if file.chain_id.hex() != path.stem:
         raise Misconfigured(f"{path} holds the genesis of another network, {file.chain_id.hex()}", f"rm {path}")
     return file
+
+
+def _newest(home: Home, chain_id: ChainId) -> Path:
+    return home.path / "networks" / f"{chain_id.hex()}.epoch"
 
 
 def _path(home: Home, chain_id: ChainId) -> Path:

@@ -15,11 +15,11 @@ from click.core import ParameterSource
 from guts_cli.completing import complete_repository
 from guts_cli.home import Context, Home, user_home
 from guts_cli.outcomes import EXIT_CODES, EXIT_OK, Misconfigured, Said, Usage, show
-from guts_cli.pinned import pinned, read_genesis
+from guts_cli.pinned import newest_epoch, pinned, read_genesis, remember_epoch
 from guts_cli.proven import as_object, as_text
 from guts_cli.shape import command, wants_json
 from guts_cli.target import parse_target
-from guts_core.chain.genesis import Genesis
+from guts_core.chain.genesis import Genesis, chain_id
 from guts_core.errors import NotFound, remade
 from guts_core.names import ChainId
 from guts_core.proof import ProvenRef, Question, Verified, network_of, verify
@@ -171,10 +171,14 @@ def _genesis(given: Path | None, home: Home, chain_id: ChainId | None) -> Genesi
 
 
 def _verify(data: bytes, genesis: Genesis, question: Question | None) -> Verified:
+    """Also held against what was true here before."""
+    home, chain = user_home(), chain_id(genesis)
     try:
-        return verify(data, genesis, question)
+        verified = verify(data, genesis, question, newest_epoch(home, chain))
     except BadProof as error:
         raise remade(type(error), f"the proof is false: {error}") from error
+    remember_epoch(home, chain, verified.final.checkpoint)
+    return verified
 
 
 def _milliseconds(text: str) -> int:

@@ -20,6 +20,7 @@ from .questions import TransactionQuestion as TransactionQuestion
 from .questions import about_ref as about_ref
 from .questions import about_refs as about_refs
 from .questions import about_transaction as about_transaction
+from .verified import Checkpoint as Checkpoint
 from .verified import Final as Final
 from .verified import Proven as Proven
 from .verified import ProvenHeaders as ProvenHeaders

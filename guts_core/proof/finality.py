@@ -20,12 +20,12 @@ from guts_core.simplex.messages import Certificate, Kind
 
 from .faults import BadCertificate, BadChain, BadEpoch, OtherNetwork, UnknownVersion
 from .format import Finality
-from .verified import Final
+from .verified import Checkpoint, Final
 
 
-def check_finality(finality: Finality, genesis: Genesis) -> Final:
-    """Who made this header final; raises BadProof."""
-    trail = _walk(finality.epochs, genesis)
+def check_finality(finality: Finality, genesis: Genesis, known: Checkpoint | None = None) -> Final:
+    """Who made this header final; raises BadProof, also when it is in another history than what is known."""
+    trail = _walk(finality.epochs, genesis, known)
     header = finality.header
     certified = finality.above[-1] if finality.above else header
     for one in (header, *finality.above):
@@ -45,6 +45,7 @@ def check_finality(finality: Finality, genesis: Genesis) -> Final:
         block_hash=block_hash(header),
         certified_height=certified.height,
         epoch=trail.epoch,
+        checkpoint=_checkpoint(trail),
         signers=tuple(trail.validators[signer].name for signer in certificates.signers_of(finality.certificate)),
         validators=committee.size,
         quorum=committee.quorum,
@@ -60,7 +61,7 @@ def check_parents(headers: tuple[Header, ...]) -> None:
             raise BadChain(f"header {upper.height} does not name header {lower.height} as its parent")
 
 
-def _walk(steps: tuple[EpochStep, ...], genesis: Genesis) -> Trail:
+def _walk(steps: tuple[EpochStep, ...], genesis: Genesis, known: Checkpoint | None) -> Trail:
     """From the validators of genesis to those who vote after these ends of epochs; raises BadProof."""
     trail, verifier = Trail.of(genesis), Ed25519Verifier()
     for step in steps:
@@ -72,7 +73,14 @@ def _walk(steps: tuple[EpochStep, ...], genesis: Genesis) -> Trail:
             raise BadEpoch(f"the end of epoch {trail.epoch}: {error}") from error
         except PeerFault as error:
             raise BadCertificate(f"the certificate of the end of epoch {trail.epoch} does not hold: {error}") from error
+        if known is not None and known.epoch == trail.epoch and known != _checkpoint(trail):
+            told = f"epoch {trail.epoch} begins after block {block_hash(step.header).hex()}"
+            raise BadEpoch(f"{told}, and a proof that was true before says {known.boundary.hex()}: two histories")
     return trail
+
+
+def _checkpoint(trail: Trail) -> Checkpoint | None:
+    return None if trail.boundary is None else Checkpoint(trail.epoch, block_hash(trail.boundary))
 
 
 def _check_header(header: Header, trail: Trail) -> None:

@@ -18,6 +18,14 @@ from .questions import Question
 
 
 @frozen
+class Checkpoint:
+    """An epoch that somebody followed the validators to, and the last block of the one before it."""
+
+    epoch: int
+    boundary: BlockHash
+
+
+@frozen
 class Final:
     """The block that a proof is about, and who made it final."""
 
@@ -29,6 +37,7 @@ class Final:
     block_hash: BlockHash
     certified_height: int  # of the block whose certificate covers it: the same or a later one
     epoch: int  # of that certificate: whose validators signed it
+    checkpoint: Checkpoint | None  # the same epoch, to hold later proofs against; None for the first
     signers: tuple[str, ...]  # names of validators
     validators: int
     quorum: int

@@ -32,16 +32,20 @@ from .questions import (
     check_form,
 )
 from .repository import check_ref, check_refs, check_repository
-from .verified import Proven, ProvenHeaders, ProvenRef, ProvenRefs, ProvenTransaction, Verified
+from .verified import Checkpoint, Proven, ProvenHeaders, ProvenRef, ProvenRefs, ProvenTransaction, Verified
 
 T = TypeVar("T")
 
 
-def verify(data: bytes, genesis: Genesis, question: Question | None = None) -> Verified:
+def verify(
+    data: bytes, genesis: Genesis, question: Question | None = None, known: Checkpoint | None = None
+) -> Verified:
     """
     What the proof file shows, on the word of this genesis's validators; raises BadProof for what is false.
 
     With a question, the file must answer exactly that. Without, read which one it answers from the result.
+    With the checkpoint of an earlier result, no other history is believed that leads there or beyond, be it
+    signed by whoever held keys long ago.
     """
     file = _read(data)
     if file.network != chain_id(genesis):
@@ -54,7 +58,7 @@ def verify(data: bytes, genesis: Genesis, question: Question | None = None) -> V
         check_form(file.question)
     except Invalid as error:
         raise NotAProof(f"the question of the proof cannot be asked: {error}") from error
-    final = check_finality(file.finality, genesis)
+    final = check_finality(file.finality, genesis, known)
     return Verified(file.question, _answer(file), final)
 
 

@@ -34,7 +34,7 @@ from guts_core.simplex.quorum import FaultModel
 from tests.cli.desk import PATIENCE_SECONDS, Desk
 from tests.cli.reference import differences, example
 from tests.core.chain.chain_world import a_genesis, oid
-from tests.core.proof.epoch_world import a_long_scene
+from tests.core.proof.epoch_world import EpochNetwork, a_long_scene
 from tests.core.proof.proof_world import ProofNetwork, Scene, a_scene
 
 MAIN = about_ref("alice", "hello", "main")
@@ -298,6 +298,37 @@ def test_validators_that_changed_are_followed_from_genesis(desk: Desk) -> None:
     assert shortened["message"].endswith("is of epoch 3, the ends of epochs in the proof lead to epoch 2")
     assert replaced["code"] == "bad-certificate"
     assert "the certificate is not of header" in replaced["message"]
+
+
+def test_another_history_of_a_network_is_refused_by_who_saw_the_first(desk: Desk) -> None:
+    """Signed by a quorum of retired keys it is as true as any; what was followed before is remembered."""
+    network = long_scene().network
+    forked = EpochNetwork(network.genesis)
+    forked.pass_time(1)
+    a_scene(forked)
+    for _ in range(3):
+        forked.turn()
+    forked.step()
+    (desk.directory / "long.json").write_text(genesis_text(network.genesis))
+    (desk.directory / "first.proof").write_bytes(network.prove(MAIN))
+    (desk.directory / "second.proof").write_bytes(forked.prove(MAIN))
+    ask = ("--genesis", "long.json")
+
+    desk.json("verify", "first.proof", *ask)
+    kept = desk.home / "networks" / f"{chain_id(network.genesis).hex()}.epoch"
+    epoch, boundary = kept.read_text().split()
+    error = desk.json("verify", "second.proof", *ask, code=7)["error"]
+    again = desk.json("verify", "first.proof", *ask)
+    kept.write_text("three")
+    unread = desk.json("verify", "first.proof", *ask, code=2)["error"]
+    stranger = desk.elsewhere("stranger").json("verify", "../second.proof", "--genesis", "../long.json")
+
+    assert epoch == "3"
+    assert error["code"] == "bad-epoch"
+    assert f"a proof that was true before says {boundary}" in error["message"]
+    assert again["epoch"] == 3
+    assert unread["next"] == f"rm {kept}"
+    assert stranger["epoch"] == 3
 
 
 def test_crash_mode_is_no_byzantine_agreement(desk: Desk) -> None:

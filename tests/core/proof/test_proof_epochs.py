@@ -286,6 +286,29 @@ def test_retired_keys_sign_nothing_any_more() -> None:
         verify(to_bytes(evolve(proof(), finality=evolve(finality, certificate=retired))), genesis(), MAIN)
 
 
+def test_another_history_signed_with_retired_keys_is_not_believed_by_who_saw_the_first() -> None:
+    """From genesis alone both are true; whoever remembers an epoch takes no other way to it, or beyond."""
+    forked = EpochNetwork(short_epochs())
+    forked.pass_time(1)
+    a_scene(forked)
+    for _ in range(ENDED + 1):
+        forked.turn()
+    forked.step()
+    first = verify(network().prove(MAIN), genesis(), MAIN).final.checkpoint
+    second = verify(forked.prove(MAIN), genesis(), MAIN).final.checkpoint
+    early = EpochNetwork(short_epochs())
+    a_scene(early)
+
+    assert first is not None
+    assert second is not None
+    assert (first.epoch, second.epoch) == (ENDED, ENDED + 1)
+    assert verify(network().prove(MAIN), genesis(), MAIN, first).final.checkpoint == first
+    with pytest.raises(BadEpoch, match=r"and a proof that was true before says .*: two histories"):
+        verify(forked.prove(MAIN), genesis(), MAIN, first)
+    assert verify(network().prove(MAIN), genesis(), MAIN, second).height  # of before: nothing to compare
+    assert verify(early.prove(MAIN), genesis(), MAIN, first).final.checkpoint is None
+
+
 def test_no_byte_of_a_walk_over_epochs_can_be_changed() -> None:
     """Every byte of the steps, one after the other; the rest is the same as in a proof without."""
     question = HeaderQuestion(1)
