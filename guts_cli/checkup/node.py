@@ -25,6 +25,7 @@ from guts_net.space import RESERVE_BYTES_MOST, RESERVE_SHARE
 
 from .certificate import validity
 from .finding import Finding, looked, well, wrong
+from .part import part_of
 
 # Renewals are made a month before the end; one that did not come by now needs somebody.
 CERTIFICATE_DAYS = 14
@@ -94,18 +95,7 @@ def _key(path: Path) -> Iterator[Finding]:
 
 def _genesis(own: OwnNode) -> Iterator[Finding]:
     file = genesis_from_json(own.directory.adopt_genesis(None).read_text())
-    mine, vote = own.directory.node_key().public_key, own.directory.vote_key().public_key
-    seats = list(enumerate(file.genesis.validators))
-    seat = next(((index, entry) for index, entry in seats if entry.node_key == mine), None)
-    run = f"guts node run --dir {_quoted(own.directory.path)} --genesis FILE"
-    if seat is None:
-        yield wrong("genesis", f"the node's key has no seat in network {file.genesis.name}", run)
-    elif seat[1].vote_key != vote:
-        words = f"validator {seat[1].name} has another vote key in the genesis than in keys/{VOTE_KEY}"
-        yield wrong("genesis", words, f"restore keys/{VOTE_KEY} from your backup: {HOW_TO}")
-    else:
-        network = f"network {file.genesis.name} ({file.chain_id.hex()[:12]})"
-        yield well("genesis", f"{network}, seat {seat[0] + 1} of {len(seats)}: {seat[1].name}")
+    yield part_of(own.directory, file)
 
 
 def _running(own: OwnNode) -> Iterator[Finding]:
