@@ -56,7 +56,7 @@ class World(Lives):
         self._sample = 0  # blocks that everybody must have at the end
         self._wishes: list[bytes] = []
         self._asked: dict[bytes, int] = {}  # wishes since the heal that are not final yet, and since when
-        self.waits: list[int] = []  # how long wishes took since then, us
+        self.took: list[int] = []  # how long wishes took since then, us
         self.resumed: dict[int, int] = {}  # how long after the heal a node had its first block, us
         self._due: list[bytes] = []
 
@@ -250,7 +250,7 @@ class World(Lives):
             if self.time >= self.plan.chaos_us:
                 self.resumed.setdefault(index, self.time - self.plan.chaos_us)
                 for content in self._asked.keys() & store.contents:
-                    self.waits.append(self.time - self._asked.pop(content))
+                    self.took.append(self.time - self._asked.pop(content))
         place = self.places[index]
         place.commits.append(store)
         if len(place.commits) == 1:
@@ -370,8 +370,8 @@ class World(Lives):
             took = self.resumed.get(index, self.plan.heal_us)
             if took > bounds.resume_us and (index in self.resumed or self._sample):
                 raise Broken(f"L1: node {index} had its first block {took} us after the heal")
-        if self.waits and max(self.waits) > bounds.wish_us:
-            raise Broken(f"L2: a wish took {max(self.waits)} us after the heal")
+        if self.took and max(self.took) > bounds.wish_us:
+            raise Broken(f"L2: a wish took {max(self.took)} us after the heal")
 
     def _named(self, wish: bytes) -> str:
         return wish.decode("utf-8", "replace")
