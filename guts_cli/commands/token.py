@@ -12,7 +12,7 @@ from guts_cli.outcomes import Missing, Said, Usage, counted
 from guts_cli.shape import command
 from guts_core.forge.records import Scope
 from guts_core.names import NodeId
-from guts_http.client import Validator
+from guts_http.client import Follower, Validator
 
 _UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 ALL = "all"
@@ -52,7 +52,8 @@ def create(
     lifetime = _lifetime_ms(expires)
     with open_network(node) as network:
         key = network.key(account)
-        listed = _gateways(network.client.validators(), network.client.followers(), gateways or (network.client.status().node.hex(),))
+        named = gateways or (network.client.status().node.hex(),)
+        listed = _gateways(network.client.validators(), network.client.followers(), named)
         wish = TokenWish(tuple(Scope[scope.upper()] for scope in scopes), lifetime, listed, note)
         token = network.create_token(key, wish)
         if save:
@@ -84,11 +85,12 @@ def _gateways(
     """``all`` are those who vote: a follower is handed a token only where somebody names it."""
     if wanted == (ALL,):
         return tuple(validator.node_id for validator in validators)
+    known = {one.node_id: one.name for one in validators} | {one.node_key: one.name for one in followers}
     found = []
     for word in wanted:
-        match = [one for one in (*validators, *followers) if word in (one.name, one.node_id.hex())]
+        match = [key for key, name in known.items() if word in (name, key.hex())]
         if not match:
-            names = ", ".join(one.name for one in (*validators, *followers))
+            names = ", ".join(known.values())
             raise Missing(f"no node {word[:64]!r}; there are {names}", "the same command with --gateway all")
-        found.append(match[0].node_id)
+        found.append(match[0])
     return tuple(found)
