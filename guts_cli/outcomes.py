@@ -39,6 +39,8 @@ EXIT_CODES: Final[dict[str, int]] = {
     "error": EXIT_BUG,
     "corrupt": EXIT_BUG,
     "unknown-rules": 78,
+    "key-in-use": 78,
+    "fork-seen": 78,
 }
 
 # What to type after an error that does not say so itself.

@@ -94,6 +94,18 @@ class Corrupt(GutsError):
     code = "corrupt"
 
 
+class KeyInUse(Corrupt):
+    """Another process votes with the key of this one: only one of them may go on."""
+
+    code = "key-in-use"
+
+
+class ForkSeen(Corrupt):
+    """Two quorums signed what excludes each other: no machine may choose between them."""
+
+    code = "fork-seen"
+
+
 def remade(cls: type[GutsError], message: str) -> GutsError:
     """An error as it was raised elsewhere; leaves with constructors of their own have said their words already."""
     error = cls.__new__(cls)

@@ -71,6 +71,7 @@ class Agreement:
             final=self._ledger.final_point(),
             certificate=self._ledger.final_certificate(),
             numbers=self.numbers,
+            recalls=True,
         )
         return Engine(config, self.signer, self._verifier, self._ledger)
 

@@ -15,7 +15,7 @@ from attrs import frozen
 from guts_core.chain.transaction import Avail, Item, Witness
 from guts_core.codec import Family, Limit, kinds, record
 from guts_core.codec.fields import ASignature, ATxId
-from guts_core.simplex.messages import Certificate, Fetch, Propose, Supply, Vote
+from guts_core.simplex.messages import Certificate, Fetch, Propose, Recall, Recalled, Supply, Vote
 
 # A typical small push is a few KiB: it rides with its announcement and saves a round trip.
 INLINE_PACK_BYTES_MAX = 64 * 1024
@@ -69,6 +69,8 @@ class Hello:
 
 
 PeerMessage: TypeAlias = (
-    Submit | Announce | AvailSaid | Witnessed | Hello | Propose | Vote | Certificate | Fetch | Supply
+    Submit | Announce | AvailSaid | Witnessed | Hello | Propose | Vote | Certificate | Fetch | Supply | Recall | Recalled
 )
-PEER_MESSAGES = Family((Submit, Announce, AvailSaid, Witnessed, Hello, Propose, Vote, Certificate, Fetch, Supply))
+PEER_MESSAGES = Family(
+    (Submit, Announce, AvailSaid, Witnessed, Hello, Propose, Vote, Certificate, Fetch, Supply, Recall, Recalled)
+)

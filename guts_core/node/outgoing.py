@@ -11,7 +11,7 @@ from guts_core.chain.commit import Commit
 from guts_core.chain.trail import EpochStep
 from guts_core.chain.transaction import Item
 from guts_core.codec import from_bytes, to_bytes
-from guts_core.simplex.messages import Certificate, Fetch, Propose, Supply, Vote
+from guts_core.simplex.messages import Certificate, Fetch, Propose, Recall, Recalled, Supply, Vote
 
 from .effects import Effect, SendPeer, Urgency
 from .messages import ITEMS_PER_SUBMIT_MAX, Hello, PeerMessage, Submit
@@ -39,7 +39,7 @@ def urgency_of(message: PeerMessage) -> Urgency:
         return Urgency.VOTE
     if isinstance(message, Propose):
         return Urgency.PROPOSAL
-    if isinstance(message, Fetch | Supply | Hello):
+    if isinstance(message, Fetch | Supply | Hello | Recall | Recalled):
         return Urgency.CATCH_UP
     return Urgency.TRANSACTION
 

@@ -34,7 +34,7 @@ def sort_in(message: Message | None) -> str:
             return "fetch"
         case Supply():
             return "supply"
-        case None:
+        case _:
             return "other"
 
 

@@ -13,7 +13,7 @@ from guts_core.identity.keys import Signer
 from guts_core.names import BlockHash, ChainId
 from guts_core.simplex.effects import Effect, Persist, ReportEquivocation, Send
 from guts_core.simplex.engine import Engine, EngineConfig, Rule
-from guts_core.simplex.messages import Certificate, Fetch, Message, Propose, Supply, Vote
+from guts_core.simplex.messages import Certificate, Fetch, Message, Propose, Recall, Recalled, Supply, Vote
 from guts_core.simplex.ports import Instant
 from guts_core.simplex.quorum import FaultModel
 
@@ -23,7 +23,7 @@ from .ports import Accuse, Act, Say, Store, Write
 from .replica import GENESIS, FinalBlock, Replica, page_of
 
 CHAIN = ChainId(b"a chain that is simulated only  ")
-_MESSAGES = Family((Propose, Vote, Certificate, Fetch, Supply))
+_MESSAGES = Family((Propose, Vote, Certificate, Fetch, Supply, Recall, Recalled))
 _COMMAND = b"\x00"  # no canonical record starts with it
 # Agreement messages are immutable; decoding each broadcast once instead of n times halves a run.
 _READ_MAX = 1024
@@ -90,6 +90,7 @@ class ReplicaNode:
                 heartbeat_us=HEARTBEAT_US,
                 final=last.block.proposal if last else GENESIS,
                 certificate=last.certificate if last else None,
+                recalls=True,
             ),
             ring.signer(index),
             ring,

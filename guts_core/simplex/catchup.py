@@ -88,6 +88,15 @@ def greet(s: State, peer: int) -> None:
     inquire(s, peer)
 
 
+def best_certificate(s: State) -> Certificate | None:
+    """Of the highest view that is certified here, in this epoch."""
+    found = [one for round_ in s.rounds.values() for one in round_.certificates.values()]
+    newest = _newest_above(s, 0)
+    if newest is not None and newest.epoch == s.config.epoch:
+        found.append(newest)
+    return max(found, key=lambda one: one.view, default=None)
+
+
 def inquire(s: State, peer: int) -> None:
     """Ask a peer for whatever is newer than what is known here."""
     s.asked[peer] = min(ASKED_MAX, s.asked[peer] + 1)

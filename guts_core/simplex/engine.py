@@ -17,11 +17,11 @@ from typing import assert_never
 from guts_core.errors import Corrupt, Malformed
 from guts_core.identity.keys import Signer, Verifier
 
-from . import catchup, intake, recovery, views
+from . import catchup, fence, intake, recovery, views
 from .certificates import check
 from .effects import Effect
 from .journal import LogFloor
-from .messages import Certificate, Fetch, Message, Proposal, Propose, Supply, Vote, epoch_of
+from .messages import Certificate, Fetch, Message, Proposal, Propose, Recall, Recalled, Supply, Vote, epoch_of
 from .ports import Application, Instant
 from .progress import nullify, poll
 from .slots import Slots
@@ -59,6 +59,11 @@ class Engine:
     def votes(self) -> bool:
         """Whether this node may still vote in this epoch."""
         return self._state.me is not None and not self._state.ended
+
+    @property
+    def held_back(self) -> str | None:
+        """Why this node's key does not vote for a while, in words, if it does not."""
+        return fence.held_back(self._state)
 
     @property
     def final(self) -> Proposal:
@@ -151,7 +156,13 @@ class Engine:
 
     def greet(self, peer: int) -> list[Effect]:
         """The link to a peer opened (again): say what it may have missed, and ask what we did."""
-        return self._step(self._state.now, lambda: catchup.greet(self._state, peer))
+
+
+        def say() -> None:
+            catchup.greet(self._state, peer)
+            fence.ask_one(self._state, peer)
+
+        return self._step(self._state.now, say)
 
     def peer_stands_at(self, peer: int, epoch: int, view: int, now: Instant) -> list[Effect]:
         """A peer said in which epoch and view it is: help it if that ended long ago, ask it if it is ahead."""
@@ -231,6 +242,10 @@ class Engine:
                 catchup.serve(s, peer, message)
             case Supply():
                 self._supplied(peer, message)
+            case Recall():
+                fence.answer(s, peer, message)
+            case Recalled():
+                fence.told(s, peer, message)
             case _:
                 assert_never(message)
         if seat is not None:
@@ -265,6 +280,7 @@ class Engine:
 
     def _tick(self) -> None:
         s = self._state
+        fence.tick(s)
         now = s.now.monotonic
         expires = views.expires(s)
         if expires is not None and expires <= now:

@@ -14,6 +14,8 @@ from .catchup import help_peer
 from .certificates import check
 from .messages import Certificate, Kind, Propose, Vote
 from .progress import nullify
+from .fence import check_own, heard, heard_all
+from .forks import look
 from .state import State
 from .views import stir
 from .voting import admit, convict, count
@@ -24,6 +26,7 @@ def on_vote(s: State, peer: int, vote: Vote) -> bool:
     s.committee.check_shape(vote)
     if vote.signer != s.seats.get(peer):
         raise Malformed(f"peer {peer} brought a vote of seat {vote.signer}")
+    heard(s, vote)
     if vote.view < s.final.view or (vote.view < s.view and vote.kind is Kind.NULLIFY):
         help_peer(s, peer, vote.view)
     if s.final.view < vote.view <= s.view + FUTURE_VIEWS_MAX:
@@ -60,10 +63,14 @@ def is_news(s: State, certificate: Certificate) -> bool:
 
 def checked_news(s: State, certificates: tuple[Certificate, ...]) -> list[Certificate]:
     """Those that are news, each verified, before a round is made for any; raises PeerFault."""
+    for certificate in certificates:
+        look(s, certificate)
     news = [certificate for certificate in certificates if is_news(s, certificate)]
     for certificate in news:
         held = s.seen(certificate.view)
         check(s.committee, certificate, held.tallies[certificate.kind] if held else None)
+        check_own(s, certificate)
+        heard_all(s, certificate)
     return news
 
 
@@ -77,6 +84,7 @@ def on_propose(s: State, peer: int, said: Propose) -> None:
     """A leader's proposal: the first one of a view counts."""
     proposal, vote = said.proposal, said.vote
     _check_proposed(s, peer, said)
+    heard(s, vote)
     if not s.final.view < proposal.view <= s.view + FUTURE_VIEWS_MAX:
         return
     held = s.seen(proposal.view)

@@ -73,8 +73,17 @@ class LogEvidence:
     second: Vote
 
 
-LogRecord = LogStart | LogVote | LogBody | LogCertificate | LogFloor | LogEvidence
-_MEMBERS = (LogStart, LogVote, LogBody, LogCertificate, LogFloor, LogEvidence)
+@record(kinds.LOG_FENCE)
+@frozen
+class LogFence:
+    """Votes in views up to this one may be forgotten here; None: so many are, and nobody has told yet up to which."""
+
+    epoch: int
+    view: int | None
+
+
+LogRecord = LogStart | LogVote | LogBody | LogCertificate | LogFloor | LogEvidence | LogFence
+_MEMBERS = (LogStart, LogVote, LogBody, LogCertificate, LogFloor, LogEvidence, LogFence)
 _RECORDS = Family(_MEMBERS)
 # The second byte of a canonical record is its kind (kinds 24..255 take two bytes: 0x18, kind).
 _HEADS = frozenset(kind_of(member) for member in _MEMBERS)
@@ -95,6 +104,8 @@ def epoch_of(entry: LogRecord) -> int:
             return final.epoch
         case LogEvidence(first, _):
             return first.epoch
+        case LogFence(epoch, _):
+            return epoch
 
 
 def belongs(data: bytes) -> bool:

@@ -110,7 +110,27 @@ class Supply:
     blocks: Annotated[tuple[SuppliedBlock, ...], Limit(most=SUPPLY_BLOCKS_MAX)]
 
 
-Message: TypeAlias = Propose | Vote | Certificate | Fetch | Supply
+@record(kinds.RECALL)
+@frozen
+class Recall:
+    """Who starts asks: which votes of mine did you hear, and where do you stand?"""
+
+    epoch: int
+    mark: int  # of the asker's life; the answer says it again
+
+
+@record(kinds.RECALLED)
+@frozen
+class Recalled:
+    """An answer to Recall: the asker's newest vote, and the certificate of the highest view known."""
+
+    epoch: int
+    mark: int
+    vote: Vote | None
+    certificate: Certificate | None
+
+
+Message: TypeAlias = Propose | Vote | Certificate | Fetch | Supply | Recall | Recalled
 
 
 def epoch_of(message: Message) -> int | None:

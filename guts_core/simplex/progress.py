@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from guts_core.errors import Corrupt
+from guts_core.errors import Corrupt, ForkSeen
 
 from .ancestry import is_justified, justification, parent_for
 from .blocks import Held
+from .forks import remember, sentence
 from .messages import Certificate, Kind, Proposal, Propose, SuppliedBlock
 from .ports import End, Verdict
 from .state import Rule, State
@@ -76,7 +77,7 @@ def offer(s: State, proposal: Proposal, certificates: list[Certificate]) -> None
 def notarize(s: State) -> bool:
     """Rule 3: vote for the leader's block once its ancestry is shown and the application accepts it."""
     current = s.rounds.get(s.view)
-    if current is None or s.me is None or current.proposal is None:
+    if current is None or current.proposal is None or not s.may_vote(s.view):
         return False
     proposal = current.proposal
     if current.refused or not current.may_cast(Kind.NOTARIZE) or s.ask_again > s.now.monotonic:
@@ -104,7 +105,7 @@ def notarize(s: State) -> bool:
 def nullify(s: State) -> None:
     """Rule 4: give the current view up, unless this validator voted to finalize in it."""
     current = s.round(s.view)
-    if s.me is None or not current.may_cast(Kind.NULLIFY):
+    if not s.may_vote(s.view) or not current.may_cast(Kind.NULLIFY):
         return
     s.fired[Rule.NULLIFY] += 1
     s.retry_at = s.now.monotonic + s.config.retry_us
@@ -116,11 +117,12 @@ def finalize(s: State) -> bool:
     Rule 5: vote to finalize each notarized block once it is here and executed.
 
     Below what is known to be final no vote is needed, and none may be cast: after a compaction of
-    the log an own nullify of such a view is forgotten. The same holds up to the floor that the log tells of.
+    the log an own nullify of such a view is forgotten. The same holds up to the floor that the log tells of,
+    and up to a fence.
     """
-    if not s.owed:
+    if not s.owed or s.watch is not None:
         return False
-    barred = max(s.settled, s.sworn.view)
+    barred = max(s.settled, s.sworn.view, s.barred)
     for view in sorted(s.owed):
         round_ = s.seen(view)
         if s.me is None or view <= barred or round_ is None or not round_.may_cast(Kind.FINALIZE):
@@ -143,7 +145,8 @@ def settle(s: State) -> bool:
     goal = s.anchors[-1]
     walk = s.blocks.walk(goal, s.final)
     if walk.dead:
-        raise Corrupt(f"a quorum finalized {goal.hex()}, which does not descend from final view {s.final.view} here")
+        assert s.newest is not None, "what is final was certified"
+        raise ForkSeen(sentence(s.newest))
     if walk.missing is not None:
         return False
     verdict = s.executed(goal)
@@ -190,6 +193,7 @@ def _passed(s: State, block: Held) -> Certificate | None:
     s.uncommitted.append((block, certificate))
     s.slots.settle(s.final.view, proposal.view)
     s.final = proposal
+    remember(s)
     return certificate
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import fence
 from .ancestry import parent_for
 from .bounds import EVIDENCE_EPOCHS, FUTURE_VIEWS_MAX
 from .catchup import go_on_asking
@@ -9,6 +10,7 @@ from .journal import (
     LogBody,
     LogCertificate,
     LogEvidence,
+    LogFence,
     LogFloor,
     LogRecord,
     LogStart,
@@ -31,19 +33,25 @@ def recover(s: State, records: list[bytes]) -> None:
     entries = [read(record) for record in records]
     must(not entries or isinstance(entries[0], LogStart), "the vote log does not begin with whose it is")
     _take_over(s, entries)
+    fence.begin(s)
 
 
 def inherit(s: State, before: State) -> None:
     """The same for the engine that goes on where that of the epoch before ended."""
     s.uncommitted, s.ends, s.floor, s.sworn = before.uncommitted, before.ends, before.floor, before.sworn
     s.evidence.inherit(before.evidence, s.config.epoch - EVIDENCE_EPOCHS)
+    fence.inherit(s, before)
     starts = any(isinstance(entry, LogStart) for entry in before.later)
     if starts:
         _take_over(s, before.later)
+        fence.begin(s)
         announce(s)
     else:
         s.log(_start(s), sync=True)
         enter(s, s.final.view + 1)
+        if before.unheard:
+            fence.begin(s)
+            fence.ask(s)
     go_on_asking(s, before.ahead)
 
 
@@ -88,11 +96,16 @@ def _begin(s: State, starts: dict[int, LogStart]) -> None:
     # Votes that this key cast are forgotten; casting others could fork the chain. A log that was here when the
     # epoch began says so, because that was written before the epoch's first block.
     told = f"ends with epoch {max(starts)}" if starts else "is empty"
+    forgot = s.final.view > 0 and s.me is not None
     must(
-        s.final.view == 0 or s.me is None,
-        f"the vote log {told}, but the chain is at view {s.final.view}: this key must not vote again",
+        not forgot or (s.config.recalls and s.committee.quorum > 1),
+        f"the vote log {told}, but the chain is at view {s.final.view}: this key must not vote again, "
+        "and no other validator can tell which votes it cast",
     )
-    s.log(_start(s), sync=True)
+    s.log(_start(s), sync=not forgot)
+    if forgot:
+        s.forgot = True
+        s.log(LogFence(s.config.epoch, None), sync=True)
 
 
 def _replay(s: State, entry: LogRecord) -> None:
@@ -113,6 +126,8 @@ def _replay(s: State, entry: LogRecord) -> None:
             _replay_certificate(s, certificate)
         case LogFloor(final, certificate):
             _replay_floor(s, final, certificate)
+        case LogFence(_, view):
+            _replay_fence(s, view)
         case _:
             pass
 
@@ -143,6 +158,13 @@ def _replay_floor(s: State, final: Proposal, certificate: Certificate | None) ->
         _replay_certificate(s, certificate)
 
 
+def _replay_fence(s: State, view: int | None) -> None:
+    s.forgot = view is None
+    if view is not None:
+        s.fence = max(s.fence, view)
+        s.barred = s.fence + fence.WATCH_VIEWS
+
+
 def _replay_vote(s: State, vote: Vote) -> None:
     if vote.view <= s.final.view or s.me is None:
         return
@@ -156,6 +178,7 @@ def _replay_certificate(s: State, certificate: Certificate) -> None:
     if certificate.view <= s.final.view:
         return
     s.round(certificate.view).certificates[certificate.kind] = certificate
+    fence.heard_all(s, certificate)
     if certificate.kind is Kind.NOTARIZE:
         s.tip = max(s.tip, certificate.view)
         s.owed.add(certificate.view)
@@ -190,6 +213,7 @@ def announce(s: State) -> None:
     for peer in s.seats:
         s.asked[peer] += 1
     s.send(None, Fetch(s.final.view, s.settled + 1, (), s.config.epoch))
+    fence.ask(s)
 
 
 def _offer_again(s: State, vote: Vote) -> bool:
@@ -204,6 +228,8 @@ def _offer_again(s: State, vote: Vote) -> bool:
 def snapshot(s: State) -> list[bytes]:
     """Everything a restart from the committed floor needs, in the order in which it would have been logged."""
     entries: list[LogRecord] = [_start(s), LogFloor(s.sworn, None)]
+    if s.fence or s.forgot:
+        entries.append(LogFence(s.config.epoch, None if s.forgot else s.fence))
     entries += [LogEvidence(*pair) for pair in s.evidence.pairs.values()]
     for held, certificate in s.uncommitted:
         entries.append(LogBody(held.proposal, held.body))

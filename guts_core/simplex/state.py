@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from attrs import field, frozen, validators
 
@@ -18,11 +19,14 @@ from .committee import Committee
 from .effects import Effect, Persist, Send
 from .evidence import EvidenceBook
 from .journal import LogRecord, write
-from .messages import Certificate, Message, Proposal
+from .messages import Certificate, Message, Proposal, Vote
 from .ports import Application, End, Instant, Verdict
 from .quorum import FaultModel
 from .round import Round
 from .slots import Slots
+
+if TYPE_CHECKING:
+    from .fence import Watch
 
 
 class Rule(IntEnum):
@@ -57,6 +61,7 @@ class EngineConfig:
     final: Proposal  # genesis: view 0, with the genesis block's hash
     certificate: Certificate | None = None  # its own finalization, if it has one in this epoch
     numbers: tuple[int, ...] = ()  # by which peers are known, in order of seats; none: by their seats
+    recalls: bool = False  # a start holds its votes back until a quorum told which votes of this key it heard
 
 
 class State:
@@ -93,6 +98,15 @@ class State:
         self.ends: dict[int, End] = {}
         self.ended = False  # the last block of this epoch is final: nothing is voted for any more
         self.later: list[LogRecord] = []  # what the log tells of epochs that this engine has not come to
+        # What votes may be forgotten here (``fence.py``): views up to the fence, and how this start finds out.
+        self.watch: Watch | None = None
+        self.unheard = True  # nobody has told yet
+        self.forgot = False  # the log itself is lost, so votes are
+        self.fence = 0
+        self.barred = 0  # no own vote up to this view
+        self.own_above = 0  # any vote of this key above this view was cast by this process
+        self.voiced: dict[int, Vote] = {}  # the newest vote of each seat
+        self.finals: dict[int, BlockHash] = {}  # by view, of this life, in order
         # Times, monotonic us; None is "not armed".
         self.entered = 0
         self.stirred: int | None = None  # when this view was first known to have something to do
@@ -134,6 +148,10 @@ class State:
     def seen(self, view: int) -> Round | None:
         """What is known of a view, if anything."""
         return self.rounds.get(view)
+
+    def may_vote(self, view: int) -> bool:
+        """Whether this node has a vote in a view that it cannot have forgotten."""
+        return self.me is not None and self.watch is None and view > self.barred
 
     @property
     def settled(self) -> int:

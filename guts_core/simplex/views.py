@@ -16,13 +16,19 @@ def enter(s: State, view: int) -> None:
     if view <= s.view:
         return
     s.fired[Rule.ENTER] += 1
-    s.view, s.leads = view, s.me is not None and s.committee.leader(view) == s.me
+    s.view = view
+    lead(s)
     s.entered, s.stirred, s.retry_at, s.ask_again = s.now.monotonic, None, None, 0
     for passed, round_ in s.rounds.items():
         if passed < view - VOTES_KEPT_VIEWS:
             round_.forget_votes()
         if passed < view - ROUNDS_MAX:
             round_.forget_block()
+
+
+def lead(s: State) -> None:
+    """Whether this validator leads the current view."""
+    s.leads = s.may_vote(s.view) and s.committee.leader(s.view) == s.me
 
 
 def stir(s: State) -> None:
@@ -49,7 +55,7 @@ def begins(s: State) -> int | None:
 
 def expires(s: State) -> int | None:
     """When patience with the current view ends: sooner while nothing was proposed."""
-    if s.me is None:
+    if not s.may_vote(s.view):
         return None
     current = s.rounds.get(s.view)
     if current is not None and not current.may_cast(Kind.NULLIFY):
@@ -95,5 +101,6 @@ def next_deadline(s: State) -> int | None:
     proposes = proposes_at(s)
     # What could not be proposed when it was due is tried again with the next question or event.
     later = proposes if proposes is not None and proposes > s.now.monotonic else None
-    times = [at for at in (s.retry_at, s.sync_at, expires(s), later) if at is not None]
+    watch = (s.watch.ask_at, s.watch.until) if s.watch is not None else ()
+    times = [at for at in (s.retry_at, s.sync_at, expires(s), later, *watch) if at is not None]
     return min(times) if times else None
