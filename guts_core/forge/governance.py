@@ -46,6 +46,7 @@ from .seats import (
     check_proof,
     enqueue,
     enqueue_joining,
+    enqueue_leaving,
     numbers_to_come,
     put_queue,
 )
@@ -209,7 +210,7 @@ def _make(decision: Decision, state: Overlay, context: Context) -> None:
         case AddValidator():
             enqueue_joining(change, decision.number, state)
         case RemoveValidator():
-            enqueue(SeatChange(SeatMove.LEAVE, change.number, None, None, decision.number), state)
+            enqueue_leaving(change.number, decision.number, state, now=decision.now)
         case SetParameters():
             _tune(change, decision.number, state)
         case ChangeRules():

@@ -8,6 +8,7 @@ its last validator; and never do so many seats change at once that those who sta
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import accumulate
 
 from attrs import evolve
 
@@ -128,6 +129,33 @@ def enqueue(change: SeatChange, state: Overlay) -> None:
     if len(queue.seats) >= QUEUE_MAX:
         raise LimitExceeded(f"{QUEUE_MAX} changes of seats wait already")
     put_queue(state, evolve(queue, seats=(*queue.seats, change)))
+
+
+def enqueue_leaving(number: int, decision: int, state: Overlay, *, now: bool) -> None:
+    """
+    Let a seat go in its turn; ``now``, before what others wait for, of which its own change of keys is dropped.
+
+    Otherwise a thief's seat would stay for as many epochs as there are changes ahead. Who is the last of those
+    that sit now still waits for the successor.
+    """
+    change = SeatChange(SeatMove.LEAVE, number, None, None, decision)
+    queue, seats = queries.queue(state), queries.epoch(state).seats
+    others = [one for one in queue.seats if (one.move, one.number) != (SeatMove.ROTATE, number)]
+    at = next((place for place, one in enumerate(others) if one.move is not SeatMove.LEAVE), len(others))
+    first = (*others[:at], change, *others[at:])
+    has_seat = any(seat.number == number for seat in seats)
+    if now and has_seat and len(first) <= QUEUE_MAX and _is_never_empty(len(seats), first):
+        put_queue(state, evolve(queue, seats=first))
+    else:
+        enqueue(change, state)
+
+
+def _is_never_empty(seats: int, changes: Iterable[SeatChange]) -> bool:
+    moved = accumulate((_BY_MOVE[change.move] for change in changes), initial=seats)
+    return min(moved) > 0
+
+
+_BY_MOVE = {SeatMove.JOIN: 1, SeatMove.LEAVE: -1, SeatMove.ROTATE: 0}
 
 
 def put_queue(state: Overlay, queue: Queue) -> None:

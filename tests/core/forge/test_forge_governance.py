@@ -20,6 +20,7 @@ from guts_core.forge.decisions import (
     EndEpoch,
     Parameter,
     RemoveValidator,
+    SeatMove,
     SetParameters,
 )
 from guts_core.forge.governance import AlreadyVoted, Closed
@@ -253,6 +254,38 @@ def test_bad_J15_keys_are_taken_for_ever_also_by_those_who_wait_and_those_who_le
     assert node is not None
     assert node.role is NodeRole.RETIRED
     assert queries.node_by_name(world.state, "n0") is None
+
+
+def test_whoever_is_to_leave_now_does_not_wait_for_what_others_wait_for() -> None:
+    """F41: a thief's seat is gone with this epoch, whatever queued before; only its own rotation is dropped."""
+    world = Council(4)
+    for number in (1, 3):
+        rotation = compose.rotate_seat(CHAIN, number, key_pair(f"new vote {number}"), None)
+        world.run(OPERATORS[number].id, rotation)
+    world.decide(RemoveValidator(2))
+
+    world.decide(RemoveValidator(3), now=True)
+    world.turn()
+
+    assert world.numbers == [0, 1, 2]
+    moves = [(change.move, change.number) for change in queries.queue(world.state).seats]
+    assert moves == [(SeatMove.ROTATE, 1), (SeatMove.LEAVE, 2)]
+    node = queries.node_of_number(world.state, 3)
+    assert node is not None
+    assert node.role is NodeRole.RETIRED
+
+
+def test_whoever_is_to_leave_now_waits_where_nobody_would_be_left() -> None:
+    """One seat at a time changes here: first the successor has to be there."""
+    world = Council(1)
+    world.decide(joining("new"))
+    world.decide(RemoveValidator(0), now=True)
+
+    world.turn()
+    assert world.numbers == [0, 1]
+    world.turn()
+
+    assert world.numbers == [1]
 
 
 def test_of_two_decisions_about_the_same_the_second_cannot_be_approved() -> None:
