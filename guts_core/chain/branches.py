@@ -116,6 +116,9 @@ class Branches:
 
     def keep_above(self, final: Executed) -> None:
         """Drop every unfinalized block that does not descend from this finalized one."""
+        low = [block.height for block in self._blocks.values() if block.height <= final.height]
+        if len(low) == final.height - min(low) + 1:
+            return  # one a height: nothing rivals it, as in thousands of blocks that a laggard catches up on
         chain = {final.block_hash, *(block.block_hash for block in self.above(final.block_hash))}
         kept = {final.block_hash}
         for block_hash, block in sorted(self._blocks.items(), key=lambda pair: pair[1].height):
