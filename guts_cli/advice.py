@@ -62,6 +62,8 @@ def _advice(status: Status, awaited: Sequence[Awaited]) -> Iterator[Advice]:
         yield Advice("retired", words, "guts join URL --dir NEW --name NAME")
     yield from _is_unverified(status)
     yield from _agreement(status)
+    if status.held_back is not None:
+        yield Advice("held-back", f"{status.held_back}; it does so again by itself")
     yield from _is_stale(status)
     yield from _own_clock(status)
     if status.behind > BEHIND_BLOCKS_MAX:

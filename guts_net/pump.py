@@ -90,6 +90,7 @@ class Pump:
         self._tally = tally
         self.started = False  # the log is replayed
         self._send, self._receive = inbox
+        self._held_back: str | None = None  # as it was told last
         self._rewritten = 0  # size of the log's last snapshot: while much has to stay, it is rewritten rarely
 
     async def put(self, event: Event) -> None:
@@ -107,8 +108,15 @@ class Pump:
             for event in events:
                 effects += self._node.receive(event, now)
             await self._perform(effects)
+            self._tell_held_back()
             if self._journal.size > max(JOURNAL_BYTES_MAX, 2 * self._rewritten):
                 await self._compact()
+
+    def _tell_held_back(self) -> None:
+        held = self._node.engine.held_back
+        if held != self._held_back:
+            self._held_back = held
+            self._log.warning("votes", reason=held or "votes are cast again")
 
     def _now(self) -> Instant:
         now = self._clock.now()

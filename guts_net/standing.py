@@ -101,6 +101,7 @@ class Standing:
             scrub_rounds=self._scrubber.rounds,
             damage=self._scrubber.damage,
             outlook=self.outlook(),
+            held_back=node.engine.held_back,
         )
 
     def _peer(self, seat: int) -> PeerStatus:

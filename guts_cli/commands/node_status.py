@@ -99,7 +99,8 @@ def _data(url: str, found: Status, given: Advice) -> dict[str, Any]:
     names = (
         "network", "chain_id", "node", "version", "rules", "fault_model", "epoch", "height", "final", "behind", "view",
         "validators", "quorum", "peers", "started", "uptime_seconds", "led", "missed", "missing_packs",
-        "missing_texts", "mempool", "packs_damaged", "damage", "halted", "disk_free", "disk_reserve", "private_reads",
+        "missing_texts", "mempool", "packs_damaged", "damage", "halted", "held_back", "disk_free", "disk_reserve",
+        "private_reads",
     )  # fmt: skip
     advised = {"code": given.code, "sentence": given.sentence, "next": given.next}
     kept = {name: shown[name] for name in names}

@@ -94,6 +94,7 @@ class Status:
     scrub_rounds: int  # whole readings of the disk since the start
     damage: str | None = None  # what this node's disk lost and cannot mend by itself, with what to do
     outlook: Outlook = Outlook.CLEAR  # how much of the network it sees
+    held_back: str | None = None  # why its key does not vote for a while
 
 
 @record(kinds.ASK_FIGURES)

@@ -186,8 +186,8 @@ class Restore:
     """
     At ``at`` an operator puts back a copy that is ``age`` old: of the "database", of the "log" (lost), or of "both".
 
-    An old database is caught up on. Without its log a key may not vote again. Where both are old nothing tells, so
-    the node counts as one of those that may do anything.
+    An old database is caught up on. Where the log is lost or old too, the others tell which votes they heard, and the
+    node votes again above its fence.
     """
 
     node: int
@@ -246,17 +246,9 @@ class Plan:
         )
 
     @property
-    def amnesiacs(self) -> frozenset[int]:
-        """Nodes whose whole disk is put back to an earlier day."""
-        return frozenset(restore.node for restore in self.restores if restore.what == "both")
-
-    @property
     def gone(self) -> frozenset[int]:
         """Nodes that are not expected to take part in the end."""
-        refused = [restore.node for restore in self.restores if restore.what == "log"]
-        return frozenset(
-            [*(loss.node for loss in self.losses), *(rot.node for rot in self.rots), *refused, *self.amnesiacs]
-        )
+        return frozenset([*(loss.node for loss in self.losses), *(rot.node for rot in self.rots)])
 
 
 def draw(dice: Random, size: int) -> Plan:

@@ -42,8 +42,7 @@ class Lives:
         self.faults: Counter[str] = Counter()
         self.fired: Counter[Rule] = Counter()
         self.fates = fates or Drawn(seed, plan)
-        # Whoever is not expected to keep the rules: those who never meant to, and those who cannot remember.
-        self.liars = cast.villains | plan.amnesiacs
+        self.liars = cast.villains  # whoever is not expected to keep the rules
         self._clocks = plan.clocks
         self.places = [Place(index, plan) for index in range(size)]
         self._heap: list[Event] = []

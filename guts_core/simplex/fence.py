@@ -133,10 +133,7 @@ def held_back(s: State) -> str | None:
     if s.me is None:
         return None
     if s.watch is not None:
-        return (
-            "votes are held back until enough validators tell what they heard from this key: "
-            f"{len(s.watch.answered) + 1} of {s.committee.quorum} by now"
-        )
+        return f"votes are held back until {s.committee.quorum - 1} others tell what they heard from this key"
     if s.view <= s.barred:
         return (
             f"votes are held back up to view {s.barred}: "

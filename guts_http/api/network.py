@@ -65,6 +65,7 @@ async def status_values(asked: Asked) -> dict[str, Any]:
         "missed": status.missed,
         "damage": status.damage,
         "outlook": status.outlook.name.lower(),
+        "held_back": status.held_back,
         "packs_damaged": status.packs_damaged,
         "connections": [_connection(status, one) for one in status.peer_statuses],
     }

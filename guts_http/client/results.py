@@ -85,6 +85,7 @@ class Status:
     damage: str | None
     packs_damaged: int
     outlook: str  # clear, few or stale: how much of the network it sees
+    held_back: str | None  # why its key does not vote for a while
     connections: tuple[Connection, ...]
 
     @property

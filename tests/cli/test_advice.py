@@ -60,6 +60,7 @@ WELL = Status(
     damage=None,
     packs_damaged=0,
     outlook="clear",
+    held_back=None,
     connections=PEERS,
 )
 AWAY = (peer(1, connected=False, clock_ms=None), *PEERS[1:])
@@ -74,6 +75,7 @@ CASES: tuple[tuple[str, dict[str, object], str], ...] = (
     ("unverified", {"outlook": "few", "validator_index": None}, "it reaches 3 of 4 validators"),
     ("alone", {"peers": 0}, "no other validator is connected"),
     ("no-quorum", {"peers": 1, "connections": TWO_AWAY}, "needs 1 more of node-1, node-2"),
+    ("held-back", {"held_back": "votes are held back up to view 9: why"}, "held back up to view 9"),
     ("stale", {"outlook": "stale"}, "no newer final block for three heartbeats"),
     ("clock", {"connections": tuple(peer(i, clock_ms=9_000) for i in (1, 2, 3))}, "clock is about 9 s behind"),
     ("behind", {"behind": 65}, "up to 65 blocks behind"),

@@ -1,0 +1,48 @@
+"""Seeds in which the disk of one validator is put back to an earlier day, or loses its vote log."""
+
+from __future__ import annotations
+
+import sys
+
+from attrs import evolve
+
+from guts_core.sim.fates import dice
+from guts_core.sim.faults import SECOND, Plan, Restore, draw
+from guts_core.sim.ledger import Broken
+from guts_core.sim.scenario import Scenario
+from guts_core.sim.world import World
+
+NODES = 4
+
+
+def plan_of(seed: int) -> Plan:
+    """Crashes, splits and losses as ever, and a restore in the middle of them."""
+    roll = dice(seed, "identity")
+    plan = evolve(draw(roll, NODES), chaos_us=2 * SECOND, heal_us=3 * SECOND)
+    at = roll.randrange(SECOND // 2, 3 * SECOND // 2)
+    what = roll.choice(("both", "both", "log"))
+    return evolve(plan, restores=(Restore(roll.randrange(NODES), at, roll.randrange(1, at), what),))
+
+
+def played(seed: int) -> World:
+    """The end of a seed; raises Broken. Everybody is honest, and nobody is excused: the restored one neither."""
+    world = Scenario(seed, NODES, plan_of(seed)).world()
+    world.run()
+    return world
+
+
+def main() -> int:
+    """Play so many seeds, from the first one on."""
+    count, broken = int(sys.argv[1]), 0
+    for seed in range(count):
+        try:
+            played(seed)
+        except Broken as problem:
+            broken += 1
+            print(f"seed {seed}: {problem}")
+    print(f"{count} seeds, {broken} broken")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
