@@ -31,30 +31,34 @@ from .world import World, found, free_ports
 SECOND = 1_000
 
 
-def a_long_world(path: Path, blocks_an_epoch: int, blocks: int) -> World:
+def a_long_world(path: Path, blocks_an_epoch: int, blocks: int, apart_ms: int = SECOND) -> World:
     """
-    A network of one validator that anybody may follow, whose epochs have about so many blocks of a second.
+    A network of one validator that anybody may follow, whose epochs have about so many blocks, so far apart.
 
     It was founded so long ago that as many blocks lie behind it.
     """
     params = Params(
-        delta_ms=200, retry_ms=400, heartbeat_ms=1_000, epoch_ms=blocks_an_epoch * SECOND, followers=Followers.OPEN
+        delta_ms=200, retry_ms=400, heartbeat_ms=1_000, epoch_ms=blocks_an_epoch * apart_ms, followers=Followers.OPEN
     )
     world = found(path, 1, params=params)
-    world.genesis = evolve(world.genesis, time=world.genesis.time - (blocks + 10) * SECOND)
+    world.genesis = evolve(world.genesis, time=world.genesis.time - (blocks + 10) * apart_ms)
     addresses = genesis_from_json((path / "genesis.json").read_text()).addresses
     (path / "genesis.json").write_text(to_json(GenesisFile(world.genesis, addresses)))
     return world
 
 
-async def write_chain(world: World, blocks: int) -> int:
-    """So many final blocks on its disk, in the past, with the snapshots that came on the way; how many epochs ended."""
-    seat, disk, ended = world.seats[0], LocalDisk(), 0
-    with closing(ChainDatabase(seat.directory / "chain.db", disk)) as database:
+async def write_chain(world: World, blocks: int, apart_ms: int = SECOND, directory: Path | None = None) -> int:
+    """
+    So many final blocks on its disk, in the past, with the snapshots that came on the way; how many epochs ended.
+
+    The same blocks each time, and nothing of votes in the directory of another node.
+    """
+    home, disk, ended = directory or world.seats[0].directory, LocalDisk(), 0
+    with closing(ChainDatabase(home / "chain.db", disk)) as database:
         ledger = Ledger(world.genesis, database, Ed25519Verifier())
-        snapshots = Snapshots(seat.directory, disk, chain_id(world.genesis), Log("test"))
+        snapshots = Snapshots(home, disk, chain_id(world.genesis), Log("test"))
         for view in range(1, blocks + 1):
-            now = world.genesis.time + view * SECOND
+            now = world.genesis.time + view * apart_ms
             parent = ledger.final_point()
             built = ledger.propose(parent, view, Instant(now * 1000, now))
             assert built is not None
@@ -66,7 +70,8 @@ async def write_chain(world: World, blocks: int) -> int:
                 if commit.step is not None:
                     ended += 1
                     await snapshots.make(snapshots.freeze())
-    _write_votes(world, ended)
+    if directory is None:
+        _write_votes(world, ended)
     return ended
 
 
