@@ -52,6 +52,14 @@ class NodeSettings:
         return open_logs(self.log_path, file_bytes=size, files_kept=kept, node=self.directory.name)
 
 
+_NEW_KEY = "`guts network rotate --dir DIR` makes a new one, which takes over with the next epoch"
+# What an operator does about a key that is lost and has no backup.
+_LOST = {
+    "vote": f"Put its backup there; without one, {_NEW_KEY}, and until then this node has no vote",
+    "node": "Put its backup there; without one, `guts network rotate --node-key FILE` tells the network of a new one",
+}
+
+
 def read_key(directory: Path, role: str) -> KeyPair:
     """One of the node's keys: 64 hex digits of a seed in a file only its owner reads."""
     return key_in(directory / "keys" / KEY_FILES[role], role)
@@ -79,5 +87,7 @@ def key_in(path: Path, role: str) -> KeyPair:
     """The key in a file of its own."""
     try:
         return KeyPair(bytes.fromhex(path.read_text().strip()))
+    except FileNotFoundError as error:
+        raise Invalid(f"cannot read the {role} key {path}: it is not there. {_LOST.get(role, '')}") from error
     except (OSError, ValueError) as error:
         raise Invalid(f"cannot read the {role} key {path}: {error}") from error

@@ -61,7 +61,7 @@ def everyone(*nodes: int) -> frozenset[tuple[int, int]]:
         (evolve(CALM, full_disks=(FullDisk(0, SECOND, SECOND * 3 // 2),)), "disk full"),
         (evolve(CALM, losses=(Loss(0, SECOND),)), "lost for good"),
         (evolve(CALM, rots=(Rot(0, SECOND, 12345),)), "refused its disk"),
-        (evolve(CALM, restores=(Restore(0, SECOND, 0, "log"),)), "refused its disk"),
+        (evolve(CALM, restores=(Restore(0, SECOND, 0, "log"),)), "put back: log"),
         (evolve(CALM, restores=(Restore(0, SECOND, SECOND // 2, "database"),)), "put back: database"),
         (evolve(CALM, restores=(Restore(0, SECOND, SECOND // 2, "both"),)), "put back: both"),
         (evolve(CALM, crashes=(Crash(0, SECOND, 3, 50_000, anywhere=True, jump_ms=3_600_000),)), "clock jumped"),
