@@ -72,6 +72,8 @@ class ReplicaNode:
         stored: list[Store],
         fault_model: FaultModel = FaultModel.BYZANTINE,
         machine: StateMachine[Any] | None = None,
+        *,
+        recalls: bool = True,
     ) -> None:
         self.index, self.size, self._records = index, len(ring.public_keys), records
         self.ring, self.reader = ring, reader
@@ -90,7 +92,7 @@ class ReplicaNode:
                 heartbeat_us=HEARTBEAT_US,
                 final=last.block.proposal if last else GENESIS,
                 certificate=last.certificate if last else None,
-                recalls=True,
+                recalls=recalls,
             ),
             ring.signer(index),
             ring,
@@ -220,9 +222,10 @@ class HonestCast:
         """None."""
         return frozenset()
 
-    def make(self, index: int, records: list[bytes], stored: list[Store]) -> ReplicaNode:
+    def make(self, index: int, records: list[bytes], stored: list[Store], *, recalls: bool = True) -> ReplicaNode:
         """A new process of a node."""
-        return ReplicaNode(index, self.ring, self.reader, records, stored, self.fault_model, self.machine)
+        model, machine = self.fault_model, self.machine
+        return ReplicaNode(index, self.ring, self.reader, records, stored, model, machine, recalls=recalls)
 
     def read(self, data: bytes) -> Message | None:
         """The agreement message in these bytes, or None for a command."""

@@ -5,6 +5,7 @@ Known mistakes of agreement protocols show within a handful of such views. A cas
 twinned, who leads each scripted view, and how the five processes are split in it. After the script everybody
 hears everybody, both twins at once, and blocks must become final. No crash, no loss, no disk: what these cases ask
 is only whether two honest voices under one key can talk four nodes into a fork, and they ask it ten thousand times.
+So nobody asks at its start what was heard of its key: a twin would hear of the other, and stop (F40).
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ class _Stage:
         ring = _ring()
         led = _Led(CHAIN, 0, ring.public_keys, FaultModel.BYZANTINE, ring)
         led.leaders = case.leaders
-        self.nodes = [ReplicaNode(seat, ring, self._reader, [], []) for seat in self.seats]
+        self.nodes = [ReplicaNode(seat, ring, self._reader, [], [], recalls=False) for seat in self.seats]
         for node in self.nodes:
             node.engine._state.committee = led  # noqa: SLF001 -- who leads is scripted, and nothing else is
 

@@ -76,7 +76,9 @@ class VillainCast:
         """A new process of a node, twisted if it is a villain's."""
         if index not in self.kinds:
             return self._honest.make(index, records, stored)
-        return self.kinds[index].dress(partial(self._honest.make, index), records, stored, self.deeds[index])
+        # A liar does not ask at its start what others heard of its key: twins would hear of each other, and stop.
+        make = partial(self._honest.make, index, recalls=False)
+        return self.kinds[index].dress(make, records, stored, self.deeds[index])
 
     def read(self, data: bytes) -> Message | None:
         """The agreement message in these bytes, if it is one."""
