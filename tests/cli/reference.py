@@ -19,7 +19,10 @@ def sections() -> dict[str, str]:
 
 
 def example(words: str) -> Any:
-    """The first object shown for a command."""
+    """The first object shown for a command, or for the command whose answer it is."""
+    same = re.search(r"^The answer is that of\s`(guts [^`]*)`", sections()[words], re.MULTILINE)
+    if same is not None:
+        return example(same[1])
     found = re.search(r"^```json\n(.*?)^```$", sections()[words], re.MULTILINE | re.DOTALL)
     assert found is not None, f"docs/reference/cli.md shows no answer of {words}"
     return json.loads(found[1])

@@ -14,6 +14,7 @@ from guts_cli.chaos.plan import KILLS, link_blows, process_blows
 from guts_cli.chaos.watch import can_agree
 from guts_cli.outcomes import EXIT_INTERRUPTED
 from tests.cli.desk import PATIENCE_SECONDS, Desk
+from tests.cli.reference import differences, example
 
 MINUTES = "0.15"
 
@@ -24,6 +25,7 @@ def test_a_short_run_loses_nothing_and_is_written_down(tmp_path: Path) -> None:
     said = desk.json("chaos", "--minutes", MINUTES, "--seed", "3", "--dir", "run", "--ledger", "ledger.jsonl")
 
     assert (said["ok"], said["lost"], said["problems"]) == (True, 0, [])
+    assert differences(example("guts chaos"), said) == []
     assert said["pushes"]["acknowledged"] > 0
     assert sum(said["faults"].values()) > 0
     assert said["connections"] > 0

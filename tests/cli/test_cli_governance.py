@@ -10,6 +10,7 @@ import pytest
 
 from guts_cli.ports import free_ports
 from tests.cli.desk import Desk
+from tests.cli.reference import differences, example
 
 pytestmark = pytest.mark.e2e
 HTTP_FIRST = 24100
@@ -51,6 +52,7 @@ def test_operators_propose_and_vote_until_it_is_decided(net: Desk) -> None:
     assert again["error"]["code"] == "already-voted"
     done = net.json("network", "vote", number, *by(2))
 
+    assert differences(example("guts network vote"), done) == []
     assert done["state"] in {"approved", "applied"}
     assert net.json("network", "show", number) == done
     waiting = net.json("network", "validators")["waiting_params"]

@@ -11,6 +11,7 @@ import pytest
 from guts_cli.main import run
 from guts_core.sim.run import run_seed
 from guts_core.sim.swarm import swarm
+from tests.cli.reference import differences, example
 
 MACHINE = '''
 """Somebody's own machine."""
@@ -123,7 +124,9 @@ def test_a_soak_ends_in_time_and_says_what_was_reached(capsys: pytest.CaptureFix
 
     for word in ("events", "times real time", "faults", "rules", "liars", "met", "never"):
         assert word in text
-    assert told(capsys, "sim soak --minutes 0.001 --jobs 1")["seeds"] >= 1
+    data = told(capsys, "sim soak --minutes 0.001 --jobs 1")
+    assert data["seeds"] >= 1
+    assert differences(example("guts sim soak"), data) == []
 
 
 @pytest.mark.usefixtures("small_quorum")
@@ -144,7 +147,10 @@ def test_a_violation_is_shrunk_replayed_and_shown(capsys: pytest.CaptureFixture[
     assert f"BROKEN  {problem}" in drawn
     assert drawn == (desk / "seed-3.replay.txt").read_text()
     assert problem in again
-    assert told(capsys, "sim show seed-3.replay --all")["problem"] == problem
+    shown = told(capsys, "sim show seed-3.replay --all")
+    assert shown["problem"] == problem
+    assert differences(example("guts sim show"), shown) == []
+    assert differences(example("guts sim replay"), told(capsys, "sim replay seed-3.replay", code=1)) == []
 
 
 @pytest.mark.usefixtures("small_quorum")
@@ -160,7 +166,8 @@ def test_a_campaign_with_a_violation_prints_the_line_that_replays_it(capsys: pyt
 
 @pytest.mark.usefixtures("small_quorum")
 def test_a_shrunk_file_can_be_shrunk_again(capsys: pytest.CaptureFixture[str], desk: Path) -> None:
-    typed(capsys, "sim shrink --seed 0 --runs 3 -o first")
+    data = told(capsys, "sim shrink --seed 0 --runs 3 -o first")
+    assert differences(example("guts sim shrink"), data) == []
 
     typed(capsys, "sim shrink --from first -o second")
 
