@@ -26,7 +26,7 @@ NAMES = ("ada", "bea", "cyd", "dan")
 PORTS_FIRST = 26_400
 STOP_SECONDS = 15.0
 # Between two pushes, so that a machine with two cores does something else, too.
-REST_SECONDS = 0.2
+REST_SECONDS = 0.5
 REPOSITORY = "ada/log"
 
 
@@ -186,7 +186,7 @@ def pusher(story: Story, tmp_path: Path) -> Iterator[Callable[[], Pusher]]:
 def test_one_node_becomes_four_and_three_while_pushes_go_on(
     story: Story, pusher: Callable[[], Pusher], tmp_path: Path
 ) -> None:
-    """Every push that was acknowledged at any size of the network is on every validator in the end."""
+    """Every push acknowledged at any size of the network is on every node in the end, also on the one voted out."""
     pushes: Pusher | None = None
     for step in steps("grow-a-network.md"):
         story.follow(step)
@@ -198,8 +198,8 @@ def test_one_node_becomes_four_and_three_while_pushes_go_on(
     pushes.stop()
 
     assert pushes.refused == []
-    for name in ("ada", "cyd", "dan"):
-        assert_holds(story.people[name], pushes.acknowledged, tmp_path / f"clone-of-{name}")
+    for person in story.people.values():
+        assert_holds(person, pushes.acknowledged, tmp_path / f"clone-of-{person.name}")
     for person in story.people.values():
         assert person.node is not None
         person.node.interrupt(STOP_SECONDS)
@@ -210,6 +210,6 @@ def assert_holds(person: Person, acknowledged: list[str], place: Path) -> None:
     """A clone from this node has all of them."""
     git = Git(place.parent)
     url = f"http://{person.http}/{REPOSITORY}.git"
-    wait_until(lambda: git.refs(url).get("refs/heads/main") is not None, f"{person.name} has the repository")
+    wait_until(lambda: git.refs(url).get("refs/heads/main") == acknowledged[-1], f"{person.name} has the last push")
     there = git.clone(url, place.name)("rev-list", "HEAD").stdout.split()
     assert set(acknowledged) <= set(there)
