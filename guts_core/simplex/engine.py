@@ -157,7 +157,6 @@ class Engine:
     def greet(self, peer: int) -> list[Effect]:
         """The link to a peer opened (again): say what it may have missed, and ask what we did."""
 
-
         def say() -> None:
             catchup.greet(self._state, peer)
             fence.ask_one(self._state, peer)

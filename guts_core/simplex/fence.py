@@ -135,10 +135,7 @@ def held_back(s: State) -> str | None:
     if s.watch is not None:
         return f"votes are held back until {s.committee.quorum - 1} others tell what they heard from this key"
     if s.view <= s.barred:
-        return (
-            f"votes are held back up to view {s.barred}: "
-            "the vote log is older than what others heard from this key"
-        )
+        return f"votes are held back up to view {s.barred}: the vote log is older than what others heard from this key"
     return None
 
 

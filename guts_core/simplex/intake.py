@@ -12,10 +12,10 @@ from guts_core.errors import Malformed
 from .bounds import FUTURE_VIEWS_MAX
 from .catchup import help_peer
 from .certificates import check
-from .messages import Certificate, Kind, Propose, Vote
-from .progress import nullify
 from .fence import check_own, heard, heard_all
 from .forks import look
+from .messages import Certificate, Kind, Propose, Vote
+from .progress import nullify
 from .state import State
 from .views import stir
 from .voting import admit, convict, count

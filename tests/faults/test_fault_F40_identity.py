@@ -18,7 +18,7 @@ from guts_core.simplex.state import State
 from guts_net.handle import RunningNode
 from guts_net.runtime import open_node
 from tests.faults.identity_plans import NODES, played
-from tests.net.world import World, a_commit, free_ports, found, push, status, wait_until
+from tests.net.world import World, found, free_ports, status, wait_until
 
 SEEDS = 130
 QUICK = Params(delta_ms=100, retry_ms=200, heartbeat_ms=150)
@@ -136,7 +136,7 @@ async def test_fault_F40_a_second_start_and_a_lost_key_are_told(tmp_path: Path) 
     """Which process holds the directory; which file is missing, and what makes another."""
     world = found(tmp_path, 1, params=QUICK)
     async with world.running():
-        with pytest.raises(Conflict, match="is in use by process [0-9]+; stop it first, or use another directory"):
+        with pytest.raises(Conflict, match=r"is in use by process [0-9]+; stop it first, or use another directory"):
             async with open_node(world.settings(0)):
                 pass
     (world.seats[0].directory / "keys" / "vote.key").unlink()
