@@ -355,7 +355,8 @@ async def open_node(
         await begin(settings, disk, transport, log)
         machine = _Machine(settings, disk, transport, clock, log, opened)
         log.info("starting", pid=os.getpid(), height=machine.node.ledger.head.height)
-        await machine.scrubber.look_at_start()
+        # Without a vote log a database is a backup that was put here, or came with a snapshot.
+        await machine.scrubber.look_at_start(whole=not machine.records)
         async with trio.open_nursery() as nursery:
             running = RunningNode(
                 settings,

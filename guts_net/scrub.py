@@ -2,7 +2,8 @@
 The scrubber: reads again, slowly, what this disk was given, and holds it against what a quorum signed (F07, F09).
 
 A first look at start is taken before anything is served, for as long as ``START_SECONDS``; small states are
-looked at whole. What is left, and everything again each round, is read in the background in small steps.
+looked at whole, and so is a database that was never served from here: a backup that was put back, a snapshot.
+What is left, and everything again each round, is read in the background in small steps.
 
 A damaged pack is taken out of its repositories and fetched again from another validator. A damaged
 database cannot be mended in place: the node leaves rotation (``readyz``) and says what to do. Not covered:
@@ -12,6 +13,7 @@ tables that only speed reads up (the log of refs, deletions), which follow from 
 from __future__ import annotations
 
 import errno
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -113,7 +115,9 @@ class DatabaseAudit:
                     reader.execute("BEGIN")
                     following = look(reader, following)
             except (sqlite3.DatabaseError, Malformed, TypeError, ValueError) as error:
-                if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _LATER:
+                # A blob that became a text and is none is reported without a code.
+                code = getattr(error, "sqlite_errorcode", 0)
+                if isinstance(error, sqlite3.OperationalError) and code & 0xFF in _LATER:
                     raise Postponed(str(error)) from error
                 # The last two: a flipped bit made a blob a text or a number.
                 raise Corrupt(f"{self._path.name} cannot be read whole: {error}") from error
@@ -238,19 +242,26 @@ class Scrubber:
         self._suspects[digest] = None
         self._wake.set()
 
-    async def look_at_start(self) -> None:
-        """Raises Corrupt, with what to do, if the database is not what a quorum signed as far as was looked."""
+    async def look_at_start(self, *, whole: bool) -> None:
+        """
+        Raises Corrupt, with what to do, if the database is not what a quorum signed as far as was looked.
+
+        ``whole``: at all of it, however long that takes, because it was never served from here.
+        """
         steps = self._audit()
-        ends = time.monotonic() + self._pace.start_seconds
+        ends = math.inf if whole else time.monotonic() + self._pace.start_seconds
 
         def look() -> bool:
-            while time.monotonic() < ends:
+            until = min(ends, time.monotonic() + START_SECONDS)
+            while time.monotonic() < until:
                 if not _step(steps):
                     return True
             return False
 
         try:
-            done = await trio.to_thread.run_sync(look)
+            done = False
+            while not done and time.monotonic() < ends:
+                done = await trio.to_thread.run_sync(look)
         except Postponed:
             return
         except Corrupt as damage:
