@@ -83,7 +83,8 @@ class SimDisk:
     def copy(self) -> tuple[list[bytes], list[Store]]:
         """What a backup takes: what is durable, without a torn end, which the next start cuts off."""
         end = len(self._durable) - 1
-        return [record for at, record in enumerate(self._durable) if at != end or at not in self._checks], list(self.stored)
+        whole = [record for at, record in enumerate(self._durable) if at != end or at not in self._checks]
+        return whole, list(self.stored)
 
     def put_back(self, log: list[bytes] | None, stored: list[Store] | None) -> None:
         """Replace the log, the database or both by what they once were."""

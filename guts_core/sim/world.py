@@ -324,12 +324,13 @@ class World(Lives):
         if is_calm:
             self._wishes.append(wish)
             self._asked.setdefault(wish, self.time)
-        self._look_at(index, place.node)
+        if self.events % _LOOK_EVERY == 0:
+            self._look_at(index, place.node)
         self._note(Kind.WORK, index, wish)
         self._step(index, typing.cast("Taker", place.node).submit, (wish,))
 
     def _look_at(self, index: int, node: SimNode) -> None:
-        """I11, whenever a client comes by; and what only sometimes is so."""
+        """I11, now and then when a client comes by; and what only sometimes is so."""
         held = node.held
         for name, most in _HELD_EVER.items():
             if held.get(name, 0) > most:
@@ -377,6 +378,8 @@ class World(Lives):
         return wish.decode("utf-8", "replace")
 
 
+# Counting all that a node holds takes as long as ten events: a look at every fourth wish or so.
+_LOOK_EVERY = 4
 # What a node may hold at any time, in runs of this length.
 _HELD_EVER = {"rounds": 1_024, "votes": 20_000, "blocks": 1_100, "anchors": 64, "uncommitted": 1_024, "evidence": 512}
 # What a node holds in situations that a campaign must have seen.

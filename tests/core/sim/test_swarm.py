@@ -93,10 +93,11 @@ def test_a_fork_names_its_liars() -> None:
         world = Scenario(seed, 4, BEYOND, villains=LIARS).world()
         world.run()
         assert world.ledger.guilty <= set(LIARS)
-        if world.verdict != "held":
-            assert world.verdict.startswith("detected: I")
+        if world.verdict.startswith("detected: I"):
             assert len(world.ledger.guilty) >= 2
             forks += 1
+        else:
+            assert world.verdict in {"held", "halted"}
 
     assert forks >= 2
 
