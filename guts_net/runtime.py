@@ -159,7 +159,7 @@ class _Machine:
             check_certificate=Committees(self.genesis, directory / "chain.db", Ed25519Verifier()).check,
             listed=self._listed,
             wake_repair=self.repairer.wake,
-            is_alone=len(self.node.vote_keys) == 1,
+            is_alone=lambda: len(self.node.vote_keys) == 1,  # asked each time: it may grow
             pace=settings.scrub,
             tally=self.tally,
         )

@@ -223,7 +223,7 @@ class Scrubber:
         check_certificate: CheckCertificate,
         listed: Callable[[], list[MissingPack]],
         wake_repair: Callable[[], None],
-        is_alone: bool,
+        is_alone: Callable[[], bool],
         pace: Pace | None = None,
         tally: Tally | None = None,
     ) -> None:
@@ -353,8 +353,8 @@ class Scrubber:
 
     async def _condemn(self, pack: MissingPack, path: Path) -> None:
         self._tally.add("scrub_damaged_packs")
-        self._log.error("pack_damaged", digest=pack.digest.hex(), file=path.name, alone=self._is_alone)
-        if self._is_alone:
+        self._log.error("pack_damaged", digest=pack.digest.hex(), file=path.name, alone=self._is_alone())
+        if self._is_alone():
             self.damage = f"{path.name} is damaged; {ALONE_WORDS}"
             return
         done: set[RepoId] = set()
@@ -371,7 +371,7 @@ class Scrubber:
         return [row for row in self._listed_now() if row.digest == digest and row.repo not in done]
 
     def _words(self, damage: Corrupt) -> str:
-        return f"{self._path.name} is damaged ({damage}); {ALONE_WORDS if self._is_alone else REBUILD_WORDS}"
+        return f"{self._path.name} is damaged ({damage}); {ALONE_WORDS if self._is_alone() else REBUILD_WORDS}"
 
 
 def _step(steps: Iterator[None]) -> bool:
