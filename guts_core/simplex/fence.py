@@ -29,6 +29,7 @@ class Watch:
     """A start that has not heard enough yet."""
 
     mark: int  # of this life: answers to an earlier one say too little
+    began: int  # the view at which the log ends
     known: int  # votes up to this view are of no use any more
     own: dict[tuple[int, Kind], Proposal | None]  # what the log tells above it
     stale: bool  # the log is known to have forgotten votes
@@ -43,8 +44,9 @@ def begin(s: State) -> None:
     if s.me is None or not s.config.recalls or s.committee.quorum == 1:
         return
     own = {(view, kind): vote.proposal for view, round_ in s.rounds.items() for kind, vote in round_.mine.items()}
-    known = max(s.final.view, s.sworn.view, s.fence)
-    s.watch = Watch(s.now.monotonic, known, own, s.forgot, s.now.monotonic)
+    # Up to what is known to be final a compacted log holds no votes, and none is cast.
+    known = max(s.settled, s.sworn.view, s.fence)
+    s.watch = Watch(s.now.monotonic, s.view, known, own, s.forgot, s.now.monotonic)
     lead(s)
 
 
@@ -119,6 +121,9 @@ def _settle(s: State) -> None:
         s.fence = max(s.fence, s.own_above)
         s.log(LogFence(s.config.epoch, s.fence), sync=True)
     s.barred = s.fence + WATCH_VIEWS if s.fence else 0
+    if watch.told > watch.began:
+        # Views that the others have left need no vote of ours, and one may be forgotten that nobody heard.
+        s.barred = max(s.barred, watch.told - 1)
     lead(s)
 
 

@@ -21,6 +21,9 @@ from tests.faults.identity_plans import NODES, played
 from tests.net.world import World, found, free_ports, status, wait_until
 
 SEEDS = 130
+# Once a compacted log was taken for an old one, and two fences were one too many; once a vote that nobody had heard
+# was contradicted in a view that all had left.
+FOUND = (352, 398)
 QUICK = Params(delta_ms=100, retry_ms=200, heartbeat_ms=150)
 
 
@@ -33,7 +36,7 @@ def fenced(seed: int) -> bool:
 
 def test_fault_F40_nobody_contradicts_itself_with_an_older_disk_and_all_go_on() -> None:
     """I1 to I9 over all lives, and liveness after the heal. ``python -m tests.faults.identity_plans 1000`` for more."""
-    assert sum(fenced(seed) for seed in range(SEEDS)) > SEEDS // 4
+    assert sum(fenced(seed) for seed in (*range(SEEDS), *FOUND)) > SEEDS // 4
 
 
 def test_fault_F40_without_the_fence_it_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from guts_core.identity import Ed25519Verifier
 from guts_core.node.events import Started
 from guts_core.node.node import Node, NodeConfig
 from guts_core.sim.fates import dice
-from guts_core.sim.faults import SECOND, Plan
+from guts_core.sim.faults import SECOND, draw
 from guts_core.sim.scenario import Scenario
 from guts_core.simplex.messages import Message, Propose
 from tests.core.chain.chain_world import a_genesis, key
@@ -152,15 +152,10 @@ def test_fault_F42_who_only_claims_a_second_quorum_is_not_believed() -> None:
 
 
 def test_fault_F42_with_twins_beyond_the_bound_a_fork_is_detected_and_never_chosen() -> None:
-    """F + 1 of four lie; whoever sees both sides stops, and nobody changes a final block."""
-    verdicts = set()
-    for seed in range(12):
-        plan = Plan.calm(4)
-        roll = dice(seed, "beyond")
-        liars = dict.fromkeys(roll.sample(range(4), 2), "twins")
-        beyond = evolve(plan, chaos_us=SECOND, heal_us=SECOND, is_beyond=True)
-        world = Scenario(seed, 4, beyond, villains=liars).world()
+    """Two of four run twice, and chance splits the rest between them: never a change of what is final, untold."""
+    for seed in (8, 11):
+        plan = evolve(draw(dice(seed, "beyond"), 4), chaos_us=2 * SECOND, heal_us=SECOND, is_beyond=True)
+        liars = dict.fromkeys(dice(seed, "liars").sample(range(4), 2), "twins")
+        world = Scenario(seed, 4, plan, villains=liars).world()
         world.run()
-        verdicts.add(world.verdict.partition(":")[0])
-
-    assert verdicts & {"detected", "halted"}
+        assert world.verdict.startswith("detected: I")
