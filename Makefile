@@ -17,7 +17,7 @@ GIT_OK := $(shell git --version 2>/dev/null | { IFS=' .' read -r _ _ major minor
 WANTED = $(shell { cat requirements.lock pyproject.toml; $(PYTHON) -V; } | sha256sum | cut -c 1-64)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench fuzz crash format lock setup needs
+.PHONY: help run test check bench fuzz crash figures format lock setup needs
 
 help:  ## show this list
 	@echo "Guts: a git forge replicated by BFT agreement"
@@ -55,6 +55,12 @@ fuzz: setup  ## run one fuzz target for a while: make fuzz T=codec M=5 (without 
 
 crash: setup  ## cut the power everywhere, in every variant (minutes; ARGS="'vote log'" narrows it)
 	@$(BIN)/python -m tests.crash.run $(ARGS)
+
+FIGURES := .figures.jsonl
+figures: setup  ## run the tests on all cores and write docs/quality/figures.md from what they told
+	@rm -f $(FIGURES)
+	@$(BIN)/python -m pytest -n auto --figures $(FIGURES) $(ARGS); status=$$?; \
+		$(BIN)/python -m tests.figures $(FIGURES) --write && exit $$status
 
 format: setup  ## rewrite the code as the formatter wants it
 	@$(BIN)/ruff format .

@@ -46,7 +46,7 @@ class Teller:
         """A test, or its set-up, said how it went."""
         if report.when != "call":
             return
-        lines = [{"outcomes": {report.outcome: 1}}]
+        lines: list[object] = [{"outcomes": {report.outcome: 1}}]
         lines += [told for name, told in report.user_properties if name == PROPERTY]
         with self._path.open("a") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)

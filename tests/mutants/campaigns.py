@@ -1,0 +1,83 @@
+"""The seeds that hunt mistakes: those of the test run, and three small worlds for what those do not reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import evolve
+
+from guts_core.chain.inadmissible import Replayed, TransactionExpired
+from guts_core.errors import Refused
+from guts_core.sim.fates import dice
+from guts_core.sim.faults import SECOND, Restore
+from guts_core.sim.run import run_seed, simulate_forge
+from guts_core.sim.scenario import scenario_of
+from guts_core.sim.scripted_twins import case_of, play
+from tests.core.chain.chain_world import Network, creation
+from tests.core.sync.simulated_sync import Joining
+from tests.core.sync.sync_world import EPOCHS, Honest, a_chain
+from tests.core.sync.test_state_sync_machine import OtherState
+
+# What becomes of a seed: the promise that broke, or None.
+Campaign = Callable[[int], str | None]
+_TOO_OLD = "the database is older than the log's floor"
+_STEP_MS = 1000  # between two blocks of a chain by fiat
+
+
+def agreement(seed: int) -> str | None:
+    """The thousand seeds of four nodes."""
+    return run_seed(seed).problem
+
+
+def whole_nodes(seed: int) -> str | None:
+    """Pushes, packs and texts."""
+    return simulate_forge(seed).problem
+
+
+def twins(number: int) -> str | None:
+    """The ten thousand scripts."""
+    return play(case_of(number)).problem
+
+
+def old_databases(seed: int) -> str | None:
+    """One node alone is given a database of some time ago: it must stop with words, for nobody has the rest."""
+    roll = dice(seed, "old databases")
+    scenario = scenario_of(seed, nodes=1)
+    at = roll.randrange(3 * SECOND, 5 * SECOND)
+    old = Restore(0, at, roll.randrange(SECOND // 2, 2 * SECOND), "database")
+    problem = evolve(scenario, plan=evolve(scenario.plan, restores=(old,), crashes=())).play().problem
+    return None if problem is not None and _TOO_OLD in problem else problem
+
+
+def replays(seed: int) -> str | None:
+    """A transaction that stands in the chain is brought again within milliseconds of its end."""
+    network = Network(size=1)
+    end = network.now + 2 * _STEP_MS + dice(seed, "replays").randrange(-2, 4)
+    signed = network.by_key(network.operator(0), creation("repo"), expires=end)
+    network.submit(signed)
+    network.step()
+    network.step()
+    expected = Replayed if end > network.now else TransactionExpired
+    try:
+        network.submit(signed)
+    except Refused as refusal:
+        return None if type(refusal) is expected else f"I9: {refusal}"
+    return f"I9: a transaction is taken in again {end - network.now} ms before it expires"
+
+
+def joining(seed: int) -> str | None:
+    """Two who offer a whole state that nobody agreed on, and one who is honest."""
+    servers = {0: OtherState(a_chain(), EPOCHS), 1: OtherState(a_chain(), EPOCHS), 2: Honest(a_chain(), EPOCHS)}
+    joins = Joining(a_chain(), servers, seed)
+    joins.run()
+    return None if joins.installed == list(a_chain().state) else "J13: a node joined with a state nobody agreed on"
+
+
+CAMPAIGNS: dict[Campaign, str] = {
+    agreement: "agreement",
+    whole_nodes: "whole nodes",
+    twins: "twins",
+    old_databases: "old databases",
+    replays: "replays",
+    joining: "joining",
+}
