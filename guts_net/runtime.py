@@ -36,6 +36,7 @@ from .chunks import ChunkServer
 from .clock import MachineClock
 from .commits import Committer
 from .committees import Committees
+from .damage import telling_of_damage
 from .disk import LocalDisk
 from .handle import RunningNode
 from .journal import Journal
@@ -90,20 +91,19 @@ class _Machine:
         self.journal, self.records = Journal.open(directory / "votes.log", disk)
         opened.callback(self.journal.close)
         self.packs = PackStore(directory, disk, GitChildren(settings.git_children, tally=self.tally), self.tally)
-        self.node = Node(
-            NodeConfig(
-                self.genesis,
-                self.index,
-                vote_key,
-                CountingVerifier(Ed25519Verifier(), self.tally),
-                settings.mempool_bytes,
-                settings.mempool_transactions,
-                vote_signers=read_more_vote_keys(directory),
-                node_signer=self.node_key,
-                find_signers=newer_vote_keys(directory, log),
-            ),
-            self.database,
+        config = NodeConfig(
+            self.genesis,
+            self.index,
+            vote_key,
+            CountingVerifier(Ed25519Verifier(), self.tally),
+            settings.mempool_bytes,
+            settings.mempool_transactions,
+            vote_signers=read_more_vote_keys(directory),
+            node_signer=self.node_key,
+            find_signers=newer_vote_keys(directory, log),
         )
+        with telling_of_damage(self.genesis):
+            self.node = Node(config, self.database)
         _check_vote_key(self.node, self.node_key)
         self.texts = TextStore(directory, disk, self.database, lambda: self.node.ledger.head.time)
         inbox = open_inbox()

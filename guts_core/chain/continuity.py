@@ -90,11 +90,17 @@ def end_of(step: bytes) -> End:
     return End(tuple(blocks), kept.certificate)
 
 
+class OtherChain(Corrupt):
+    """Nothing is damaged: the database is of another network than the genesis file."""
+
+
 def restore(genesis: Genesis, network: Network, store: ChainStore) -> Executed:
     """The last committed block, or genesis; raises Corrupt when the store does not hang together."""
     chain = store.meta(CHAIN_ID)
     if chain is not None and chain != network.chain_id:
-        raise Corrupt(f"the stored chain is {chain.hex()[:16]}, the genesis file is of {network.chain_id.hex()[:16]}")
+        raise OtherChain(
+            f"the stored chain is {chain.hex()[:16]}, the genesis file is of {network.chain_id.hex()[:16]}"
+        )
     height = store.height()
     if height == 0:
         return _at_genesis(genesis, network)

@@ -111,7 +111,7 @@ async def test_fault_F53_a_damaged_backup_is_refused_before_anything_is_served(
     with closing(sqlite3.connect(settings.directory / "chain.db")) as connection, connection:
         assert connection.execute(change).rowcount > 0
 
-    with pytest.raises(Corrupt, match=words):
+    with pytest.raises(Corrupt, match=rf"chain\.db is damaged.*{words}"):
         async with open_node(settings):
             pass
 
