@@ -55,7 +55,7 @@ class NodeSettings:
 _NEW_KEY = "`guts network rotate --dir DIR` makes a new one, which takes over with the next epoch"
 # What an operator does about a key that is lost and has no backup.
 _LOST = {
-    "vote": f"Put its backup there; without one, {_NEW_KEY}, and until then this node has no vote",
+    "vote": f"Put its backup there; without one, {_NEW_KEY}",
     "node": "Put its backup there; without one, `guts network rotate --node-key FILE` tells the network of a new one",
 }
 
