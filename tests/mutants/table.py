@@ -78,7 +78,7 @@ MUTANTS = (
     # Agreement: counting.
     _mutant(a.a_quorum_of_two_of_four, Hunt(agreement, SAFETY), Hunt(whole_nodes, SAFETY), Hunt(twins, SAFETY)),
     _mutant(a.messages_counted_for_signers, Hunt(agreement, ("node", *SAFETY))),
-    _mutant(a.a_signer_counted_for_each_signature, Hunt(agreement, ("node", *SAFETY, *LIVENESS))),
+    _mutant(a.a_signer_counted_for_each_signature, Hunt(agreement, (*SAFETY, *LIVENESS))),
     _mutant(a.certificates_taken_unchecked, Hunt(agreement, SAFETY)),
     # What is signed.
     _mutant(a.a_signature_without_kind, Hunt(agreement, SAFETY)),
