@@ -62,7 +62,7 @@ def a_signer_counted_for_each_signature(patch: Patch) -> None:
 
     patch.setattr("guts_core.simplex.certificates._checked_signers", padded)
     patch.setattr("guts_core.simplex.fence.signers_of", lambda one: signers_of(one) * len(one.signatures))
-    patch.setattr("guts_core.simplex.fence.zip", lambda *both, strict: zip(*both, strict=False), raising=False)
+    patch.setattr("guts_core.simplex.fence.zip", lambda *both, **_strict: zip(*both, strict=False), raising=False)
 
 
 def certificates_taken_unchecked(patch: Patch) -> None:
