@@ -98,6 +98,7 @@ class _Machine:
             CountingVerifier(Ed25519Verifier(), self.tally),
             settings.mempool_bytes,
             settings.mempool_transactions,
+            rules_known=settings.rules_known,
             vote_signers=read_more_vote_keys(directory),
             node_signer=self.node_key,
             find_signers=newer_vote_keys(directory, log),

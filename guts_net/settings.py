@@ -10,6 +10,7 @@ from attrs import frozen
 
 from guts_core.chain.mempool import MEMPOOL_BYTES_MAX, MEMPOOL_TRANSACTIONS_MAX
 from guts_core.errors import Invalid
+from guts_core.forge.rules import KNOWN_RULES
 from guts_core.identity import KeyPair
 
 from .logs import FILE_BYTES_MAX, FILES_KEPT, Log, open_logs
@@ -45,6 +46,7 @@ class NodeSettings:
     peers: PeerLimits = DEFAULT_LIMITS
     keep_blocks_ms: int | None = None  # block time after which old blocks are let go; None: never
     scrub: Pace | None = None  # how fast the disk is read again; None: as the module says
+    rules_known: tuple[int, ...] = KNOWN_RULES  # for rehearsals: a build that lacks some stops where they begin
 
     def open_logs(self) -> AbstractContextManager[None]:
         """Its log, while the block lasts."""
