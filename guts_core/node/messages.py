@@ -69,7 +69,18 @@ class Hello:
 
 
 PeerMessage: TypeAlias = (
-    Submit | Announce | AvailSaid | Witnessed | Hello | Propose | Vote | Certificate | Fetch | Supply | Recall | Recalled
+    Submit
+    | Announce
+    | AvailSaid
+    | Witnessed
+    | Hello
+    | Propose
+    | Vote
+    | Certificate
+    | Fetch
+    | Supply
+    | Recall
+    | Recalled
 )
 PEER_MESSAGES = Family(
     (Submit, Announce, AvailSaid, Witnessed, Hello, Propose, Vote, Certificate, Fetch, Supply, Recall, Recalled)
