@@ -30,7 +30,7 @@ from guts_core.names import Root
 from guts_core.state.keys import KEY_PREFIX_BYTES, Kind, Scope
 from guts_core.state.view import Pair
 from guts_core.sync.rebuilding import Rebuilding, Written
-from guts_core.sync.records import Manifest, PastBlock
+from guts_core.sync.records import PastBlock, StateManifest
 
 from . import store
 from .protocols import Disk
@@ -42,7 +42,7 @@ BESIDE = "chain.db.sync"
 def build(
     directory: Path,
     disk: Disk,
-    manifest: Manifest,
+    manifest: StateManifest,
     pieces: Iterable[bytes],
     past: Iterable[PastBlock],
     steps: Iterable[EpochStep],
@@ -117,7 +117,7 @@ def _deletion(pair: Pair) -> tuple[bytes, bytes, int] | None:
 
 
 def _write_chain(
-    writer: sqlite3.Connection, manifest: Manifest, past: Iterable[PastBlock], steps: tuple[EpochStep, ...]
+    writer: sqlite3.Connection, manifest: StateManifest, past: Iterable[PastBlock], steps: tuple[EpochStep, ...]
 ) -> None:
     last = steps[manifest.epoch]
     for block in past:

@@ -32,7 +32,7 @@ from guts_core.state.view import Pair
 from guts_core.sync.messages import Answer, Question
 from guts_core.sync.past import reaches_back
 from guts_core.sync.pieces import cut
-from guts_core.sync.records import PIECES_MAX, Manifest, Offer, PastBlock, manifest_digest, piece_hash
+from guts_core.sync.records import PIECES_MAX, Offer, PastBlock, StateManifest, manifest_digest, piece_hash
 from guts_core.sync.serving import answer
 
 from .disk import NO_ROOM, make_lasting_directory
@@ -98,7 +98,7 @@ class Held:
     """A whole snapshot on disk."""
 
     path: Path
-    manifest: Manifest
+    manifest: StateManifest
     digest: bytes
 
 
@@ -168,7 +168,7 @@ class Snapshots:
             self._disk.sync_directory(self._path)
         return Held(path, manifest, digest)
 
-    def _write_pieces(self, frozen: Frozen, under_way: Path) -> Manifest:
+    def _write_pieces(self, frozen: Frozen, under_way: Path) -> StateManifest:
         hashes: list[bytes] = []
         records = 0
         for piece, count in cut(frozen.records()):
@@ -178,7 +178,7 @@ class Snapshots:
         if len(hashes) > PIECES_MAX:
             raise Corrupt(f"a state of {len(hashes)} pieces: a snapshot has at most {PIECES_MAX}")
         header = frozen.header(frozen.height)
-        return Manifest(
+        return StateManifest(
             chain_id=self._chain_id,
             epoch=header.epoch,
             height=header.height,
@@ -217,7 +217,7 @@ class Snapshots:
 def _read(path: Path) -> Held | None:
     named = _NAME.fullmatch(path.name)
     try:
-        manifest = from_bytes(Manifest, (path / MANIFEST).read_bytes())
+        manifest = from_bytes(StateManifest, (path / MANIFEST).read_bytes())
     except (OSError, Malformed):
         return None
     digest = manifest_digest(manifest)
@@ -265,7 +265,7 @@ class _Reading:
         row = self._reader.execute(schema.GET_STEP, (epoch,)).fetchone()
         return None if row is None else from_bytes(EpochStep, row[0])
 
-    def manifest(self, digest: bytes) -> Manifest | None:
+    def manifest(self, digest: bytes) -> StateManifest | None:
         return next((one.manifest for one in self._snapshots.held if one.digest == digest), None)
 
     def piece(self, digest: bytes, index: int) -> bytes | None:

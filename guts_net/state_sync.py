@@ -26,7 +26,7 @@ from guts_core.sync.machine import MANIFEST_NAME, PAST_NAME, PIECE_NAME, STEPS_N
 from guts_core.sync.messages import Answer
 from guts_core.sync.orders import Ask, Build, Drop, Forget, Install, Keep, Order
 from guts_core.sync.peers import ANSWER_US
-from guts_core.sync.records import Manifest, PastBlock, PastRun
+from guts_core.sync.records import PastBlock, PastRun, StateManifest
 
 from . import importing
 from .logs import Log
@@ -242,7 +242,7 @@ def _kept(staging: Path) -> Iterator[tuple[str, bytes]]:
 def _kept_height(staging: Path) -> float:
     """Of the snapshot that is kept; above all heights when there is none."""
     try:
-        return from_bytes(Manifest, (staging / MANIFEST_NAME).read_bytes()).height
+        return from_bytes(StateManifest, (staging / MANIFEST_NAME).read_bytes()).height
     except (OSError, Malformed):
         return math.inf
 

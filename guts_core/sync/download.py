@@ -9,10 +9,10 @@ from guts_core.errors import PeerFault
 
 from .messages import PastWanted, Question, StatePieceWanted
 from .past import Past
-from .records import Manifest, PastBlock, PastRun, manifest_digest, piece_hash
+from .records import PastBlock, PastRun, StateManifest, manifest_digest, piece_hash
 
 
-def check_manifest(manifest: Manifest, header: Header | None) -> None:
+def check_manifest(manifest: StateManifest, header: Header | None) -> None:
     """Raises PeerFault unless this is a snapshot of the proven end of its epoch, with the state and history of it."""
     if header is None or (header.height, block_hash(header)) != (manifest.height, manifest.block_hash):
         raise PeerFault(f"a snapshot at height {manifest.height}, where epoch {manifest.epoch} does not end")
@@ -27,7 +27,7 @@ def check_manifest(manifest: Manifest, header: Header | None) -> None:
 class Download:
     """The pieces and the past of one snapshot, whose manifest fits a proven header."""
 
-    def __init__(self, manifest: Manifest, boundary: Header) -> None:
+    def __init__(self, manifest: StateManifest, boundary: Header) -> None:
         self.manifest, self.boundary = manifest, boundary
         self.digest = manifest_digest(manifest)
         self.past = Past.below(boundary)

@@ -41,7 +41,7 @@ from .messages import (
 )
 from .orders import Ask, Build, Drop, Forget, Install, Keep, Order
 from .peers import ANSWER_US, SILENCES_MAX, Asked, Peer, Peers
-from .records import Manifest, PastRun, ProvenSteps, manifest_digest
+from .records import PastRun, ProvenSteps, StateManifest, manifest_digest
 from .route import Route
 
 T = TypeVar("T")
@@ -229,7 +229,7 @@ class StateSync:
         if peer.told is not None and peer.told.epoch > self.route.epoch:
             raise PeerFault(f"says that it is in epoch {peer.told.epoch}, and shows the end of {self.route.epoch} only")
 
-    def _described(self, peer: Peer, wanted: ManifestWanted, manifest: Manifest) -> list[Order]:
+    def _described(self, peer: Peer, wanted: ManifestWanted, manifest: StateManifest) -> list[Order]:
         if self.download is not None or wanted.digest in self._lies:
             return []
         if manifest_digest(manifest) != wanted.digest:
@@ -376,7 +376,7 @@ class StateSync:
             known = from_bytes(ProvenSteps, data)
             self.route.take(known.first, known.steps)
         elif name == MANIFEST_NAME:
-            manifest = from_bytes(Manifest, data)
+            manifest = from_bytes(StateManifest, data)
             header = self.route.header(manifest.epoch)
             check_manifest(manifest, header)
             assert header is not None

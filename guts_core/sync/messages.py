@@ -13,7 +13,7 @@ from guts_core.chain.trail import EpochStep
 from guts_core.codec import Limit, kinds, record
 from guts_core.codec.fields import ABlockHash, AHash
 
-from .records import OFFERS_MAX, PIECE_BYTES_MAX, STEPS_MAX, Manifest, Offer, PastRun
+from .records import OFFERS_MAX, PIECE_BYTES_MAX, STEPS_MAX, Offer, PastRun, StateManifest
 
 
 @record(kinds.STATE_OFFERS_WANTED)
@@ -69,7 +69,7 @@ class ManifestSupplied:
     """It."""
 
     number: int
-    manifest: Manifest
+    manifest: StateManifest
 
 
 @record(kinds.STATE_CHUNK_WANTED)

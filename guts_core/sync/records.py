@@ -44,7 +44,7 @@ class Piece:
 
 @record(kinds.STATE_MANIFEST)
 @frozen
-class Manifest:
+class StateManifest:
     """One snapshot: the state after the last block of an epoch."""
 
     chain_id: AChainId
@@ -98,7 +98,7 @@ class ProvenSteps:
     steps: Annotated[tuple[EpochStep, ...], Limit(most=STEPS_MAX, least=1)]
 
 
-def manifest_digest(manifest: Manifest) -> bytes:
+def manifest_digest(manifest: StateManifest) -> bytes:
     """What a snapshot is called."""
     return digest(Tag.SNAPSHOT, to_bytes(manifest))
 

@@ -24,7 +24,7 @@ from .messages import (
     StepsWanted,
     SyncAbsent,
 )
-from .records import RUN_MAX, STEPS_MAX, Manifest, Offer, PastBlock, PastRun
+from .records import RUN_MAX, STEPS_MAX, Offer, PastBlock, PastRun, StateManifest
 
 # An answer may exceed it by one block or step; a frame carries twice as much.
 ANSWER_BYTES = 900 * 1024
@@ -42,7 +42,7 @@ class Source(Protocol):
     def step(self, epoch: int) -> EpochStep | None:
         """How an epoch ended."""
 
-    def manifest(self, digest: bytes) -> Manifest | None:
+    def manifest(self, digest: bytes) -> StateManifest | None:
         """Of a snapshot that is held whole."""
 
     def piece(self, digest: bytes, index: int) -> bytes | None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from guts_core.chain.genesis_json import GenesisFile, genesis_from_json
 from guts_core.errors import Invalid
 from guts_core.names import NodeId
 
 from .calls import OURS, Call, get
 from .errors import UnexpectedAnswer
 from .shapes import many
+
+if TYPE_CHECKING:
+    from guts_core.chain.genesis_json import GenesisFile
 
 
 @frozen
@@ -35,6 +37,8 @@ def places() -> Call[tuple[Place, ...]]:
 
 
 def _genesis(value: Any, what: str) -> GenesisFile:
+    from guts_core.chain.genesis_json import genesis_from_json  # noqa: PLC0415 -- it loads cattrs; help asks nobody
+
     try:
         return genesis_from_json(json.dumps(value))
     except Invalid as error:

@@ -26,7 +26,7 @@ from guts_core.state.nodes import root_of, value_hash
 from guts_core.state.view import Pair
 from guts_core.sync.messages import Answer, Question
 from guts_core.sync.pieces import cut
-from guts_core.sync.records import Manifest, Offer, PastBlock, manifest_digest, piece_hash
+from guts_core.sync.records import Offer, PastBlock, StateManifest, manifest_digest, piece_hash
 from guts_core.sync.serving import answer
 from tests.core.chain.chain_world import TIME, a_genesis
 from tests.core.chain.chain_world import key as key_of
@@ -69,10 +69,10 @@ class Chain:
     state: tuple[Pair, ...]
     peaks: dict[int, History]  # before each boundary
 
-    def manifest(self, epoch: int, pieces: Sequence[bytes]) -> Manifest:
+    def manifest(self, epoch: int, pieces: Sequence[bytes]) -> StateManifest:
         """The snapshot of the end of an epoch, made of these pieces."""
         header = self.steps[epoch].header
-        return Manifest(
+        return StateManifest(
             header.chain_id,
             epoch,
             header.height,
@@ -134,7 +134,7 @@ class Honest:
     ended: int
     kept: int = 2
     pieces: list[bytes] = field(init=False)
-    manifests: dict[bytes, Manifest] = field(init=False)
+    manifests: dict[bytes, StateManifest] = field(init=False)
     asked: list[Question] = field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -165,7 +165,7 @@ class Honest:
         """Of epochs that ended here."""
         return self.chain.steps[epoch] if epoch < self.ended else None
 
-    def manifest(self, digest: bytes) -> Manifest | None:
+    def manifest(self, digest: bytes) -> StateManifest | None:
         """Of a snapshot that is held."""
         return self.manifests.get(digest)
 

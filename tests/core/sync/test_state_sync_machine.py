@@ -32,7 +32,7 @@ from guts_core.sync.messages import (
     SyncAbsent,
 )
 from guts_core.sync.pieces import cut
-from guts_core.sync.records import Manifest, Offer, Piece, manifest_digest
+from guts_core.sync.records import Offer, Piece, StateManifest, manifest_digest
 from tests.core.sync.simulated_sync import Crashed, Joining
 from tests.core.sync.sync_world import EPOCHS, Chain, Honest, a_chain, certificate
 
@@ -183,7 +183,7 @@ class NoState(Honest):
 class OtherManifest(Honest):
     """Offers for a proven height a manifest with another root, history, block or network."""
 
-    def __init__(self, chain: Chain, ended: int, change: Callable[[Manifest], Manifest]) -> None:
+    def __init__(self, chain: Chain, ended: int, change: Callable[[StateManifest], StateManifest]) -> None:
         super().__init__(chain, ended)
         self.manifests = {manifest_digest(changed): changed for changed in map(change, self.manifests.values())}
 
@@ -275,7 +275,7 @@ def test_two_who_offer_a_false_state_together_are_found_out_by_its_root(kind: ty
     ],
 )
 def test_a_manifest_that_does_not_fit_its_header_is_refused_before_a_piece_is_asked_for(
-    change: Callable[[Manifest], Manifest],
+    change: Callable[[StateManifest], StateManifest],
 ) -> None:
     liars = [OtherManifest(a_chain(), EPOCHS, change), OtherManifest(a_chain(), EPOCHS, change)]
     joining = Joining(a_chain(), {0: liars[0], 1: liars[1], 2: honest()})
