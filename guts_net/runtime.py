@@ -80,13 +80,14 @@ class _Machine:
         self.transport, self.clock = transport, clock
         self.settings, self.disk, self.log = settings, disk, log
         self.tally = Tally()
-        file = genesis_from_json(settings.genesis.read_text())
-        self.genesis = file.genesis
         self.node_key, vote_key = read_key(directory, "node"), read_key(directory, "vote")
         self.space = Space(disk, directory, settings.disk_reserve_bytes, log)
         opened.callback(self.space.close)
         self.database = ChainDatabase(directory / "chain.db", disk)
         opened.callback(self.database.close)
+        # After the database: where another build made both, its layout is what the operator has to hear of.
+        file = genesis_from_json(settings.genesis.read_text())
+        self.genesis = file.genesis
         self.index = _index(self.genesis, self.database, self.node_key)
         self.journal, self.records = Journal.open(directory / "votes.log", disk)
         opened.callback(self.journal.close)

@@ -26,6 +26,7 @@ from guts_core.names import BlockHash, RepoId, TxId
 from guts_core.simplex.messages import Proposal
 from guts_core.state.keys import KEY_PREFIX_BYTES, SCOPE_BYTES, Kind, Scope
 from guts_core.state.view import Pair
+from guts_core.version import VERSION
 
 from .page_cache import PageCache
 from .protocols import Disk
@@ -363,9 +364,10 @@ def _open(path: Path, disk: Disk) -> sqlite3.Connection:
 
 def _check_version(path: Path, found: int, expected: int) -> None:
     if found != expected:
+        age = "an older" if found < schema.SCHEMA_VERSION else "a newer"
         raise OtherBuild(
-            f"{path} has layout {found}, and this build reads layout {schema.SCHEMA_VERSION}: "
-            "use the build that made it, or start the node in an empty directory"
+            f"{path} has layout {found}, of {age} build, and this build, Guts {VERSION}, reads layout "
+            f"{schema.SCHEMA_VERSION}: use the build that made it, or start the node in an empty directory"
         )
 
 
