@@ -7,62 +7,30 @@ It builds, judges and executes blocks on any executed parent, and when one is fi
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from guts_core.codec import from_bytes
-from guts_core.errors import Corrupt, Malformed, NotFound, Refused
-from guts_core.forge import queries
-from guts_core.forge.actions import RefUpdate
-from guts_core.forge.context import Availability
-from guts_core.forge.params import EXPIRY_MS_MAX
+from guts_core.errors import Corrupt, Malformed, Refused
 from guts_core.forge.rules import KNOWN_RULES
 from guts_core.identity import Verifier
-from guts_core.names import BlockHash, Root, TxId
+from guts_core.names import BlockHash, TxId
 from guts_core.simplex.messages import Certificate, Proposal, SuppliedBlock
 from guts_core.simplex.ports import End, Instant, Verdict
-from guts_core.state.view import Overlay
 
 from .admission import (
-    Candidate,
     Network,
-    candidate_of,
-    check_signatures,
-    check_witness,
-    place_of,
 )
+from .applicants import Applicants
 from .branches import Branches, BranchView, Executed
 from .commit import ChainStore, Commit
 from .continuity import commit_of, end_of, restore
-from .execution import Moment, pay, perform
 from .genesis import Genesis
-from .inadmissible import (
-    CannotPay,
-    Inadmissible,
-    TextMissing,
-    TransactionExpired,
-)
 from .judge import Judge, StateDiffers
 from .mempool import Mempool
 from .receipt import Receipt
-from .standing import Standing, Where, final_standing
-from .transaction import Item, Transaction, Witness
+from .standing import Head, Standing, Where, final_standing
+from .transaction import Item, Witness
 
 # A voter accepts a header this far ahead of its own clock; beyond, it may be our clock that is wrong.
 CLOCK_TOLERANCE_MS = 10_000
-# Transactions whose end is remembered for whoever asks after the mempool let them go.
-ENDED_MAX = 10_000
-EXPIRED_WORDS = "the transaction expired before any block held it"
-
-
-@frozen
-class Head:
-    """The last finalized and executed block."""
-
-    height: int
-    block_hash: BlockHash
-    view: int
-    time: int
-    state_root: Root
 
 
 class Ledger:
@@ -85,8 +53,7 @@ class Ledger:
         self._final: list[Executed] = [] if self._head.is_committed else [self._head]
         self._commits: list[Commit] = []
         self._uncommitted: dict[BlockHash, Commit] = {}
-        self._ended: dict[TxId, Standing] = {}
-        self._doubtful: set[TxId] = set()
+        self._applicants = Applicants(self.mempool, self)
         self.stands_aside_until = 0  # monotonic us: before that others shall lead, for this node is slow
 
     # ---- what the engine asks ----
@@ -101,7 +68,7 @@ class Ledger:
         time = max(now.wall, base.time + 1)
         built = self._judge.build(base, view, time, self.mempool.ready(), is_child=is_child)
         self._branches.put(built.block)
-        self._doubtful |= built.doubtful
+        self._applicants.left_out(built.doubtful)
         return built.block.block_hash, built.body
 
     def is_bound(self, proposal: Proposal, body: bytes) -> bool:
@@ -190,9 +157,10 @@ class Ledger:
         self._final.append(block)
         self._head = block
         self._branches.keep_above(block)
-        self._tidy_mempool(block)
+        self._applicants.after_block(block.expiries, block.time)
         if block.is_last:
-            self._turn(block)
+            self._judge.turn(self.network)
+            self._applicants.turn(block.network)
 
     def block(self, wanted: BlockHash) -> SuppliedBlock | None:
         """A finalized block by hash, for peers that lag: without texts, which they ask for by themselves."""
@@ -298,49 +266,16 @@ class Ledger:
             self._branches.committed(block, is_head=block is self._head)
 
     def admit(self, item: Item, now: Instant) -> TxId:
-        """
-        Let a transaction wait for a block, judged by the finalized state; raises Refused.
-
-        One that needs a witness waits apart until ``set_witness``. The same one twice is one.
-        """
-        candidate = candidate_of(item, self.network)
-        if candidate.lacks_texts:
-            raise TextMissing("a text that the transaction commits to is not here")
-        if candidate.tx_id in self.mempool:
-            return candidate.tx_id
-        view, time = self.view(), self.next_time(now.believed)
-        place = place_of(candidate, view, time, self._is_final)
-        check_signatures(candidate, place, self.network)
-        if item.witness is not None or not candidate.needs_witness:
-            check_witness(candidate, self.network)
-        pay(candidate, place.payer, Overlay(view), self.network, time)
-        self.mempool.add(candidate, place.payer, now.monotonic)
-        self._ended.pop(candidate.tx_id, None)
-        return candidate.tx_id
+        """As Applicants.admit."""
+        return self._applicants.admit(item, now)
 
     def rehearse(self, item: Item) -> None:
-        """
-        Raise the Refused that the transaction would meet now, on the finalized state with a true witness.
-
-        Its signatures first: what the state says about an action is told to nobody but its author.
-        """
-        candidate = candidate_of(item, self.network)
-        # On an idle chain the last block time may lie far back; admission has judged the expiry.
-        time = max(self._head.time + 1, candidate.body.expires - EXPIRY_MS_MAX)
-        state = Overlay(self.view())
-        place = place_of(candidate, state, time, self._is_final)
-        check_signatures(candidate, place, self.network)
-        availability = self._availability(candidate.body)
-        perform(candidate, place, availability, state, self.network, Moment(self._head.height + 1, time))
+        """As Applicants.rehearse."""
+        self._applicants.rehearse(item)
 
     def set_witness(self, tx_id: TxId, witness: Witness) -> None:
-        """A quorum holds what a waiting transaction needs: it may be proposed. Raises Refused."""
-        waiting = self.mempool.get(tx_id)
-        if waiting is None:
-            raise NotFound(f"transaction {tx_id.hex()[:16]} does not wait here")
-        candidate = waiting.with_witness(witness)
-        check_witness(candidate, self.network)
-        self.mempool.set_ready(candidate)
+        """As Applicants.set_witness."""
+        self._applicants.set_witness(tx_id, witness)
 
     def is_pending(self, tx_id: TxId) -> bool:
         """Whether the transaction waits for a block here."""
@@ -355,16 +290,15 @@ class Ledger:
         stored = self._store.receipt(tx_id)
         if stored is not None:
             return final_standing(stored.height, stored.index, from_bytes(Receipt, stored.receipt))
-        if tx_id in self.mempool:
-            return Standing(Where.PENDING)
-        return self._ended.get(tx_id, Standing(Where.UNKNOWN))
+        return Standing(Where.PENDING) if tx_id in self.mempool else self._applicants.ended(tx_id)
 
     def _judged(self, base: Executed, proposal: Proposal, body: bytes) -> None:
         """Have the block executed here, once; raises what makes it invalid."""
         if self._branches.get(BlockHash(proposal.block_hash)) is None:
             self._branches.put(self._judge.execute(base, proposal, body))
 
-    def _is_final(self, tx_id: TxId) -> bool:
+    def is_final(self, tx_id: TxId) -> bool:
+        """Whether the chain holds a transaction, as far back as one could be repeated."""
         return self._branches.has_seen(self._head.block_hash, tx_id)
 
     def _executed_late(self, proposal: Proposal, body: bytes) -> Executed:
@@ -373,68 +307,3 @@ class Ledger:
         if verdict is not Verdict.VALID or block is None:
             raise Corrupt(f"block {proposal.block_hash.hex()} is final and cannot be executed: {self.why_invalid}")
         return block
-
-    # ---- the mempool after a block ----
-
-    def _turn(self, block: Executed) -> None:
-        """Another epoch: its own attesters vouch for packs, and its own parameters bound what fits into a block."""
-        self._judge.turn(self.network)
-        self.mempool.drop_witnesses()
-        if block.network.params == self.network.params:
-            return
-        for candidate in list(self.mempool):
-            try:
-                candidate_of(candidate.item, self.network)
-            except Inadmissible as refusal:
-                self.mempool.discard(candidate.tx_id)
-                self._end(candidate.tx_id, Standing(Where.REFUSED, error=refusal.code, message=str(refusal)))
-
-    def _tidy_mempool(self, block: Executed) -> None:
-        for tx_id in block.expiries:
-            self.mempool.discard(tx_id)
-            self._doubtful.discard(tx_id)
-        for tx_id in self.mempool.drop_expired(block.time + 1):
-            self._end(tx_id, Standing(Where.EXPIRED, error=TransactionExpired.code, message=EXPIRED_WORDS))
-        self.mempool.resume(block.time + 1)
-        for tx_id in sorted(self._doubtful):
-            self._judge_again(tx_id, block.time + 1)
-        self._doubtful.clear()
-
-    def _judge_again(self, tx_id: TxId, time: int) -> None:
-        """A leader left it out on a state that is not final; if the final one agrees, it is over."""
-        candidate = self.mempool.get(tx_id)
-        if candidate is None:
-            return
-        try:
-            place = place_of(candidate, self.view(), time, self._is_final)
-            # With its signatures: the key that signed may have been removed since.
-            check_signatures(candidate, place, self.network)
-            pay(candidate, place.payer, Overlay(self.view()), self.network, time)
-        except CannotPay as refusal:
-            self._wait_to_pay(candidate, time, refusal)
-        except Inadmissible as refusal:
-            self.mempool.discard(tx_id)
-            self._end(tx_id, Standing(Where.REFUSED, error=refusal.code, message=str(refusal)))
-
-    def _wait_to_pay(self, candidate: Candidate, time: int, refusal: CannotPay) -> None:
-        """Its payer can pay in the next window at the earliest; until then it is no work, or it is over."""
-        window = self.network.params.quota_window_ms
-        following = (time // window + 1) * window
-        if candidate.body.expires >= following:
-            self.mempool.postpone(candidate.tx_id, following)
-            return
-        self.mempool.discard(candidate.tx_id)
-        self._end(candidate.tx_id, Standing(Where.REFUSED, error=refusal.code, message=str(refusal)))
-
-    def _end(self, tx_id: TxId, standing: Standing) -> None:
-        if len(self._ended) >= ENDED_MAX:
-            del self._ended[next(iter(self._ended))]
-        self._ended[tx_id] = standing
-
-    def _availability(self, body: Transaction) -> Availability | None:
-        """What attesters that stand where this node stands would say."""
-        for action in body.actions:
-            if isinstance(action, RefUpdate):
-                repository = queries.repository(self.view(), action.manifest.repo)
-                return Availability(repository.objects_epoch, repository.removals) if repository else Availability(0, 0)
-        return None

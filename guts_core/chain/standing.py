@@ -1,4 +1,4 @@
-"""What became of a transaction, as far as one node knows."""
+"""How far the chain is, and what became of a transaction, as far as one node knows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,20 @@ from enum import Enum, auto
 
 from attrs import frozen
 
+from guts_core.names import BlockHash, Root
+
 from .receipt import Receipt
+
+
+@frozen
+class Head:
+    """The last finalized and executed block."""
+
+    height: int
+    block_hash: BlockHash
+    view: int
+    time: int
+    state_root: Root
 
 
 class Where(Enum):
