@@ -24,6 +24,10 @@ class Handshakes:
         self._open: dict[trio.CancelScope, None] = {}
         self._logged: TokenBucket | None = None
 
+    def __len__(self) -> int:
+        """How many are under way."""
+        return len(self._open)
+
     async def welcome(self, stream: trio.abc.Stream, listener: Listener) -> Session | None:
         """Who it is; None if it is nobody we talk to, or gave way."""
         self._make_room()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from guts_core.simplex.certificates import signers_of
 from guts_core.simplex.committee import Committee
-from guts_core.simplex.messages import Certificate, Fetch, Message, Propose, Supply, Vote
+from guts_core.simplex.messages import Certificate, Fetch, Message, Propose, Recall, Recalled, Supply, Vote
 
 
 def is_genuine(message: Message, committee: Committee) -> bool:
@@ -19,7 +19,12 @@ def is_genuine(message: Message, committee: Committee) -> bool:
             return votes and all(_is_certificate(certificate, committee) for certificate in message.justification)
         case Supply():
             return all(_is_certificate(certificate, committee) for certificate in message.certificates)
-        case Fetch():
+        case Recalled():
+            vote, certificate = message.vote, message.certificate
+            return (vote is None or _is_vote(vote, committee)) and (
+                certificate is None or _is_certificate(certificate, committee)
+            )
+        case Fetch() | Recall():
             return True
 
 
