@@ -39,6 +39,7 @@ EXIT_CODES: Final[dict[str, int]] = {
     "error": EXIT_BUG,
     "corrupt": EXIT_BUG,
     "unknown-rules": 78,
+    "other-build": 78,
     "key-in-use": 78,
     "fork-seen": 78,
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from guts_cli.outcomes import EXIT_CODES
 from guts_core.chain.schema import SCHEMA_VERSION
 from guts_core.version import VERSION
 from guts_net.runtime import open_node
@@ -47,6 +48,7 @@ async def refusal(settings: NodeSettings) -> str:
         async with open_node(settings):
             pass
     assert contents(settings.directory) == before
+    assert EXIT_CODES[raised.value.code] == 78  # a service manager does not try again
     return str(raised.value)
 
 
