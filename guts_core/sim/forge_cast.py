@@ -77,8 +77,9 @@ class ForgeCast:
         *,
         villains: bool = True,
         epoch_ms: int = DAY_MS,
+        spare_keys: int = 0,
     ) -> None:
-        self.size, self.ring = size, KeyRing(seed, 3 * size + KEYS)
+        self.size, self.ring = size, KeyRing(seed, 3 * size + KEYS + spare_keys)
         self.genesis = a_genesis(self.ring, size, fault_model, epoch_ms)
         self.chain_id = chain_id(self.genesis)
         self.reader = ForgeReader()

@@ -74,6 +74,7 @@ class ForgeNode:
         reader: ForgeReader,
         records: list[bytes],
         stored: list[Store],
+        config: NodeConfig | None = None,
     ) -> None:
         self.index, self.size = index, len(genesis.validators)
         self.signer: Signer = ring.signer(index)
@@ -81,7 +82,7 @@ class ForgeNode:
         self.store = MemoryStore()
         for store in stored:
             self.written(store)
-        self.node = Node(NodeConfig(genesis, index, self.signer, ring), self.store)
+        self.node = Node(config or NodeConfig(genesis, index, self.signer, ring), self.store)
         self.twist: Twist | None = None
         self.refused: str | None = None
 

@@ -141,7 +141,7 @@ class ForgeWorld(PackWorld):
         self._follow_epoch(self.node(index))
         if index not in self.cast.villains:
             message = self.cast.reader.read(say.data)
-            if isinstance(message, AvailSaid) and message.signer == index:
+            if isinstance(message, AvailSaid) and self._epochs[message.avail.epoch][message.signer] == index:
                 case = self.cases[TxId(message.avail.tx_id)]
                 self.checks.check_promise(index, message.avail, manifest_in(case.wish.item))
         super()._say(index, say)

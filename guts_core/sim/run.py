@@ -11,6 +11,7 @@ from guts_core.simplex.quorum import FaultModel, faults_tolerated
 from .fates import dice
 from .faults import Plan, draw, draw_whole
 from .forge_cast import DAY_MS, ForgeCast
+from .forge_council import NODES, CouncilCast, CouncilWorld
 from .forge_world import ForgeWorld
 from .ledger import Broken, VoteLedger
 from .ports import Cast
@@ -90,6 +91,15 @@ def simulate_forge(
     world = ForgeWorld(seed, drawn, players, nodes, ledger)
     report = report_of(seed, world, players, demanding=plan is None)
     return evolve(report, work=dict(sorted((world.asked + world.checks.happened).items())))
+
+
+def simulate_council(seed: int, epoch_ms: int = 2_000) -> tuple[Report, int]:
+    """The same with validators that change; how many changes hold at the end."""
+    players = CouncilCast(seed, epoch_ms)
+    ledger = VoteLedger(NODES, FaultModel.BYZANTINE, players.villains)
+    world = CouncilWorld(seed, draw_whole(dice(seed, "faults"), NODES), players, ledger)
+    report = report_of(seed, world, players)
+    return evolve(report, work=dict(sorted((world.asked + world.checks.happened).items()))), world.done
 
 
 def run_cast(seed: int, nodes: int, plan: Plan, cast: Cast, fault_model: FaultModel) -> Report:

@@ -217,7 +217,8 @@ class Engine:
             s.sync_at = None  # an old question's patience must not delay the next one
         elif s.sync_at is None:
             # A voter is mostly about to hear it; who follows hears of nothing but what is final, and asks at once.
-            s.sync_at = now.monotonic + (0 if s.me is None else s.config.delta_us // 2)
+            asked = s.me is None and catchup.ask(s)
+            s.sync_at = now.monotonic + (s.config.retry_us if asked else s.config.delta_us // 2)
         return s.effects
 
     def _receive(self, peer: int, message: Message) -> bool:

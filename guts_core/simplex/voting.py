@@ -86,7 +86,12 @@ def aim(s: State, certificate: Certificate) -> None:
     """Make a newer finalization the one whose block and ancestors are to become final here."""
     assert certificate.proposal is not None, "a finalization names a block"
     s.newest = certificate
-    s.anchors[:1] = [certificate.proposal.block_hash]
+    if len(s.anchors) > 1:
+        s.anchors[0] = certificate.proposal.block_hash
+    else:
+        # What is being fetched stays the goal. If every newer finalization replaced it, a node whose answers take
+        # longer than a block would throw each of them away, and never come nearer.
+        s.anchors.insert(0, certificate.proposal.block_hash)
 
 
 def _pass_on(s: State, certificate: Certificate, sender: int | None) -> None:

@@ -255,3 +255,30 @@ def test_supplied_blocks_that_nobody_wanted_are_not_held() -> None:
     world.hear(2, Supply((), tuple(SuppliedBlock(block.proposal, block.body) for block in blocks)))
 
     assert world.engine.held["blocks"] == 0
+
+
+def test_answers_that_take_longer_than_a_block_still_bring_a_node_nearer() -> None:
+    """Once real: each newer finalization replaced the goal, and every answer about the one before was thrown away."""
+    old, new = World(me=1), World(me=0)
+    parent = old.engine.final
+    final = []
+    for view in range(1, 9):
+        block = old.block(view, parent)
+        old.replica.execute(parent, block.proposal, block.body)
+        old.replica.finalize(block.proposal, block.body, None)
+        parent = block.proposal
+        final.append(parent)
+    new.hear(1, new.certificate(F, 4, final[3]))
+    new.wait(RETRY)
+    (question,) = [send.message for send in new.said if isinstance(send.message, Fetch) and send.message.want]
+
+    for proposal in final[4:]:
+        new.hear(1, new.certificate(F, proposal.view, proposal))
+    asked = [send.to for send in new.said if isinstance(send.message, Fetch) and send.message.want]
+    for send in old.engine.receive(0, question, old.now):
+        assert isinstance(send, Send)
+        assert isinstance(send.message, Supply)
+        new.hear(asked[-1] or 0, send.message)
+
+    assert new.engine.final.view == 4
+    assert new.engine.held["anchors"] == 1
