@@ -38,6 +38,7 @@ EXIT_CODES: Final[dict[str, int]] = {
     "bad-proof": 7,
     "error": EXIT_BUG,
     "corrupt": EXIT_BUG,
+    "other-chain": 2,
     "unknown-rules": 78,
     "other-build": 78,
     "key-in-use": 78,

@@ -93,6 +93,8 @@ def end_of(step: bytes) -> End:
 class OtherChain(Corrupt):
     """Nothing is damaged: the database is of another network than the genesis file."""
 
+    code = "other-chain"
+
 
 def restore(genesis: Genesis, network: Network, store: ChainStore) -> Executed:
     """The last committed block, or genesis; raises Corrupt when the store does not hang together."""

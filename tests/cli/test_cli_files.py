@@ -72,6 +72,8 @@ def test_every_error_of_guts_has_an_exit_code() -> None:
         "Malformed": 1,
         "BadSignature": 1,
         "Corrupt": 70,
+        "ForkSeen": 78,
+        "KeyInUse": 78,
     }
     assert EXIT_CODES["unknown-rules"] == 78
 
