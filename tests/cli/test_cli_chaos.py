@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from guts_cli.chaos.watch import can_agree
 from guts_cli.outcomes import EXIT_INTERRUPTED
 from tests.cli.desk import PATIENCE_SECONDS, Desk
 from tests.cli.reference import differences, example
+from tests.compat.pages import exchanged, steps
 
 MINUTES = "0.15"
 
@@ -22,14 +24,16 @@ MINUTES = "0.15"
 def test_a_short_run_loses_nothing_and_is_written_down(tmp_path: Path) -> None:
     """Pushes were acknowledged while processes and links were hit, every node tells the same, no process is left."""
     desk = Desk(tmp_path, tmp_path / "home")
-    said = desk.json("chaos", "--minutes", MINUTES, "--seed", "3", "--dir", "run", "--ledger", "ledger.jsonl")
+    words = {"--minutes 30": f"--minutes {MINUTES}", "docs/quality/ledger.jsonl": "ledger.jsonl"}
+    (released,) = (step.commands for step in steps("chaos.md") if "--ledger" in step.commands)
+    said = desk.json(*shlex.split(exchanged(released, words))[1:], "--dir", "run")
 
     assert (said["ok"], said["lost"], said["problems"]) == (True, 0, [])
     assert differences(example("guts chaos"), said) == []
     assert said["pushes"]["acknowledged"] > 0
     assert sum(said["faults"].values()) > 0
     assert said["connections"] > 0
-    assert said["repeat"] == f"guts chaos --nodes 4 --minutes {MINUTES} --seed 3"
+    assert said["repeat"] == f"guts chaos --nodes 4 --minutes {MINUTES} --seed 4"
     (line,) = (tmp_path / "ledger.jsonl").read_text().splitlines()
     assert json.loads(line).items() >= said.items()
     assert (tmp_path / "run" / "history.jsonl").stat().st_size > 0
@@ -40,7 +44,8 @@ def test_a_short_run_loses_nothing_and_is_written_down(tmp_path: Path) -> None:
 def test_an_interrupt_stops_every_process_and_removes_what_was_temporary(tmp_path: Path) -> None:
     """Whoever has seen enough has nothing to clean up."""
     desk = Desk(tmp_path, tmp_path / "home")
-    argv = [sys.executable, "-m", "guts_cli", "chaos", "--minutes", "5", "--dir", "run"]
+    (begun,) = (step.commands for step in steps("chaos.md") if "stay" in step.notes)
+    argv = [sys.executable, "-m", "guts_cli", *shlex.split(begun)[1:], "--dir", "run"]
     with subprocess.Popen(argv, cwd=tmp_path, env=desk.environment(), stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         process.stderr.readline()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from guts_cli.ports import free_ports
 from tests.cli.desk import Desk
 from tests.cli.reference import differences, example
+from tests.compat.pages import Shell, Step, steps
 
 pytestmark = pytest.mark.e2e
 HTTP_FIRST = 24100
@@ -147,3 +151,41 @@ def test_what_was_approved_holds_from_the_next_epoch_on(net: Desk) -> None:
     assert (after["params"]["retry_ms"], after["waiting_params"]) == (444, None)
     follow = net.json("network", "propose", "end-epoch", *by(1))
     assert follow["state"] == "open"
+
+
+@pytest.fixture
+def shell(net: Desk, tmp_path: Path) -> Iterator[Shell]:
+    """A shell at this desk."""
+    opened = Shell.open(net.directory, net.environment(), tmp_path)
+    yield opened
+    opened.close()
+
+
+def follow(shell: Shell, page: list[Step], words: dict[str, str]) -> list[str]:
+    """Type a page as operators do: one proposes, two others look and vote; the numbers of what was proposed."""
+    proposed: list[str] = []
+    for step in page:
+        for index in (1, 2) if "others" in step.notes else (0,):
+            shell.type(Step(0, f"export GUTS_OPERATOR_KEY=net/node{index}/keys/operator.key"))
+            numbered = {f"network {verb} 1": f"network {verb} {proposed[-1]}" for verb in ("show", "vote") if proposed}
+            said = shell.type(step, words | numbered)
+        proposed += re.findall(r"guts network vote (\d+)", said) if "propose" in step.commands else []
+    return proposed
+
+
+def test_the_pages_on_changes_are_followed(net: Desk, shell: Shell) -> None:
+    """Eve gets a seat by votes, other changes are proposed, a key is replaced; rules are voted for a later time."""
+    words = {
+        "node/keys": "net/node0/keys",
+        "--operator eve": "--operator alice",
+        "remove dan": "remove node-3",
+        "rotate --dir node": "rotate --dir net/node0",
+        "2030-01-31": str(datetime.now(UTC).date() + timedelta(days=30)),  # a year ahead is refused
+    }
+
+    changed = follow(shell, steps("change-validators.md"), words)
+    upgraded = follow(shell, steps("upgrade.md"), words)
+
+    states = [net.json("network", "show", number)["state"] for number in changed + upgraded]
+    assert (states[0], states[-1]) == ("approved", "approved")
+    assert states[1:-1] == ["open"] * 3

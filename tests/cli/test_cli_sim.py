@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from guts_cli.main import run
 from guts_core.sim.run import run_seed
 from guts_core.sim.swarm import swarm
 from tests.cli.reference import differences, example
+from tests.compat.pages import HOW_TO, steps
+
+PAGE = HOW_TO / "simulate.md"
 
 MACHINE = '''
 """Somebody's own machine."""
@@ -61,6 +65,15 @@ def typed(capsys: pytest.CaptureFixture[str], line: str, code: int = 0) -> str:
 def told(capsys: pytest.CaptureFixture[str], line: str, code: int = 0) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(typed(capsys, f"{line} --json", code))
     return found
+
+
+def the_page() -> list[tuple[str, int]]:
+    """What the how-to page types, and how it ends."""
+    return [
+        (line.removeprefix("guts "), int(step.fails))
+        for step in steps("simulate.md")
+        for line in step.commands.splitlines()
+    ]
 
 
 def test_a_seed_is_run_and_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,7 +133,8 @@ def test_clients_are_told_what_one_forge_would_tell(capsys: pytest.CaptureFixtur
 
 
 def test_a_soak_ends_in_time_and_says_what_was_reached(capsys: pytest.CaptureFixture[str]) -> None:
-    text = typed(capsys, "sim soak --minutes 0.01 --jobs 1 --first 100")
+    (line,) = (line for line, _ in the_page() if line.startswith("sim soak"))
+    text = typed(capsys, line.replace("--minutes 30", "--minutes 0.01 --jobs 1 --first 100"))
 
     for word in ("events", "times real time", "faults", "rules", "liars", "met", "never"):
         assert word in text
@@ -132,15 +146,14 @@ def test_a_soak_ends_in_time_and_says_what_was_reached(capsys: pytest.CaptureFix
 @pytest.mark.usefixtures("small_quorum")
 def test_a_violation_is_shrunk_replayed_and_shown(capsys: pytest.CaptureFixture[str], desk: Path) -> None:
     """From the failing seed to the diagram, by typing what each command says comes next."""
-    broken = typed(capsys, "sim run --seed 3", code=1)
-    line = broken.splitlines()[-1].removeprefix("next: guts ")
-    assert line == "sim shrink --seed 3 --nodes 4 -o seed-3.replay"
+    ran, shrank, showed, replayed, *_ = the_page()
+    broken = typed(capsys, *ran)
+    assert broken.splitlines()[-1] == f"next: guts {shrank[0]}"
 
-    shrunk = typed(capsys, line)
-    line = shrunk.splitlines()[-1].removeprefix("next: guts ")
-    assert line == "sim show seed-3.replay"
-    drawn = typed(capsys, line)
-    again = typed(capsys, "sim replay seed-3.replay", code=1)
+    shrunk = typed(capsys, *shrank)
+    assert shrunk.splitlines()[-1] == f"next: guts {showed[0]}"
+    drawn = typed(capsys, *showed)
+    again = typed(capsys, *replayed)
 
     problem = shrunk.splitlines()[0]
     assert problem.startswith("I")
@@ -198,6 +211,17 @@ def test_a_machine_of_ones_own_is_run_and_shrunk(capsys: pytest.CaptureFixture[s
     head = json.loads((desk / "own.replay").read_text().splitlines()[0])
     assert (head["machine"], head["commands"]) == ("own_sim_machine:Moody", [b"mood".hex()])
     assert "command mood" in typed(capsys, "sim show own.replay")
+
+
+def test_the_machine_of_the_page_keeps_its_promises(capsys: pytest.CaptureFixture[str], desk: Path) -> None:
+    """As it is printed there, with the commands that are printed after it."""
+    (machine,) = re.findall(r"```python\n(import hashlib\n.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    (desk / "till.py").write_text(machine)
+    (desk / "payments.txt").write_text("+5\n-3\n-9\n+1\n")
+    ran, shrank = (line for line in the_page() if "--machine till:Till" in line[0])
+
+    assert "seed 17: every promise held" in typed(capsys, *ran)
+    assert "breaks no promise" in typed(capsys, *shrank)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from attrs import define, evolve, field, frozen
 
 from .devnet import PATIENCE_SECONDS
 
+HOW_TO = Path(__file__).parents[2] / "docs/how-to"
 _FENCE = re.compile(r"^( *)```(\w[^\n]*)?\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _ENDED = "guts-page-step"
 # Left to itself the shell runs on after a command that failed, as one does at a prompt; a page may not.
@@ -55,6 +56,11 @@ def steps_of(page: str) -> list[Step]:
         elif kind == "text" and steps and not page[: found.start()].rpartition("```")[2].strip():
             steps[-1] = evolve(steps[-1], shows=body)
     return steps
+
+
+def steps(page: str) -> list[Step]:
+    """The shell blocks of a how-to page."""
+    return steps_of((HOW_TO / page).read_text())
 
 
 def is_shown(expected: str, output: str) -> bool:

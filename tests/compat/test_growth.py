@@ -17,22 +17,16 @@ from guts_cli.ports import choosing_ports, free_ports
 from guts_http.client import open_client
 
 from .devnet import PATIENCE_SECONDS, Git, wait_until
-from .pages import Shell, Step, exchanged, steps_of
+from .pages import Shell, Step, exchanged, steps
 from .terminal import Terminal
 
 pytestmark = pytest.mark.e2e
-HOW_TO = Path(__file__).parents[2] / "docs/how-to"
 NAMES = ("ada", "bea", "cyd", "dan")
 PORTS_FIRST = 26_400
 STOP_SECONDS = 15.0
 # Between two pushes, so that a machine with two cores does something else, too.
 REST_SECONDS = 0.5
 REPOSITORY = "ada/log"
-
-
-def steps(page: str) -> list[Step]:
-    """The shell blocks of a page."""
-    return steps_of((HOW_TO / page).read_text())
 
 
 @define(eq=False)

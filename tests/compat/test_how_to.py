@@ -21,19 +21,14 @@ from tests.http.test_http_nginx import MAIN, the_page
 from tests.optional_programs import program
 
 from .devnet import PATIENCE_SECONDS, Devnet, wait_until
-from .pages import Shell, Step, exchanged, steps_of
+from .pages import HOW_TO, Shell, Step, exchanged, steps
 from .terminal import Terminal
 
 pytestmark = pytest.mark.e2e
-HOW_TO = Path(__file__).parents[2] / "docs/how-to"
 OPERATORS = ("ada", "bea", "cyd", "dan")
 PORTS_FIRST = 26_000
+TESTS = Path(__file__).parents[1]
 STOP_SECONDS = 15.0
-
-
-def steps(page: str) -> list[Step]:
-    """The shell blocks of a page."""
-    return steps_of((HOW_TO / page).read_text())
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
@@ -285,7 +280,8 @@ def status(one: Operator) -> str:
 
 def test_every_page_is_followed_somewhere() -> None:
     """A page whose commands nobody types goes stale."""
-    tested = "".join((Path(__file__).parent / name).read_text() for name in ("test_how_to.py", "test_growth.py"))
+    tests = [*TESTS.glob("compat/test_*.py"), *TESTS.glob("cli/test_*.py")]
+    tested = "".join(path.read_text() for path in tests)
     pages = sorted(path.name for path in HOW_TO.glob("*.md"))
 
     assert [page for page in pages if f'steps("{page}")' not in tested] == []

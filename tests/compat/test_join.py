@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,11 +18,13 @@ import pytest
 from attrs import define, evolve, field
 
 from guts_core.chain.genesis_json import genesis_from_json, to_json
+from tests.cli.reference import differences, example
 from tests.net.world import free_ports
 
 from .conftest import running
 from .devnet import PATIENCE_SECONDS, Devnet, Git, wait_until
-from .people import a_repository, alice_of, token_for
+from .pages import exchanged, steps
+from .people import a_repository, alice_of
 from .terminal import Terminal
 
 pytestmark = pytest.mark.e2e
@@ -52,10 +56,35 @@ class Joiner:
         """The node's directory."""
         return self.directory / "node"
 
+    @property
+    def addresses(self) -> tuple[str, str]:
+        """Where it serves and hears others."""
+        return f"--http=127.0.0.1:{self.ports[0]}", f"--p2p=127.0.0.1:{self.ports[1]}"
+
     def words(self, *options: str) -> tuple[str, ...]:
         """What is typed to join."""
-        addresses = (f"--http=127.0.0.1:{self.ports[0]}", f"--p2p=127.0.0.1:{self.ports[1]}")
-        return ("join", self.net.url(1), "--dir", str(self.node), "--name", self.name, *addresses, *options)
+        return ("join", self.net.url(1), "--dir", str(self.node), "--name", self.name, *self.addresses, *options)
+
+    def pinned(self) -> tuple[str, ...]:
+        """The same as the page has it, with the chain id."""
+        return (*self.page("join"), *self.addresses)
+
+    def page(self, kind: str, at: int = 0) -> tuple[str, ...]:
+        """A command of guts on the page, with the words of this machine."""
+        words = {
+            "https://git.example.org": self.net.url(1),
+            "~/guts-node": str(self.node),
+            "berlin": self.name,
+            "5f2c...": str(self.net.info["chain_id"]),
+            "DIR": str(self.restored),
+        }
+        found = [step.commands for step in steps("join-a-network.md") if step.notes == (kind,)]
+        return tuple(shlex.split(exchanged(found[at], words)))[1:]
+
+    @property
+    def restored(self) -> Path:
+        """Where a backup comes back."""
+        return self.directory / "restored"
 
     def start(self, *words: str) -> None:
         """A command that stays."""
@@ -67,7 +96,9 @@ class Joiner:
     @property
     def environment(self) -> dict[str, str]:
         """Of its commands."""
-        return {**os.environ, "GUTS_HOME": str(self.home)}
+        http, p2p = (f"127.0.0.1:{port}" for port in self.ports)
+        listens = {"GUTS_HTTP_LISTEN": http, "GUTS_P2P_LISTEN": p2p}
+        return {**os.environ, "GUTS_HOME": str(self.home), **listens}
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End the command that stays; its exit code."""
@@ -91,7 +122,8 @@ class Joiner:
     def admit(self, request: str) -> None:
         """What an operator of the network types."""
         key = self.net.directory / "node0/keys/operator.key"
-        self.net.guts("network", "admit", request, "--name", self.name, "--operator-key", str(key))
+        typed = (request if word == "guts_node_..." else word for word in self.page("operator"))
+        self.net.guts(*typed, "--operator-key", str(key))
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +188,7 @@ def test_a_node_joins_serves_clones_and_passes_a_push_on(net: Devnet, joiner: Jo
     work.commit("file", "while it was away\n")
     work("push", "-q", f"{net.url(0)}/alice/joined.git", "main")
 
-    joiner.start("node", "run", "--dir", str(joiner.node))
+    joiner.start(*joiner.page("run"))
     joiner.wait_level()
 
     assert alice.refs(f"{joiner.url}/alice/joined.git")["refs/heads/main"] == work.oid("HEAD")
@@ -180,7 +212,9 @@ def _clone_equals(joiner: Joiner, alice: Git, work: Git) -> None:
 def _push_arrives(joiner: Joiner, alice: Git) -> None:
     """A token for the follower; what is pushed to it is on a validator, and on it."""
     net = joiner.net
-    mine = Git(alice.directory / "from-follower", "alice", token_for(net, "alice", "repo", joiner.name))
+    made = net.guts_json(*joiner.page("token"), "--account", "alice", "--node", net.url(0))
+    net.wait_all_at(0)
+    mine = Git(alice.directory / "from-follower", "alice", str(made["token"]))
     tip = mine.commit("file", "by way of a follower\n")
     mine("push", "-q", f"{joiner.url}/alice/joined.git", "HEAD:main")
     joiner.wait_level()
@@ -189,7 +223,7 @@ def _push_arrives(joiner: Joiner, alice: Git) -> None:
 
 
 def test_a_joining_node_that_is_killed_goes_on(net: Devnet, joiner: Joiner) -> None:
-    words = joiner.words("--chain-id", net.info["chain_id"], "--yes")
+    words = joiner.pinned()
     joiner.start(*words)
     wait_until(lambda: "guts network admit" in _said(joiner), "it asks to be admitted")
     assert joiner.stop(signal.SIGKILL) == -signal.SIGKILL
@@ -198,9 +232,28 @@ def test_a_joining_node_that_is_killed_goes_on(net: Devnet, joiner: Joiner) -> N
     wait_until((joiner.node / "chain.db").exists, "it has begun to take blocks")
     assert joiner.stop(signal.SIGKILL) == -signal.SIGKILL
 
-    joiner.start(*words)
+    said = net.guts_json(*words, "--no-run", home=joiner.home)
+    joiner.start(*joiner.page("run"))
     joiner.wait_level()
 
+    assert differences(example("guts join"), said) == []
+    assert (said["network"], said["dir"]) == (net.info["chain_id"], str(joiner.node))
+    assert joiner.stop() == 0
+    _comes_back_from_its_backup(joiner)
+
+
+def _comes_back_from_its_backup(joiner: Joiner) -> None:
+    """All but its keys and votes was copied; a node with keys of its own serves that, and no one admitted it."""
+    shutil.copytree(joiner.node, joiner.directory / "backup", ignore=shutil.ignore_patterns("keys", "votes.log*"))
+    made = (step.commands for step in steps("join-a-network.md") if step.notes == ("restore",))
+    words = {"DIR": str(joiner.restored), "BACKUP": str(joiner.directory / "backup"), "berlin": "again"}
+    argv = ["bash", "-ec", exchanged(next(made), words)]
+    environment = joiner.environment | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    subprocess.run(argv, check=True, env=environment, capture_output=True)
+
+    joiner.start(*joiner.page("run", 1))
+
+    wait_until(lambda: joiner.height() > 0, "what was saved is served")
     assert joiner.stop() == 0
 
 
