@@ -162,6 +162,7 @@ class ForgeWorld(PackWorld):
 
     def _stores(self, index: int, store: Store) -> None:
         super()._stores(index, store)
+        self._follow_epoch(self.node(index))  # a sole validator speaks to nobody
         if index not in self.cast.villains and store.height > self._watched:
             self._watched = store.height
             self.texts.final(cast("Commit", store.item))
