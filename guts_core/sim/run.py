@@ -159,7 +159,7 @@ def _villainies(cast: Cast, world: World) -> tuple[Villainy, ...]:
 def _worthless(world: World, heights: tuple[int, ...]) -> str | None:
     if min(heights, default=0) < BLOCKS_MIN:
         return f"an honest node finalized fewer than {BLOCKS_MIN} blocks: {heights}"
-    # Whether a crash found something unsynced is the draw of the moment: campaigns ask for it, not seeds.
-    needed = ["crashed"] + (["cut off", "lost"] if world.size > 1 else [])
+    # Whether a crash found something unsynced, or a partition a message, is the draw of the moment: campaigns ask that.
+    needed = ["crashed"] + (["lost"] if world.size > 1 else [])
     missing = [name for name in needed if not world.faults[name]]
     return f"faults that never happened: {', '.join(missing)}" if missing else None
