@@ -43,7 +43,7 @@ KINDS: tuple[type[Villain], ...] = (
     Forger,
     Spammer,
 )
-# A little before the first moment of a simulated wall clock, whatever its skew: a day's epoch does not end with block 1.
+# A little before the first moment of a simulated wall clock, whatever its skew: a day's epoch outlasts block 1.
 _GENESIS_MS = 1_699_999_990_000
 # Longer than any simulated run: epochs end in those that ask for it.
 DAY_MS = 86_400_000

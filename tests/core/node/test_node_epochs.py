@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from guts_core.chain import compose
 from guts_core.chain.genesis import Genesis, chain_id
 from guts_core.chain.memory import MemoryStore
-from guts_core.codec import kinds
+from guts_core.codec import kinds, to_bytes
 from guts_core.forge import epochs
 from guts_core.forge.actions import Action, ProposeDecision, VoteDecision
 from guts_core.forge.decisions import Change, RemoveValidator
 from guts_core.forge.params import Params
 from guts_core.identity import Ed25519Verifier, KeyPair
 from guts_core.node.effects import CommitBlock
-from guts_core.node.events import Event, PeerConnected, Started
+from guts_core.node.events import Event, PeerConnected, PeerSaid, Started
+from guts_core.node.messages import Hello
 from guts_core.node.node import Node, NodeConfig
 from guts_core.simplex.effects import Persist
 from guts_core.simplex.journal import LogStart, LogVote, epoch_of, read
@@ -114,6 +115,22 @@ def test_a_laggard_catches_up_over_five_epochs() -> None:
     world.pass_time(5000)
 
     assert epoch(world, 3) == epoch(world, 0)
+    assert len(set(world.heights)) == 1
+
+
+def test_one_that_claims_a_far_epoch_does_not_keep_a_node_from_its_own() -> None:
+    """It is asked now and then, as nobody can tell; agreement and catching up go on."""
+    world = a_world()
+    index = join(world, follower(world.genesis, 4))
+    for peer in range(4):
+        world.tell(peer, PeerSaid(index, to_bytes(Hello(9, 9, 10**6))))
+    world.settle()
+    world.cut = {3}
+    world.pass_time(2 * EPOCH_MS)
+    world.cut = set()
+    world.pass_time(5000)
+
+    assert epoch(world, 3) == epoch(world, 0) >= 2
     assert len(set(world.heights)) == 1
 
 
