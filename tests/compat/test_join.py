@@ -191,6 +191,7 @@ def test_a_node_joins_serves_clones_and_passes_a_push_on(net: Devnet, joiner: Jo
     joiner.start(*joiner.page("run"))
     joiner.wait_level()
 
+    _wait_served(joiner.url, alice)
     assert alice.refs(f"{joiner.url}/alice/joined.git")["refs/heads/main"] == work.oid("HEAD")
     assert joiner.stop() == 0
 
@@ -201,9 +202,15 @@ def _type(terminal: Terminal, words: str) -> None:
     terminal.process.stdin.flush()
 
 
+def _wait_served(base: str, alice: Git) -> str:
+    """Blocks come before the packs that they admit: until those are here too, clones are refused in words."""
+    url = f"{base}/alice/joined.git"
+    wait_until(lambda: alice("ls-remote", url, check=False).returncode == 0, f"{base} has the packs")
+    return url
+
+
 def _clone_equals(joiner: Joiner, alice: Git, work: Git) -> None:
-    url = f"{joiner.url}/alice/joined.git"
-    wait_until(lambda: alice("ls-remote", url, check=False).returncode == 0, "the follower has the pack")
+    url = _wait_served(joiner.url, alice)
     cloned = alice.clone(url, "from-follower")
     assert cloned.oid("HEAD") == work.oid("HEAD")
     assert cloned("cat-file", "-p", "HEAD:file").stdout == work("cat-file", "-p", "HEAD:file").stdout
@@ -218,8 +225,9 @@ def _push_arrives(joiner: Joiner, alice: Git) -> None:
     tip = mine.commit("file", "by way of a follower\n")
     mine("push", "-q", f"{joiner.url}/alice/joined.git", "HEAD:main")
     joiner.wait_level()
-    for url in (joiner.url, net.url(2)):
-        wait_until(lambda at=url: alice.refs(f"{at}/alice/joined.git")["refs/heads/main"] == tip, f"it is at {url}")  # type: ignore[misc]  # binds now
+    for base in (joiner.url, net.url(2)):
+        url = _wait_served(base, alice)
+        wait_until(lambda at=url: alice.refs(at)["refs/heads/main"] == tip, f"it is at {base}")  # type: ignore[misc]  # binds now
 
 
 def test_a_joining_node_that_is_killed_goes_on(net: Devnet, joiner: Joiner) -> None:
