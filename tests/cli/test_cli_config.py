@@ -212,6 +212,7 @@ def test_every_limit_reaches_an_adapter(tmp_path: Path) -> None:
         "p2p.advertise": ("git.example.org:7080",),
         "p2p.bootstrap": (f"{'ab' * 32}@10.0.0.1:7080",),
         "p2p.gossip_seconds": 1.0,
+        "node.keep_blocks_hours": 1,
     }
     numbers = [key for key in SETTINGS if key.startswith(("limits.", "clock.")) or key.endswith("grace_seconds")]
     for key in numbers:
