@@ -49,12 +49,12 @@ def is_thin(report: Report) -> bool:
 
 
 def idle_villains(reports: list[Report]) -> list[str]:
-    """Who got through to honest code too seldom: an attack that is silently a no-op tests nothing."""
+    """Who got through in fewer than half of its seeds: an attack that is silently a no-op tests nothing."""
     idle = []
     for kind in KINDS:
         played = [villain for report in reports for villain in report.villains if villain.name == kind.name]
         successes = sum(villain.achieved > 0 for villain in played)
-        if len(played) != PART // len(KINDS) or successes < len(played) * 3 // 4:
+        if len(played) != PART // len(KINDS) or 2 * successes < len(played):
             idle.append(f"{kind.name}: {successes} of {len(played)}")
     return idle
 
