@@ -86,8 +86,8 @@ def parent_of(stored: StoredBlock) -> BlockHash:
 
 
 def _made_of(items: Sequence[Item], path: bytes) -> bytes | None:
-    """The page that exactly these items make; None when no page holds such items."""
-    if len(items) > ITEMS_MAX:
+    """The page that exactly these items make; None when no page holds such items: a prefix is as long as its bits."""
+    if len(items) > ITEMS_MAX or any(len(prefix) != -(-bits // 8) for prefix, bits, _ in items):
         return None
     try:
         return seal(build(items, None, ()), path).raw
