@@ -27,6 +27,7 @@ from tests.core.simplex.simplex_world import World as Engine
 
 DAY_MS, MINUTE_MS = 86_400_000, 60_000
 STOLEN = 1
+SEEDS_ASKED_MAX = 200
 BLOCK = "two quorums contradict each other in view {}: one"
 
 
@@ -151,11 +152,24 @@ def test_fault_F42_who_only_claims_a_second_quorum_is_not_believed() -> None:
     assert world.engine.halted is None
 
 
+def beyond(seed: int) -> str:
+    """What became of a network in which two of four run twice, and chance splits the rest between them."""
+    plan = evolve(draw(dice(seed, "beyond"), 4), chaos_us=2 * SECOND, heal_us=SECOND, is_beyond=True)
+    liars = dict.fromkeys(dice(seed, "liars").sample(range(4), 2), "twins")
+    world = Scenario(seed, 4, plan, villains=liars).world()
+    world.run()  # raises Broken if what was final anywhere ever changes, untold
+    return world.verdict
+
+
 def test_fault_F42_with_twins_beyond_the_bound_a_fork_is_detected_and_never_chosen() -> None:
-    """Two of four run twice, and chance splits the rest between them: never a change of what is final, untold."""
-    for seed in (8, 11):
-        plan = evolve(draw(dice(seed, "beyond"), 4), chaos_us=2 * SECOND, heal_us=SECOND, is_beyond=True)
-        liars = dict.fromkeys(dice(seed, "liars").sample(range(4), 2), "twins")
-        world = Scenario(seed, 4, plan, villains=liars).world()
-        world.run()
-        assert world.verdict.startswith("detected: I")
+    """
+    Which seeds fork is theirs to decide anew with every change of agreement: one in six does.
+
+    So they are asked one after another until one did; that none of so many does is less likely than a broken machine.
+    """
+    verdicts: list[str] = []
+    while not any(verdict.startswith("detected: I") for verdict in verdicts):
+        assert len(verdicts) < SEEDS_ASKED_MAX, "no fork was met: the twins do nothing any more"
+        verdicts.append(beyond(len(verdicts)))
+
+    assert {verdict.split(":")[0] for verdict in verdicts} <= {"held", "halted", "detected"}
