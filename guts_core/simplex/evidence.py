@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .messages import Kind, Proposal, Vote
+from .messages import FINALIZE, NULLIFY, Kind, Proposal, Vote
 from .round import Round
 
-_OPPOSITE = {Kind.NULLIFY: Kind.FINALIZE, Kind.FINALIZE: Kind.NULLIFY}
+OPPOSITE = {NULLIFY: FINALIZE, FINALIZE: NULLIFY}
 
 
 class EvidenceBook:
@@ -36,7 +36,7 @@ def conflicting(round_: Round, vote: Vote) -> Vote | None:
     said = round_.tallies[vote.kind].of(vote.signer)
     if said is not None and said[0] != vote.proposal:
         return _vote(vote, vote.kind, *said)
-    opposite = _OPPOSITE.get(vote.kind)
+    opposite = OPPOSITE.get(vote.kind)
     if opposite is not None:
         said = round_.tallies[opposite].of(vote.signer)
         if said is not None:

@@ -27,6 +27,10 @@ class Tally:
             self._equal[proposal] = self._equal.get(proposal, 0) + 1
         return self._equal.get(proposal, 0)
 
+    def holds_other_than(self, proposal: Proposal | None) -> bool:
+        """Whether somebody said something else than this."""
+        return len(self._said) > self._equal.get(proposal, 0)
+
     def signatures(self, proposal: Proposal | None) -> list[tuple[int, bytes]]:
         """(signer, signature) of all who said this, by index."""
         return sorted((signer, signature) for signer, (said, signature) in self._said.items() if said == proposal)

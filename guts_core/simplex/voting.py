@@ -6,9 +6,9 @@ from guts_core.codec import Tag
 
 from .certificates import assemble, signers_of
 from .effects import ReportEquivocation
-from .evidence import conflicting
+from .evidence import OPPOSITE, conflicting
 from .journal import LogBody, LogCertificate, LogEvidence, LogVote
-from .messages import Certificate, Kind, Proposal, Vote
+from .messages import FINALIZE, NOTARIZE, Certificate, Kind, Proposal, Vote
 from .state import Rule, State
 from .views import enter
 
@@ -72,12 +72,14 @@ def admit(s: State, certificate: Certificate, sender: int | None = None, *, rela
     s.fired[Rule.CERTIFY] += 1
     into.certificates[certificate.kind] = certificate
     s.log(LogCertificate(certificate))
+    if sender is not None:
+        _convict_signers(s, certificate)
     if relay and s.me is not None:
         _pass_on(s, certificate, sender)
-    if certificate.kind is Kind.NOTARIZE:
+    if certificate.kind is NOTARIZE:
         s.tip = max(s.tip, certificate.view)
         s.owed.add(certificate.view)
-    if certificate.kind is Kind.FINALIZE and certificate.view > s.settled:
+    if certificate.kind is FINALIZE and certificate.view > s.settled:
         aim(s, certificate)
     enter(s, certificate.view + 1)
 
@@ -116,3 +118,18 @@ def convict(s: State, vote: Vote) -> bool:
         s.log(LogEvidence(first, vote))
         s.emit(ReportEquivocation(first, vote))
     return True
+
+
+def _convict_signers(s: State, certificate: Certificate) -> None:
+    """
+    Whoever signed a verified certificate and said something else here is convicted (F32).
+
+    A leader that shows two blocks is seen by nobody who was shown one of them, but in what the others made of theirs.
+    """
+    tallies, opposite = s.round(certificate.view).tallies, OPPOSITE.get(certificate.kind)
+    said_otherwise = tallies[certificate.kind].holds_other_than(certificate.proposal)
+    if not said_otherwise and (opposite is None or not len(tallies[opposite])):
+        return
+    kind, epoch, view, proposal = certificate.kind, certificate.epoch, certificate.view, certificate.proposal
+    for signer, signature in zip(signers_of(certificate), certificate.signatures, strict=True):
+        convict(s, Vote(kind, epoch, view, proposal, signer, signature))
