@@ -5,7 +5,7 @@ from __future__ import annotations
 from guts_core.codec import to_bytes
 
 from .bounds import CERTIFICATE_BYTES_MAX
-from .messages import JUSTIFICATION_MAX, Certificate, Kind, Proposal
+from .messages import JUSTIFICATION_MAX, NULLIFY, Certificate, Proposal
 from .state import State
 
 
@@ -25,7 +25,7 @@ def parent_for(s: State, view: int) -> tuple[Proposal, list[Certificate]] | None
             return block.proposal, [block, *skipped]
         if round_ is None or not round_.is_skipped:
             return None
-        skipped.insert(0, round_.certificates[Kind.NULLIFY])
+        skipped.insert(0, round_.certificates[NULLIFY])
         at -= 1
     top = [s.newest] if s.newest and s.newest.proposal == s.final else []
     return s.final, [*top, *skipped]

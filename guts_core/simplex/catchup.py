@@ -28,11 +28,13 @@ from .bounds import (
 from .certificates import signers_of
 from .messages import (
     FETCH_WANT_MAX,
+    FINALIZE,
+    NOTARIZE,
+    NULLIFY,
     SUPPLY_BLOCKS_MAX,
     SUPPLY_CERTIFICATES_MAX,
     Certificate,
     Fetch,
-    Kind,
     Message,
     SuppliedBlock,
     Supply,
@@ -51,7 +53,7 @@ def retry(s: State) -> None:
     best = None
     if before is not None:
         held = before.certificates
-        best = held.get(Kind.FINALIZE) or held.get(Kind.NULLIFY) or held.get(Kind.NOTARIZE)
+        best = held.get(FINALIZE) or held.get(NULLIFY) or held.get(NOTARIZE)
     elif s.newest is not None and s.newest.view == s.view - 1:
         best = s.newest
     if best is not None:
@@ -214,7 +216,7 @@ def is_stuck(s: State) -> bool:
     if s.anchors or s.owed or s.ahead:
         return True
     current = s.rounds.get(s.view)
-    if current is not None and current.proposal is not None and current.may_cast(Kind.NOTARIZE):
+    if current is not None and current.proposal is not None and current.may_cast(NOTARIZE):
         return True
     if not s.leads:
         return False
@@ -252,7 +254,7 @@ def _wanted(s: State) -> tuple[list[BlockHash], Certificate | None]:
     goals: list[BlockHash] = []
     for view in sorted(s.owed):
         round_ = s.seen(view)
-        certificate = round_.certificates.get(Kind.NOTARIZE) if round_ else None
+        certificate = round_.certificates.get(NOTARIZE) if round_ else None
         if certificate is not None and certificate.proposal is not None:
             source = source or certificate
             goals.append(certificate.proposal.block_hash)

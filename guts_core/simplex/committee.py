@@ -8,7 +8,7 @@ from guts_core.identity.keys import Verifier
 from guts_core.names import ChainId
 
 from .bounds import CONTENTS_KEPT
-from .messages import Certificate, Kind, Proposal, Vote
+from .messages import NULLIFY, Certificate, Kind, Proposal, Vote
 from .quorum import FaultModel, quorum
 
 
@@ -50,7 +50,7 @@ class Committee:
         proposal = said.proposal
         if said.epoch != self.epoch:
             raise Malformed(f"a vote of epoch {said.epoch}; this is epoch {self.epoch}")
-        if (proposal is None) != (said.kind is Kind.NULLIFY):
+        if (proposal is None) != (said.kind is NULLIFY):
             raise Malformed(f"a {said.kind.name.lower()} vote with the wrong kind of content")
         if said.view < 1:
             raise Malformed("nobody votes in view 0")

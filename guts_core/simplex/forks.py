@@ -9,10 +9,10 @@ from __future__ import annotations
 from guts_core.errors import ForkSeen
 
 from .certificates import check
-from .messages import Certificate, Kind
+from .messages import FINALIZE, NULLIFY, Certificate
 from .state import State
 
-_OPPOSITE = {Kind.NULLIFY: Kind.FINALIZE, Kind.FINALIZE: Kind.NULLIFY}
+_OPPOSITE = {NULLIFY: FINALIZE, FINALIZE: NULLIFY}
 # What is final is held against certificates that come late, so many blocks back.
 FINALS_KEPT = 1024
 
@@ -45,7 +45,7 @@ def sentence(certificate: Certificate) -> str:
 def _contradicts(s: State, certificate: Certificate) -> bool:
     view, kind = certificate.view, certificate.kind
     if view <= s.final.view:
-        if kind is not Kind.FINALIZE or not s.finals or view < next(iter(s.finals)):
+        if kind is not FINALIZE or not s.finals or view < next(iter(s.finals)):
             return False
         block = certificate.proposal
         return block is not None and s.finals.get(view) != block.block_hash

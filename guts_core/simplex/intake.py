@@ -14,7 +14,7 @@ from .catchup import help_peer
 from .certificates import check
 from .fence import check_own, heard, heard_all
 from .forks import look
-from .messages import Certificate, Kind, Propose, Vote
+from .messages import FINALIZE, NOTARIZE, NULLIFY, Certificate, Propose, Vote
 from .progress import nullify
 from .state import State
 from .views import stir
@@ -27,7 +27,7 @@ def on_vote(s: State, peer: int, vote: Vote) -> bool:
     if vote.signer != s.seats.get(peer):
         raise Malformed(f"peer {peer} brought a vote of seat {vote.signer}")
     heard(s, vote)
-    if vote.view < s.final.view or (vote.view < s.view and vote.kind is Kind.NULLIFY):
+    if vote.view < s.final.view or (vote.view < s.view and vote.kind is NULLIFY):
         help_peer(s, peer, vote.view)
     if s.final.view < vote.view <= s.view + FUTURE_VIEWS_MAX:
         return _take(s, vote)
@@ -43,10 +43,10 @@ def _take(s: State, vote: Vote) -> bool:
         if vote.kind in held.certificates:
             return False
     s.committee.check_signature(vote)
-    stirs = s.stirred is None and vote.view == s.view and vote.kind is not Kind.FINALIZE
+    stirs = s.stirred is None and vote.view == s.view and vote.kind is not FINALIZE
     if stirs:
         stir(s)
-    gives_up = vote.kind is Kind.NULLIFY and vote.view == s.view and vote.signer == s.committee.leader(vote.view)
+    gives_up = vote.kind is NULLIFY and vote.view == s.view and vote.signer == s.committee.leader(vote.view)
     # One more vote alone lets no rule fire: time does, or what comes of it here.
     changed = count(s, vote) or stirs
     if gives_up and vote.view == s.view:
@@ -88,7 +88,7 @@ def on_propose(s: State, peer: int, said: Propose) -> None:
     if not s.final.view < proposal.view <= s.view + FUTURE_VIEWS_MAX:
         return
     held = s.seen(proposal.view)
-    block = held.certificates.get(Kind.NOTARIZE) if held else None
+    block = held.certificates.get(NOTARIZE) if held else None
     certified = block is not None and block.proposal == proposal
     if held is not None and held.proposal == proposal and proposal.block_hash in s.blocks:
         return
@@ -96,7 +96,7 @@ def on_propose(s: State, peer: int, said: Propose) -> None:
         raise Malformed(f"the body proposed for view {proposal.view} is not the one its hash names")
     news = checked_news(s, said.justification)
     second = convict(s, vote)
-    known = held is not None and held.tallies[Kind.NOTARIZE].of(vote.signer) is not None
+    known = held is not None and held.tallies[NOTARIZE].of(vote.signer) is not None
     if not known:
         s.committee.check_signature(vote)
     for certificate in news:
@@ -116,7 +116,7 @@ def on_propose(s: State, peer: int, said: Propose) -> None:
 def _check_proposed(s: State, peer: int, said: Propose) -> None:
     proposal, vote = said.proposal, said.vote
     s.committee.check_shape(vote)
-    if vote.kind is not Kind.NOTARIZE or vote.proposal != proposal:
+    if vote.kind is not NOTARIZE or vote.proposal != proposal:
         raise Malformed(f"a proposal for view {proposal.view} without its leader's vote for it")
     if not vote.signer == s.seats.get(peer) == s.committee.leader(proposal.view):
         raise Malformed(f"peer {peer} proposed in view {proposal.view}, which it does not lead")

@@ -7,7 +7,7 @@ from guts_core.errors import Corrupt, ForkSeen
 from .ancestry import is_justified, justification, parent_for
 from .blocks import Held
 from .forks import remember, sentence
-from .messages import Certificate, Kind, Proposal, Propose, SuppliedBlock
+from .messages import FINALIZE, NOTARIZE, NULLIFY, Certificate, Proposal, Propose, SuppliedBlock
 from .ports import End, Verdict
 from .state import Rule, State
 from .views import proposes_at, stir
@@ -69,7 +69,7 @@ def offer(s: State, proposal: Proposal, certificates: list[Certificate]) -> None
     held = s.blocks.get(proposal.block_hash)
     assert held is not None, "an own proposal without its body"
     mine = s.round(proposal.view).mine
-    vote = mine.get(Kind.NOTARIZE) or cast(s, Kind.NOTARIZE, proposal.view, proposal)
+    vote = mine.get(NOTARIZE) or cast(s, NOTARIZE, proposal.view, proposal)
     s.send(None, Propose(proposal, held.body, justification(certificates), vote))
     count(s, vote)
 
@@ -80,7 +80,7 @@ def notarize(s: State) -> bool:
     if current is None or current.proposal is None or not s.may_vote(s.view):
         return False
     proposal = current.proposal
-    if current.refused or not current.may_cast(Kind.NOTARIZE) or s.ask_again > s.now.monotonic:
+    if current.refused or not current.may_cast(NOTARIZE) or s.ask_again > s.now.monotonic:
         return False
     held = s.blocks.get(proposal.block_hash)
     if held is None or not is_justified(s, proposal) or s.executed(proposal.parent_hash) is not Verdict.VALID:
@@ -98,18 +98,18 @@ def notarize(s: State) -> bool:
         return True
     held.executed = True
     s.fired[Rule.NOTARIZE] += 1
-    publish(s, cast(s, Kind.NOTARIZE, s.view, proposal))
+    publish(s, cast(s, NOTARIZE, s.view, proposal))
     return True
 
 
 def nullify(s: State) -> None:
     """Rule 4: give the current view up, unless this validator voted to finalize in it."""
     current = s.round(s.view)
-    if not s.may_vote(s.view) or not current.may_cast(Kind.NULLIFY):
+    if not s.may_vote(s.view) or not current.may_cast(NULLIFY):
         return
     s.fired[Rule.NULLIFY] += 1
     s.retry_at = s.now.monotonic + s.config.retry_us
-    publish(s, cast(s, Kind.NULLIFY, s.view, None))
+    publish(s, cast(s, NULLIFY, s.view, None))
 
 
 def finalize(s: State) -> bool:
@@ -125,15 +125,15 @@ def finalize(s: State) -> bool:
     barred = max(s.settled, s.sworn.view, s.barred)
     for view in sorted(s.owed):
         round_ = s.seen(view)
-        if s.me is None or view <= barred or round_ is None or not round_.may_cast(Kind.FINALIZE):
+        if s.me is None or view <= barred or round_ is None or not round_.may_cast(FINALIZE):
             s.owed.discard(view)
             continue
-        proposal = round_.certificates[Kind.NOTARIZE].proposal
+        proposal = round_.certificates[NOTARIZE].proposal
         assert proposal is not None, "a notarization names a block"
         if proposal.block_hash in s.blocks and s.executed(proposal.block_hash) is Verdict.VALID:
             s.owed.discard(view)
             s.fired[Rule.FINALIZE] += 1
-            publish(s, cast(s, Kind.FINALIZE, view, proposal))
+            publish(s, cast(s, FINALIZE, view, proposal))
             return True
     return False
 
@@ -189,7 +189,7 @@ def _passed(s: State, block: Held) -> Certificate | None:
     certificate = s.newest if s.newest and s.newest.proposal == proposal else None
     round_ = s.seen(proposal.view)
     if certificate is None and round_ is not None:
-        certificate = round_.certificates.get(Kind.FINALIZE)
+        certificate = round_.certificates.get(FINALIZE)
     s.uncommitted.append((block, certificate))
     s.slots.settle(s.final.view, proposal.view)
     s.final = proposal

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .messages import Certificate, Kind, Proposal, Vote
+from .messages import FINALIZE, NOTARIZE, NULLIFY, Certificate, Kind, Proposal, Vote
 from .tally import Tally
 
 
@@ -21,20 +21,20 @@ class Round:
     @property
     def block(self) -> Certificate | None:
         """A certificate that lets this view's block be a parent."""
-        return self.certificates.get(Kind.FINALIZE) or self.certificates.get(Kind.NOTARIZE)
+        return self.certificates.get(FINALIZE) or self.certificates.get(NOTARIZE)
 
     @property
     def is_skipped(self) -> bool:
         """Whether a quorum nullified this view."""
-        return Kind.NULLIFY in self.certificates
+        return NULLIFY in self.certificates
 
     def may_cast(self, kind: Kind) -> bool:
         """The own-vote rules: once per kind, never nullify and finalize, nothing new after a nullify."""
         if kind in self.mine:
             return False
-        if kind is Kind.NULLIFY:
-            return Kind.FINALIZE not in self.mine
-        return Kind.NULLIFY not in self.mine
+        if kind is NULLIFY:
+            return FINALIZE not in self.mine
+        return NULLIFY not in self.mine
 
     def forget_votes(self) -> None:
         """Keep certificates and own votes; stragglers' votes of an old view change nothing."""
@@ -44,5 +44,5 @@ class Round:
     def forget_block(self) -> None:
         """Of a nullified view long ago, keep the nullification: every later block must show it."""
         if self.is_skipped:
-            self.certificates = {Kind.NULLIFY: self.certificates[Kind.NULLIFY]}
+            self.certificates = {NULLIFY: self.certificates[NULLIFY]}
             self.proposal = None

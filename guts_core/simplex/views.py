@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .bounds import ROUNDS_MAX, VOTES_KEPT_VIEWS
-from .messages import Kind
+from .messages import NOTARIZE, NULLIFY
 from .state import Rule, State
 
 _LEADER_DELTAS = 2  # proposal and its relay
@@ -58,7 +58,7 @@ def expires(s: State) -> int | None:
     if not s.may_vote(s.view):
         return None
     current = s.rounds.get(s.view)
-    if current is not None and not current.may_cast(Kind.NULLIFY):
+    if current is not None and not current.may_cast(NULLIFY):
         return None
     begin = begins(s)
     if begin is None:
@@ -90,7 +90,7 @@ def proposes_at(s: State) -> int | None:
     if not s.leads:
         return None
     current = s.seen(s.view)
-    if current is not None and not current.may_cast(Kind.NOTARIZE):
+    if current is not None and not current.may_cast(NOTARIZE):
         return None
     begin = begins(s)
     return None if begin is None else max(begin, s.ask_again)
