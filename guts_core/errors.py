@@ -104,6 +104,11 @@ class ForkSeen(Corrupt):
     """Two quorums signed what excludes each other: no machine may choose between them."""
 
     code = "fork-seen"
+    certificates: tuple[bytes, ...] = ()  # canonical, the one that came last first, as far as they are at hand
+
+    def __init__(self, message: str, certificates: tuple[bytes, ...] = ()) -> None:
+        super().__init__(message)
+        self.certificates = certificates
 
 
 def remade(cls: type[GutsError], message: str) -> GutsError:

@@ -18,7 +18,7 @@ from guts_core.chain.commit import AdmittedPack, Commit
 from guts_core.chain.genesis import Genesis
 from guts_core.chain.genesis_json import genesis_from_json
 from guts_core.discovery import hints_of, tellable
-from guts_core.errors import Invalid
+from guts_core.errors import ForkSeen, Invalid
 from guts_core.forge import queries
 from guts_core.identity import Ed25519Verifier, KeyPair
 from guts_core.names import NodeId
@@ -28,6 +28,7 @@ from guts_core.node.events import Committed, PackChecked
 from guts_core.node.node import Node, NodeConfig
 from guts_core.state.view import View
 
+from . import forks
 from .accepting import tell_of_failures
 from .archive import Archive
 from .beginning import begin
@@ -284,9 +285,17 @@ class _Machine:
             nursery.start_soon(self.remover.run)
             nursery.start_soon(self.archive.run)
             nursery.start_soon(Watchdog(self.log, self.tally, self.node, self.clock).run)
-            nursery.start_soon(self.pump.run, self.records)
+            nursery.start_soon(self._decide, self.records)
             self.records = ()
             task_status.started(bound)
+
+    async def _decide(self, records: tuple[bytes, ...]) -> None:
+        """The pump. A fork is written down before anything ends."""
+        try:
+            await self.pump.run(records)
+        except ForkSeen as fork:
+            held = self.database.newest_certificate(0)
+            raise forks.keep(fork, held, self.settings.directory, self.disk) from fork
 
     async def _prepare(self) -> None:
         """Remove what a crash left, never what state lists or a live attestation promises; drive links again."""
@@ -353,6 +362,7 @@ async def open_node(
     log = Log("node")
     tell_of_failures()
     with hold_lock(directory / "node.lock"), settings.open_logs(), ExitStack() as opened:
+        forks.refuse(directory)
         transport, clock = transport or TcpTransport(), clock or MachineClock(settings.clock_offset_ms)
         await begin(settings, disk, transport, log)
         machine = _Machine(settings, disk, transport, clock, log, opened)

@@ -88,7 +88,7 @@ class Standing:
             private_reads=len(node.vote_keys) == 1 or age_us / 1e6 <= self._grace_seconds,
             mempool=len(ledger.mempool),
             peer_statuses=tuple(self._peer(i) for i in range(len(node.vote_keys)) if i != seat),
-            halted=ledger.stopped,
+            halted=ledger.stopped or node.engine.halted,
             disk_free=self._space.free,
             disk_reserve=self._space.reserve,
             clock=self._clock.wall_ms(),

@@ -6,6 +6,7 @@ No fork is ever picked: the node ends with words, and people decide.
 
 from __future__ import annotations
 
+from guts_core.codec import to_bytes
 from guts_core.errors import ForkSeen
 
 from .certificates import check
@@ -26,9 +27,15 @@ def remember(s: State) -> None:
 
 def look(s: State, certificate: Certificate) -> None:
     """Raise ForkSeen if a quorum signed this although a quorum signed what excludes it."""
-    if certificate.epoch == s.config.epoch and _contradicts(s, certificate):
+    excluded_by = _excluded_by(s, certificate) if certificate.epoch == s.config.epoch else None
+    if excluded_by is not None:
         check(s.committee, certificate, None)
-        raise ForkSeen(sentence(certificate))
+        raise seen(certificate, *excluded_by)
+
+
+def seen(certificate: Certificate, *others: Certificate) -> ForkSeen:
+    """The end of a node, with the certificates that show why."""
+    return ForkSeen(sentence(certificate), tuple(map(to_bytes, (certificate, *others))))
 
 
 def sentence(certificate: Certificate) -> str:
@@ -42,18 +49,22 @@ def sentence(certificate: Certificate) -> str:
     )
 
 
-def _contradicts(s: State, certificate: Certificate) -> bool:
+def _excluded_by(s: State, certificate: Certificate) -> tuple[Certificate, ...] | None:
+    """What is held that excludes it: of what is final, a finalization at or above it, if any; None: nothing does."""
     view, kind = certificate.view, certificate.kind
     if view <= s.final.view:
         if kind is not FINALIZE or not s.finals or view < next(iter(s.finals)):
-            return False
+            return None
         block = certificate.proposal
-        return block is not None and s.finals.get(view) != block.block_hash
+        if block is None or s.finals.get(view) == block.block_hash:
+            return None
+        return () if s.newest is None else (s.newest,)
     held = s.seen(view)
     if held is None:
-        return False
+        return None
     same = held.certificates.get(kind)
     if same is not None:
-        return same.proposal != certificate.proposal
+        return (same,) if same.proposal != certificate.proposal else None
     opposite = _OPPOSITE.get(kind)
-    return opposite is not None and opposite in held.certificates
+    found = None if opposite is None else held.certificates.get(opposite)
+    return None if found is None else (found,)

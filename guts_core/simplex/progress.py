@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from guts_core.errors import Corrupt, ForkSeen
+from guts_core.errors import Corrupt
 
 from .ancestry import is_justified, justification, parent_for
 from .blocks import Held
-from .forks import remember, sentence
+from .forks import remember, seen
 from .messages import FINALIZE, NOTARIZE, NULLIFY, Certificate, Proposal, Propose, SuppliedBlock
 from .ports import End, Verdict
 from .state import Rule, State
@@ -146,7 +146,7 @@ def settle(s: State) -> bool:
     walk = s.blocks.walk(goal, s.final)
     if walk.dead:
         assert s.newest is not None, "what is final was certified"
-        raise ForkSeen(sentence(s.newest))
+        raise seen(s.newest)
     if walk.missing is not None:
         return False
     verdict = s.executed(goal)
