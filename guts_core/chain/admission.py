@@ -229,8 +229,8 @@ def _held(body: Transaction) -> int:
     )
 
 
-def place_of(candidate: Candidate, view: View, time: int, seen: Callable[[TxId], bool]) -> Place:
-    """What the state before it says of a candidate at a block time; raises Inadmissible."""
+def check_moment(candidate: Candidate, time: int, seen: Callable[[TxId], bool]) -> None:
+    """Whether a candidate may stand at this block time, once; raises Inadmissible. No state is asked."""
     body = candidate.body
     if body.expires < time:
         raise TransactionExpired(f"the transaction expired at {body.expires}; block time is {time}")
@@ -238,6 +238,12 @@ def place_of(candidate: Candidate, view: View, time: int, seen: Callable[[TxId],
         raise ExpiresTooLate(f"the transaction expires more than {EXPIRY_MS_MAX // 60_000} minutes from now")
     if seen(candidate.tx_id):
         raise Replayed("the transaction stands in the chain already")
+
+
+def place_of(candidate: Candidate, view: View, time: int, seen: Callable[[TxId], bool]) -> Place:
+    """What the state before it says of a candidate at a block time; raises Inadmissible."""
+    check_moment(candidate, time, seen)
+    body = candidate.body
     first = body.actions[0]
     if isinstance(first, Register):
         sponsor = _account(view, first.sponsor, "sponsor")

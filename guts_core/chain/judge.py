@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
 
-from attrs import fields, frozen
+from attrs import evolve, fields, frozen
 
 from guts_core.codec import from_bytes, to_bytes
 from guts_core.errors import Refused
@@ -21,7 +21,7 @@ from guts_core.state.tree import PageWrites
 from guts_core.state.view import Overlay
 
 from . import merkle
-from .admission import Candidate, Network, candidate_of
+from .admission import Candidate, Network, candidate_of, check_moment
 from .block import BLOCK_OVERHEAD_BYTES, Block, leaf
 from .branches import Branches, Executed
 from .execution import Moment, execute
@@ -36,6 +36,8 @@ from .trail import proposal_of
 
 # A leader's own limit: at some 0.3 ms each, a block of these executes well within two message delays.
 PROPOSED_ITEMS_MAX = 1_000
+# What executing a block gives; everything else of its header is known before.
+_RESULTS = ("state_root", "receipts_root", "next_validators")
 # Bodies taken apart between "is it bound?" and "execute it"; a full one weighs some 20 MiB as objects.
 DECODED_MAX = 4
 
@@ -121,36 +123,47 @@ class Judge:
         self._decoded.clear()
 
     def execute(self, base: Executed, proposal: Proposal, body: bytes) -> Executed:
-        """The executed block; raises Malformed or Refused, whatever makes it invalid."""
+        """
+        The executed block; raises Malformed or Refused, whatever makes it invalid.
+
+        What can be told without executing is told first: a bad block costs its reader little (F35).
+        """
         bound = self._taken_apart(body)
         header = bound.block.header
-        self._check_place(base, proposal, bound, len(body))
-        run = self._run(base, header.time, is_child=_is_child(base, proposal))
+        run = self._run(base, header.time, is_child=_is_child(base, proposal), seen=_not_again)
+        expected = _header(run, proposal.view, Root(header.state_root), header.tx_root)
+        self._check_place(base, proposal, bound, expected)
         for candidate in bound.candidates:
             run.execute(candidate)
         run.turn()
         root, pages = self._branches.next_root(base, run.state.writes)
-        expected = _header(run, proposal.view, root, header.tx_root)
+        expected = _with_results(expected, run, root)
         if header != expected:
             raise _difference(header, expected)
         return _executed(proposal, run, header, pages, bound.candidates)
 
-    def _run(self, base: Executed, time: int, *, is_child: bool) -> Run:
+    def _run(self, base: Executed, time: int, *, is_child: bool, seen: Callable[[TxId], bool] | None = None) -> Run:
         state = Overlay(self._branches.view(base.block_hash))
-        seen = partial(self._branches.has_seen, base.block_hash)
-        return Run(base, state, Moment(base.height + 1, time), seen, is_child=is_child)
+        return Run(base, state, Moment(base.height + 1, time), seen or partial(self._has_seen, base), is_child=is_child)
 
-    def _check_place(self, base: Executed, proposal: Proposal, bound: _Bound, size: int) -> None:
-        is_child = _is_child(base, proposal)
-        header, most = bound.block.header, (base.network if is_child else base.after).params.block_bytes_max
+    def _check_place(self, base: Executed, proposal: Proposal, bound: _Bound, expected: Header) -> None:
+        header = bound.block.header
         if block_hash(header) != proposal.block_hash:
             raise BlockInvalid("the body is not that of the proposal")
-        if size > most:
-            raise BlockInvalid(f"a block of {size} bytes; at most {most} are allowed")
         if header.time <= base.time:
             raise BlockInvalid(f"block time {header.time} is not after that of its parent, {base.time}")
-        if is_child and bound.candidates:
+        if _is_child(base, proposal) and bound.candidates:
             raise BlockInvalid("transactions after the last block of an epoch")
+        results = {name: getattr(header, name) for name in _RESULTS}
+        if (known := evolve(expected, **results)) != header:
+            raise _difference(header, known)
+        here = set[TxId]()
+        for candidate in bound.candidates:
+            check_moment(candidate, header.time, lambda tx_id: tx_id in here or self._has_seen(base, tx_id))
+            here.add(candidate.tx_id)
+
+    def _has_seen(self, base: Executed, tx_id: TxId) -> bool:
+        return self._branches.has_seen(base.block_hash, tx_id)
 
     def _choose(self, run: Run, waiting: Iterable[Candidate]) -> tuple[list[Candidate], set[TxId]]:
         chosen: list[Candidate] = []
@@ -176,6 +189,9 @@ class Judge:
         known = self._decoded.get(body)
         if known is not None:
             return known
+        most = self._network.params.block_bytes_max
+        if len(body) > most:
+            raise BlockInvalid(f"a block of {len(body)} bytes; at most {most} are allowed")
         block = from_bytes(Block, body)
         candidates = tuple(candidate_of(item, self._network) for item in block.items)
         if _tx_root(candidates) != block.header.tx_root:
@@ -240,6 +256,20 @@ def _header(run: Run, view: int, state_root: Root, txs: bytes) -> Header:
         history_root=base.history.root,
         next_validators=(run.turned or network).committee,
     )
+
+
+def _with_results(header: Header, run: Run, state_root: Root) -> Header:
+    return evolve(
+        header,
+        state_root=state_root,
+        receipts_root=receipts_root(run.receipts),
+        next_validators=(run.turned or run.network).committee,
+    )
+
+
+def _not_again(_tx_id: TxId) -> bool:
+    """Of a block that was looked through for transactions that stand in the chain."""
+    return False
 
 
 def _executed(

@@ -333,10 +333,11 @@ def test_a_text_matches_a_commitment_exactly() -> None:
 
 
 def test_an_item_fits_into_a_block_with_its_texts() -> None:
-    """What can never be proposed is refused at once, with the number."""
+    """What can never be proposed is refused at once, with the number: room for a witness is set aside."""
     network = Network()
     alice = network.a_person("alice")
-    texts = [Text(salt(str(at)), "x" * TEXT_BYTES_MAX) for at in range(4)]
+    sizes = [TEXT_BYTES_MAX] * 3 + [TEXT_BYTES_MAX - 6 * 1024]
+    texts = [Text(salt(str(at)), "x" * size) for at, size in enumerate(sizes)]
     signed = network.by_token(alice, *[creation(f"repo-{at}", text) for at, text in enumerate(texts)])
 
     refuse(network, Item(signed, None, tuple(texts)), TooLarge)

@@ -76,16 +76,18 @@ def test_a_block_with_what_a_removed_key_signed_is_invalid() -> None:
     parent, rotated, rotating = network.propose(leader=0)
     assert network.verify(parent, rotated, rotating) == [Verdict.VALID] * 2
 
-    late, block = above(rotated, rotating, from_bytes(Block, body))
+    late, block = above(network, rotated, rotating, from_bytes(Block, body))
 
     for ledger in network.ledgers:
         assert ledger.verify(rotated, late, block, network.instant) is Verdict.INVALID
         assert "may not sign" in (ledger.why_invalid or "")
 
 
-def above(parent: Proposal, parent_body: bytes, block: Block) -> tuple[Proposal, bytes]:
+def above(network: Network, parent: Proposal, parent_body: bytes, block: Block) -> tuple[Proposal, bytes]:
     """The block's transactions on another parent, as a leader would propose them who does not look at signatures."""
     before = from_bytes(Block, parent_body).header
+    executed = network.ledgers[0]._branches.get(parent.block_hash)
+    assert executed is not None
     header = evolve(
         block.header,
         height=before.height + 1,
@@ -93,6 +95,7 @@ def above(parent: Proposal, parent_body: bytes, block: Block) -> tuple[Proposal,
         view=before.view + 1,
         parent_view=before.view,
         parent_hash=parent.block_hash,
+        history_root=executed.history.root,
     )
     proposal = Proposal(0, header.view, header.parent_view, header.parent_hash, block_hash(header))
     return proposal, to_bytes(evolve(block, header=header))
