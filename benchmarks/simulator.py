@@ -6,7 +6,8 @@ import cProfile
 from collections.abc import Callable
 from time import process_time
 
-from guts_core.sim.run import Report, run_seed, simulate_forge
+from guts_core.sim.report import Report
+from guts_core.sim.run import run_seed, simulate_forge
 
 from .figures import Figure, figure
 from .profiling import told

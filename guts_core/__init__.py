@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from .sim.faults import Partition as Partition
     from .sim.faults import Plan as Plan
     from .sim.machine import StateMachine as StateMachine
-    from .sim.run import Report as Report
+    from .sim.report import Report as Report
     from .sim.run import simulate_forge as simulate_forge
     from .sim.simulate import Simulation as Simulation
     from .sim.simulate import simulate as simulate

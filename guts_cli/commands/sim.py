@@ -23,9 +23,10 @@ from guts_core.errors import Refused
 from guts_core.sim.diagram import VIEWS, Shown, diagram
 from guts_core.sim.pace import calmed, paced
 from guts_core.sim.replay import Replay, machine_name, read_replay, replay_of
-from guts_core.sim.scenario import Scenario, scenario_of
+from guts_core.sim.scenario import Scenario
 from guts_core.sim.shrink import Shrinker, Shrunk
 from guts_core.sim.story import story_of
+from guts_core.sim.swarm import scenario_of
 from guts_core.sim.swarm import swarm as swarm_of
 from guts_core.sim.village import run_clients
 from guts_core.simplex.quorum import FaultModel

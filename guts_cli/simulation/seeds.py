@@ -12,8 +12,8 @@ from attrs import frozen
 
 from guts_core.sim.campaign import Campaign
 from guts_core.sim.coverage import Coverage, covered
-from guts_core.sim.run import Report
-from guts_core.sim.scenario import scenario_of
+from guts_core.sim.report import Report
+from guts_core.sim.swarm import scenario_of
 from guts_core.sim.swarm import swarm as swarm_of
 from guts_core.sim.village import run_clients
 from guts_core.simplex.quorum import FaultModel

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from guts_core.sim.campaign import Campaign, Failure
 from guts_core.sim.pace import FINALITY_BOUND, INTERVAL_BOUND, Pace
-from guts_core.sim.run import Report
+from guts_core.sim.report import Report
 from guts_core.sim.scenario import Scenario
 from guts_core.simplex.quorum import FaultModel
 

@@ -9,7 +9,7 @@ from attrs import define, field, frozen
 from guts_core.simplex.engine import Rule
 
 from .coverage import Coverage
-from .run import Report
+from .report import Report
 
 
 @frozen

@@ -15,7 +15,7 @@ from guts_core.simplex.messages import Kind, Message, Propose, Vote
 from .forge_world import ForgeWorld
 from .place import Place
 from .ports import Say
-from .run import Report, report_of
+from .report import Report, report_of
 from .scenario import Scenario
 from .world import World
 

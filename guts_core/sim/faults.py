@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from random import Random
-
-from attrs import evolve, frozen
+from attrs import frozen
 
 SECOND = 1_000_000
 CHAOS_US, HEAL_US = 6 * SECOND, 5 * SECOND
@@ -12,11 +10,6 @@ CHAOS_US, HEAL_US = 6 * SECOND, 5 * SECOND
 HEAL_LOSS_PER_MILLE = 50
 # What nodes are told a message may take when all is well.
 HEAL_DELAY_US = 50_000
-# Links of whole nodes are no quicker than this; slower disks and worse links leave too few blocks in the time.
-_WHOLE_DELAY_US, _WHOLE_SYNC_US, _WHOLE_LOSS_PER_MILLE = 8_000, 8_000, 150
-_WHOLE_WORK_US = 40_000
-# Nothing that is drawn breaks later than this; after it everything short-lived must have expired by the end.
-_WHOLE_CHAOS_US, _WHOLE_HEAL_US = 5 * SECOND, 9 * SECOND // 2
 
 
 # ---- processes and clocks ----
@@ -249,47 +242,3 @@ class Plan:
     def gone(self) -> frozenset[int]:
         """Nodes that are not expected to take part in the end."""
         return frozenset([*(loss.node for loss in self.losses), *(rot.node for rot in self.rots)])
-
-
-def draw(dice: Random, size: int) -> Plan:
-    """A plan with at least one crash, and where there are links a partition and loss."""
-    nodes = range(size)
-    crashes = tuple(
-        Crash(dice.choice(nodes), dice.randrange(CHAOS_US * 3 // 4), dice.randrange(4), dice.randrange(SECOND))
-        for _ in range(dice.randint(1, 3))
-    )
-    low = dice.choice((200, 2_000, 10_000, 20_000))
-    return Plan(
-        crashes=crashes,
-        partitions=tuple(_partition(dice, size) for _ in range(dice.randint(1, 2))) if size > 1 else (),
-        clocks=tuple(Clock(dice.randrange(10**9), dice.randint(-3000, 3000), dice.randint(-500, 500)) for _ in nodes),
-        delay_us=(low, low * dice.randint(2, 4)),
-        loss_per_mille=dice.choice((5, 20, 100, 250)) if size > 1 else 0,
-        duplicates_per_mille=dice.choice((0, 10, 100)),
-        late_per_mille=dice.choice((0, 10, 50)),
-        sync_us=(100, dice.choice((500, 3_000, 20_000))),
-        work_us=dice.choice((20_000, 60_000, 150_000)),
-        # At times longer than many blocks take: several are then final before the first commit returns.
-        commit_us=(500, dice.choice((2_000, 20_000, 200_000))),
-    )
-
-
-def draw_whole(dice: Random, size: int) -> Plan:
-    """A plan for whole nodes, which do twenty times as much per block: shorter, and with fewer wishes."""
-    plan = draw(dice, size)
-    low, high = plan.delay_us
-    return evolve(
-        plan,
-        delay_us=(max(low, _WHOLE_DELAY_US), max(high, 2 * _WHOLE_DELAY_US)),
-        loss_per_mille=min(plan.loss_per_mille, _WHOLE_LOSS_PER_MILLE),
-        sync_us=(plan.sync_us[0], min(plan.sync_us[1], _WHOLE_SYNC_US)),
-        work_us=max(plan.work_us, _WHOLE_WORK_US),
-        chaos_us=_WHOLE_CHAOS_US,
-        heal_us=_WHOLE_HEAL_US,
-    )
-
-
-def _partition(dice: Random, size: int) -> Partition:
-    since = dice.randrange(CHAOS_US // 2)
-    left = frozenset(dice.sample(range(size), dice.randint(1, size - 1)))
-    return Partition(since, since + dice.randint(SECOND // 2, 2 * SECOND), left, dice.random() < 0.3)

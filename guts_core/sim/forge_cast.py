@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from attrs import evolve
 
 from guts_core.chain.genesis import Genesis, InitialAccount, chain_id, check
@@ -11,12 +13,11 @@ from guts_core.forge.records import ValidatorEntry
 from guts_core.names import NodeId
 from guts_core.simplex.committee import Committee
 from guts_core.simplex.messages import Message, epoch_of
-from guts_core.simplex.quorum import FaultModel, faults_tolerated
+from guts_core.simplex.quorum import FaultModel
 
 from .crypto import KeyRing
 from .forge_node import ForgeNode, ForgeReader
 from .people import KEYS
-from .place import dice
 from .ports import Store
 from .villains.double_voter import DoubleVoter
 from .villains.equivocator import Equivocator
@@ -68,15 +69,15 @@ def a_genesis(ring: KeyRing, size: int, fault_model: FaultModel, epoch_ms: int =
 
 
 class ForgeCast:
-    """As many villains as the fault model allows; the first one's kind goes round with the seed."""
+    """Whole nodes, and villains of these kinds."""
 
     def __init__(
         self,
         seed: int,
         size: int,
-        fault_model: FaultModel = FaultModel.BYZANTINE,
+        fault_model: FaultModel,
+        kinds: Mapping[int, type[Villain]],
         *,
-        villains: bool = True,
         epoch_ms: int = DAY_MS,
         spare_keys: int = 0,
     ) -> None:
@@ -86,13 +87,8 @@ class ForgeCast:
         self.reader = ForgeReader()
         self._committees: dict[int, Committee] = {}
         self.turn(0, self.genesis.vote_keys)
-        count = faults_tolerated(size, fault_model) if villains and fault_model is FaultModel.BYZANTINE else 0
-        roll = dice(seed, "villains")
-        chosen = roll.sample(range(size), count)
-        self.kinds: dict[int, type[Villain]] = {index: roll.choice(KINDS) for index in chosen}
-        if chosen:
-            self.kinds[chosen[0]] = KINDS[seed % len(KINDS)]
-        self.deeds = {index: Deeds(index, size) for index in chosen}
+        self.kinds = dict(kinds)
+        self.deeds = {index: Deeds(index, size) for index in kinds}
 
     @property
     def villains(self) -> frozenset[int]:

@@ -5,6 +5,8 @@ that only followed, while everything else goes wrong as usual. They ask again un
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from guts_core.chain import compose
 from guts_core.chain.transaction import Item
 from guts_core.codec import Tag, digest
@@ -24,6 +26,7 @@ from .forge_world import ForgeWorld
 from .ledger import VoteLedger
 from .people import KEYS, Desk
 from .ports import Store
+from .villains.villain import Villain
 
 # With five seats one may go and come while one of the others lies.
 SEATS = 5
@@ -35,12 +38,10 @@ _LIFETIME_MS = 60_000
 
 
 class CouncilCast(ForgeCast):
-    """Five seats and a node that follows; the one who leaves is honest, and sits last, so that no seat moves."""
+    """Five seats and a node that follows."""
 
-    def __init__(self, seed: int, epoch_ms: int) -> None:
-        super().__init__(seed, SEATS, FaultModel.BYZANTINE, villains=False, epoch_ms=epoch_ms, spare_keys=3)
-        drawn = ForgeCast(seed, SEATS - 1)
-        self.kinds, self.deeds = drawn.kinds, drawn.deeds
+    def __init__(self, seed: int, kinds: Mapping[int, type[Villain]], epoch_ms: int) -> None:
+        super().__init__(seed, SEATS, FaultModel.BYZANTINE, kinds, epoch_ms=epoch_ms, spare_keys=3)
         self.rotates = min(index for index in range(SEATS - 1) if index not in self.kinds)
 
     def spare(self, which: int) -> int:

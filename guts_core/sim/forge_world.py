@@ -11,6 +11,7 @@ from attrs import define
 
 from guts_core.chain.commit import Commit
 from guts_core.chain.inadmissible import (
+    ExpiresTooLate,
     TransactionExpired,
     UnknownAccount,
     UnknownCredential,
@@ -40,7 +41,7 @@ _LINK_US = 20_000
 # What a gateway says by its own clock and by a state that may be a block old: its answer to what is new to it, and
 # none about what another one passed on.
 _SAID_OF_ITSELF = frozenset(
-    refusal.code for refusal in (TransactionExpired, UnknownAccount, UnknownCredential, WrongSignatures)
+    refusal.code for refusal in (ExpiresTooLate, TransactionExpired, UnknownAccount, UnknownCredential, WrongSignatures)
 )
 # One wish in so many is a contest of several people for one branch.
 _CONTEST = 5

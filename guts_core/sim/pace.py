@@ -13,7 +13,7 @@ from guts_core.simplex.messages import Propose
 from .faults import Plan
 from .forge_world import ForgeWorld
 from .ports import Say, Store
-from .run import Report, report_of
+from .report import Report, report_of
 from .scenario import Scenario
 from .world import World
 

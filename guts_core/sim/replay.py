@@ -23,10 +23,10 @@ from .fates import Tape
 from .faults import Plan
 from .machine import StateMachine
 from .plan_lines import lines_of, plan_of
-from .run import Report
+from .report import Report
 from .scenario import Scenario
 
-FORMAT = 1
+FORMAT = 2
 _NAME = "guts simulation"
 
 
@@ -69,6 +69,7 @@ class Replay:
             "nodes": run.nodes,
             "fault_model": run.fault_model.name.lower(),
             "whole": run.whole,
+            "epoch_ms": run.epoch_ms,
             "villains": {str(index): name for index, name in run.villains.items()},
             "machine": self.machine,
             "commands": [command.hex() for command in run.commands],
@@ -148,6 +149,7 @@ def _scenario(head: dict[str, Any], plan: Plan, tape: Tape, machines: dict[str, 
         machine=None if head["machine"] is None else machines[head["machine"]],
         commands=tuple(bytes.fromhex(command) for command in head["commands"]),
         tape=tape,
+        epoch_ms=head["epoch_ms"],
     )
 
 

@@ -11,7 +11,7 @@ from guts_core.codec import Family, Tag, digest, to_bytes
 from guts_core.errors import Malformed
 from guts_core.identity.keys import Signer
 from guts_core.names import BlockHash, ChainId
-from guts_core.simplex.effects import Effect, Persist, ReportEquivocation, Send
+from guts_core.simplex.effects import Blame, Effect, Persist, ReportEquivocation, Send
 from guts_core.simplex.engine import Engine, EngineConfig, Rule
 from guts_core.simplex.messages import Certificate, Fetch, Message, Propose, Recall, Recalled, Supply, Vote
 from guts_core.simplex.ports import Instant
@@ -19,7 +19,7 @@ from guts_core.simplex.quorum import FaultModel
 
 from .crypto import KeyRing
 from .machine import StateMachine, WordList
-from .ports import Accuse, Act, Say, Store, Write
+from .ports import Accuse, Act, Fault, Say, Store, Write
 from .replica import GENESIS, FinalBlock, Replica, page_of
 
 CHAIN = ChainId(b"a chain that is simulated only  ")
@@ -185,6 +185,8 @@ class ReplicaNode:
                 acts.append(Say(effect.to, data))
             elif isinstance(effect, Persist):
                 acts.append(Write(effect.record, effect.sync))
+            elif isinstance(effect, Blame):
+                acts.append(Fault(effect.peer, effect.reason))
             else:
                 acts.append(_accusation(effect))
         if self.replica.fresh:

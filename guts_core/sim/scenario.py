@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import Factory, evolve, field, frozen
 from attrs.validators import instance_of
 
 from guts_core.errors import NotFound
-from guts_core.simplex.quorum import FaultModel, faults_tolerated
+from guts_core.simplex.quorum import FaultModel
 
 from . import forge_cast
 from .divergence import Doubled
-from .fates import Drawn, Fates, Recording, Replayed, Tape, dice
-from .faults import Plan, draw, draw_whole
+from .fates import Drawn, Fates, Recording, Replayed, Tape
+from .faults import Plan
 from .forge_cast import ForgeCast
 from .forge_world import ForgeWorld
 from .ledger import VoteLedger
 from .machine import StateMachine
-from .replica_node import HonestCast
-from .run import Report, report_of
+from .report import Report, report_of
 from .villains import cast as villain_cast
-from .villains.cast import VillainCast
-from .villains.villain import Deeds, Villain
+from .villains.cast import cast_of
+from .villains.villain import Villain
 from .workload import Commands, Numbered
 from .world import World
 
@@ -47,48 +46,39 @@ class Scenario:
     machine: StateMachine[Any] | None = None
     commands: tuple[bytes, ...] = ()
     tape: Tape | None = None  # None: drawn from the seed
+    epoch_ms: int = field(default=forge_cast.DAY_MS, validator=instance_of(int))  # of whole nodes
+    remember: bool = True  # off: every delivery is decoded anew, which is slower and must change nothing
 
-    def world(self, kind: tuple[type[World], type[ForgeWorld]] = (World, ForgeWorld)) -> World:
+    def world(
+        self, kind: tuple[type[World], type[ForgeWorld]] = (World, ForgeWorld), fates: Fates | None = None
+    ) -> World:
         """A world in which it can be played once."""
-        fates = self._fates()
+        chance = fates or self._fates()
+        kinds = {index: kind_of(name) for index, name in self.villains.items()}
+        ledger = VoteLedger(self.nodes, self.fault_model, frozenset(kinds))
         if self.whole:
-            players = ForgeCast(self.seed, self.nodes, self.fault_model, villains=False)
-            self._appoint(players)
-            return kind[1](self.seed, self.plan, players, self.nodes, self._ledger(), fates)
+            players = ForgeCast(self.seed, self.nodes, self.fault_model, kinds, epoch_ms=self.epoch_ms)
+            return kind[1](self.seed, self.plan, players, self.nodes, ledger, chance)
         machine = None if self.machine is None else Numbered(Doubled(self.machine))
         wishes = None if self.machine is None else Commands(self.commands)
-        cast: HonestCast | VillainCast
-        if self.villains:
-            cast = VillainCast(self.seed, self.nodes, 1, machine=machine)
-            self._appoint(cast)
-        else:
-            cast = HonestCast(self.seed, self.nodes, self.fault_model, machine=machine)
-        return kind[0](self.seed, self.plan, cast, self.nodes, self._ledger(), wishes, fates)
+        cast = cast_of(self.seed, self.nodes, self.fault_model, kinds, machine=machine, remember=self.remember)
+        return kind[0](self.seed, self.plan, cast, self.nodes, ledger, wishes, chance)
 
-    def play(self) -> Report:
-        """Run it."""
-        return self._played(self.world())
+    def play(self, *, demanding: bool = False) -> Report:
+        """Run it; ``demanding`` makes a run that tested nothing a problem."""
+        world = self.world()
+        return report_of(self.seed, world, world.cast, demanding=demanding)
 
     def recorded(self) -> tuple[Report, Scenario]:
         """Run it, and the same with all that chance said as data."""
-        world = self.world()
-        report = self._played(world)
-        tape = world.fates.tape if isinstance(world.fates, Recording) else self.tape
-        return report, evolve(self, tape=tape)
-
-    def _played(self, world: World) -> Report:
-        return report_of(self.seed, world, world.cast, demanding=False)
+        fates = self._fates()
+        recording = Recording(fates) if self.tape is None else None
+        world = self.world(fates=recording or fates)
+        report = report_of(self.seed, world, world.cast, demanding=False)
+        return report, self if recording is None else evolve(self, tape=recording.tape)
 
     def _fates(self) -> Fates:
-        return Recording(Drawn(self.seed, self.plan)) if self.tape is None else Replayed(self.tape, self.plan)
-
-    def _ledger(self) -> VoteLedger:
-        return VoteLedger(self.nodes, self.fault_model, frozenset(self.villains))
-
-    def _appoint(self, cast: VillainCast | ForgeCast) -> None:
-        """Whoever was drawn, these are the villains."""
-        cast.kinds = {index: kind_of(name) for index, name in self.villains.items()}
-        cast.deeds = {index: Deeds(index, self.nodes) for index in self.villains}
+        return Drawn(self.seed, self.plan) if self.tape is None else Replayed(self.tape, self.plan)
 
 
 def kind_of(name: str) -> type[Villain]:
@@ -96,26 +86,6 @@ def kind_of(name: str) -> type[Villain]:
     if name not in KINDS:
         raise NotFound(f"there is no villain {name!r} in this build: there are {', '.join(sorted(KINDS))}")
     return KINDS[name]
-
-
-def scenario_of(
-    seed: int,
-    nodes: int = 4,
-    fault_model: FaultModel = FaultModel.BYZANTINE,
-    *,
-    whole: bool = False,
-    villains: bool = True,
-    machine: StateMachine[Any] | None = None,
-    commands: Sequence[bytes] = (),
-) -> Scenario:
-    """What the seed draws, before anything happens: the same as ``run_seed`` and ``simulate_forge`` do."""
-    plan = draw_whole(dice(seed, "faults"), nodes) if whole else draw(dice(seed, "faults"), nodes)
-    count = faults_tolerated(nodes, fault_model) if villains and fault_model is FaultModel.BYZANTINE else 0
-    kinds: Mapping[int, type[Villain]] = {}
-    if count:
-        kinds = (ForgeCast(seed, nodes, fault_model) if whole else VillainCast(seed, nodes, count)).kinds
-    names = {index: kind.name for index, kind in sorted(kinds.items())}
-    return Scenario(seed, nodes, plan, fault_model, whole, names, machine, tuple(commands))
 
 
 def sort_of(problem: str | None) -> str | None:

@@ -19,7 +19,7 @@ from guts_core.simplex.quorum import FaultModel, faults_tolerated
 
 from .fates import Tape
 from .faults import Clock, Plan
-from .run import Report
+from .report import Report
 from .scenario import Scenario, sort_of
 
 T = TypeVar("T")

@@ -8,17 +8,17 @@ from typing import Generic
 from attrs import evolve, frozen
 
 from guts_core.errors import Refused
-from guts_core.simplex.quorum import FaultModel, faults_tolerated
+from guts_core.simplex.quorum import FaultModel
 
 from .divergence import Doubled, attempt
-from .faults import Plan, draw
+from .faults import Plan
 from .ledger import VoteLedger
 from .machine import S, StateMachine
 from .place import dice
 from .ports import Store
-from .replica_node import HonestCast
-from .run import Report, report_of
-from .villains.cast import VillainCast
+from .report import Report, report_of
+from .swarm import draw, liars_of
+from .villains.cast import cast_of
 from .workload import Commands, Numbered, numbered
 from .world import World
 
@@ -69,12 +69,8 @@ def simulate(
     drawn = plan or draw(dice(seed, "faults"), nodes)
     drawn = evolve(drawn, heal_us=max(drawn.heal_us, _WISHES_PER_COMMAND * len(commands) * drawn.work_us))
     workload, numbering = _Asked(commands), Numbered(Doubled(machine))
-    count = faults_tolerated(nodes, fault_model) if villains and fault_model is FaultModel.BYZANTINE else 0
-    cast = (
-        VillainCast(seed, nodes, count, machine=numbering)
-        if count
-        else HonestCast(seed, nodes, fault_model, machine=numbering)
-    )
+    kinds = liars_of(seed, nodes, fault_model) if villains else {}
+    cast = cast_of(seed, nodes, fault_model, kinds, machine=numbering)
     ledger = _Clocked(nodes, fault_model, cast.villains)
     world = World(seed, drawn, cast, nodes, ledger, workload)
     ledger.clock = workload.clock = lambda: world.time

@@ -21,7 +21,8 @@ from guts_core.simplex.quorum import FaultModel
 from .faults import Plan
 from .machine import StateMachine
 from .place import dice
-from .run import Report, run_seed, simulate_forge
+from .report import Report
+from .run import run_seed, simulate_forge
 from .simulate import Simulation, simulate
 
 SEEDS = 200

@@ -10,7 +10,7 @@ from .forge_world import ForgeWorld
 from .place import Kind as EventKind
 from .place import Place
 from .ports import Fault, Say, Store
-from .run import Report, report_of
+from .report import Report, report_of
 from .scenario import Scenario
 from .world import World
 

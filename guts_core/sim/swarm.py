@@ -4,16 +4,22 @@ Swarm: each seed first draws which misfortunes there are at all, and then how ba
 A network in which everything goes wrong at once never gets anywhere, and one in which always the same goes wrong
 teaches nothing new. Within the bound, what takes nodes away for good and what lies are together no more than
 agreement bears; a run beyond it (``is_beyond``) must stay safe, convict the liars, or stop with words.
+
+All misfortune is drawn here, for agreement alone and for whole nodes: free (``swarm``), or as the standing campaigns
+want it (``scenario_of``), in which every seed has a crash, and where there are links a partition and loss.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from random import Random
+from typing import Any
 
 from attrs import evolve
 
 from guts_core.simplex.quorum import FaultModel, faults_tolerated
 
+from . import forge_cast
 from .fates import dice
 from .faults import (
     CHAOS_US,
@@ -35,8 +41,10 @@ from .faults import (
     Trick,
 )
 from .links import LAST_VOTE, ONE_CERTIFICATE, SORTS
+from .machine import StateMachine
 from .scenario import Scenario
 from .villains.cast import KINDS
+from .villains.villain import Villain
 
 # How often a network of each size is drawn: small ones are where plans collide, large ones where counting goes wrong.
 SIZES = {1: 2, 3: 4, 4: 30, 5: 6, 7: 8, 10: 3, 31: 1}
@@ -63,20 +71,62 @@ FAULTS = (
     "full disks",
     "old database",
 )
+# What each seed of the standing campaigns has, whatever else it draws.
+ALWAYS = frozenset({"crashes", "partitions", "loss"})
 _HOUR_MS = 3_600_000
 # Larger networks say n squared times as much: their runs are shorter.
 _LARGE, _LARGE_CHAOS_US, _LARGE_HEAL_US = 10, 2 * SECOND, 3 * SECOND
+# Whole nodes do twenty times as much in a block: shorter runs, no quicker links than this, no slower disks, no worse
+# loss, fewer wishes. After the chaos everything short-lived must have expired by the end.
+_WHOLE_CHAOS_US, _WHOLE_HEAL_US = 5 * SECOND, 9 * SECOND // 2
+_WHOLE_DELAY_US, _WHOLE_SYNC_US, _WHOLE_LOSS_PER_MILLE = 8_000, 8_000, 150
+_WHOLE_WORK_US, _WHOLE_BYTES_TIMES = 40_000, 10
 # One run in so many goes beyond what agreement bears.
 _BEYOND = 12
 # Damage to a database is drawn for a time at which there is one.
 _SETTLED_US = SECOND
 
 
-def swarm(seed: int, nodes: int | None = None) -> Scenario:
+def swarm(
+    seed: int, nodes: int | None = None, fault_model: FaultModel = FaultModel.BYZANTINE, *, whole: bool = False
+) -> Scenario:
     """A network of a drawn size (or of this one) under what this seed draws."""
     roll = dice(seed, "swarm")
     drawn = roll.choices(list(SIZES), list(SIZES.values()))[0]
-    return _Drawing(roll, nodes or drawn).scenario(seed)
+    return _Drawing(roll, nodes or drawn, whole=whole).free(seed, fault_model)
+
+
+def scenario_of(
+    seed: int,
+    nodes: int = 4,
+    fault_model: FaultModel = FaultModel.BYZANTINE,
+    *,
+    whole: bool = False,
+    villains: bool = True,
+    machine: StateMachine[Any] | None = None,
+    commands: Sequence[bytes] = (),
+) -> Scenario:
+    """A seed of the standing campaigns: as many lie as agreement bears, and the first one's kind goes round."""
+    plan = draw(dice(seed, "faults"), nodes, whole=whole)
+    liars = {index: kind.name for index, kind in liars_of(seed, nodes, fault_model, whole=whole).items()}
+    return Scenario(seed, nodes, plan, fault_model, whole, liars if villains else {}, machine, tuple(commands))
+
+
+def draw(roll: Random, size: int, *, whole: bool = False) -> Plan:
+    """What goes wrong in a seed of the standing campaigns, of which nothing is for good."""
+    return _Drawing(roll, size, ALWAYS, whole=whole).plan()
+
+
+def liars_of(seed: int, size: int, fault_model: FaultModel, *, whole: bool = False) -> Mapping[int, type[Villain]]:
+    """Who lies in a seed of the standing campaigns."""
+    if fault_model is not FaultModel.BYZANTINE:
+        return {}
+    kinds, roll = forge_cast.KINDS if whole else KINDS, dice(seed, "villains")
+    chosen = roll.sample(range(size), faults_tolerated(size, fault_model))
+    drawn = {index: roll.choice(kinds) for index in chosen}
+    if chosen:
+        drawn[chosen[0]] = kinds[seed % len(kinds)]
+    return dict(sorted(drawn.items()))
 
 
 def words(scenario: Scenario) -> str:
@@ -100,36 +150,51 @@ _TUPLES = (
 )
 
 
+def _milder(plan: Plan) -> Plan:
+    """The rates of whole nodes."""
+    low, high = plan.delay_us
+    return evolve(
+        plan,
+        delay_us=(max(low, _WHOLE_DELAY_US), max(high, 2 * _WHOLE_DELAY_US)),
+        loss_per_mille=min(plan.loss_per_mille, _WHOLE_LOSS_PER_MILLE),
+        sync_us=(plan.sync_us[0], min(plan.sync_us[1], _WHOLE_SYNC_US)),
+        work_us=max(plan.work_us, _WHOLE_WORK_US),
+        bytes_per_second=_WHOLE_BYTES_TIMES * plan.bytes_per_second,
+    )
+
+
 class _Drawing:
     """One seed's draw."""
 
-    def __init__(self, roll: Random, size: int) -> None:
-        self._roll, self._size = roll, size
+    def __init__(self, roll: Random, size: int, always: frozenset[str] = frozenset(), *, whole: bool = False) -> None:
+        self._roll, self._size, self._whole = roll, size, whole
         is_large = size >= _LARGE
-        self._chaos = _LARGE_CHAOS_US if is_large else CHAOS_US
-        self._heal = _LARGE_HEAL_US if is_large else HEAL_US
-        self._on = {name for name in FAULTS if roll.random() < 0.5}
-        self._is_beyond = size > 2 and roll.randrange(_BEYOND) == 0
+        self._chaos = _LARGE_CHAOS_US if is_large else _WHOLE_CHAOS_US if whole else CHAOS_US
+        self._heal = _LARGE_HEAL_US if is_large else _WHOLE_HEAL_US if whole else HEAL_US
+        self._on = {name for name in FAULTS if roll.random() < 0.5} | always
 
-    def scenario(self, seed: int) -> Scenario:
-        """All of it."""
+    def plan(self) -> Plan:
+        """All that goes wrong and is put right again."""
+        return self._processes(self._disks(self._network(self._rates())))
+
+    def free(self, seed: int, fault_model: FaultModel) -> Scenario:
+        """With liars and nodes that are lost for good, and now and then more of them than agreement bears."""
         roll, size = self._roll, self._size
-        plan = self._rates()
-        plan = self._processes(self._disks(self._network(plan)))
-        bad = faults_tolerated(size, FaultModel.BYZANTINE)
-        chosen = roll.sample(range(size), min(size - 1, 2 * bad + 1) if self._is_beyond else bad)
+        is_beyond = fault_model is FaultModel.BYZANTINE and size > 2 and roll.randrange(_BEYOND) == 0
+        plan, bad = self.plan(), faults_tolerated(size, fault_model)
+        kinds = forge_cast.KINDS if self._whole else KINDS
         liars = {}
-        for index in chosen:
-            if self._is_beyond or roll.random() < 0.75:
-                liars[index] = roll.choice(KINDS).name
+        for index in roll.sample(range(size), min(size - 1, 2 * bad + 1) if is_beyond else bad):
+            if fault_model is FaultModel.BYZANTINE and (is_beyond or roll.random() < 0.75):
+                liars[index] = roll.choice(kinds).name
             elif size > 1:
                 plan = self._ends(plan, index)
-        return Scenario(seed, size, evolve(plan, is_beyond=self._is_beyond), villains=liars)
+        return Scenario(seed, size, evolve(plan, is_beyond=is_beyond), fault_model, self._whole, liars)
 
     def _rates(self) -> Plan:
         roll, on = self._roll, self._on
         low = roll.choice((200, 2_000, 10_000, 25_000))
-        return Plan(
+        plan = Plan(
             crashes=(),
             partitions=(),
             clocks=tuple(
@@ -148,6 +213,7 @@ class _Drawing:
             has_tail="tail" in on,
             bytes_per_second=roll.choice((20_000, 200_000)) * self._size if "bandwidth" in on else 0,
         )
+        return _milder(plan) if self._whole else plan
 
     # ---- links ----
 

@@ -20,7 +20,7 @@ from guts_core.simplex.quorum import FaultModel
 
 from .fates import dice
 from .histories import Forge, History, Position, Violation, total_order
-from .run import Report
+from .report import Report
 from .simulate import Simulation, simulate
 
 Entry: TypeAlias = tuple[str, ...]

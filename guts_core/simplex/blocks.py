@@ -72,15 +72,22 @@ class Blocks:
             self.drop(block_hash)
 
     def walk(self, start: BlockHash, final: Proposal) -> Walk:
-        """From a block down to the finalized tip, or to the first hash that is not here."""
+        """
+        From a block down to the finalized tip, or to the first hash that is not here.
+
+        A parent is of the view that its child names, or below: a branch in which it is not has no end, and is dead.
+        That hashes make no circles is the application's word (``is_bound``), and this loop does not hang on it.
+        """
         run: list[Held] = []
-        at = start
+        at, below = start, 1 << 64
         while at != final.block_hash:
             held = self._held.get(at)
             if held is None:
                 return Walk(run[::-1], at, dead=False)
+            if held.proposal.view >= below:
+                return Walk([], None, dead=True)
             run.append(held)
-            at = held.proposal.parent_hash
+            at, below = held.proposal.parent_hash, held.proposal.view
             if held.proposal.parent_view <= final.view and at != final.block_hash:
                 return Walk([], None, dead=True)
         return Walk(run[::-1], None, dead=False)

@@ -7,9 +7,10 @@ import sys
 from attrs import evolve
 
 from guts_core.sim.fates import dice
-from guts_core.sim.faults import SECOND, Plan, Restore, draw
+from guts_core.sim.faults import SECOND, Plan, Restore
 from guts_core.sim.ledger import Broken
 from guts_core.sim.scenario import Scenario
+from guts_core.sim.swarm import draw
 from guts_core.sim.world import World
 
 NODES = 4

@@ -16,8 +16,9 @@ from guts_core.identity import Ed25519Verifier
 from guts_core.node.events import Started
 from guts_core.node.node import Node, NodeConfig
 from guts_core.sim.fates import dice
-from guts_core.sim.faults import SECOND, draw
+from guts_core.sim.faults import SECOND
 from guts_core.sim.scenario import Scenario
+from guts_core.sim.swarm import draw
 from guts_core.simplex.messages import Message, Propose
 from tests.core.chain.chain_world import a_genesis, key
 from tests.core.node.node_world import Seat, World

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from guts_core.sim.run import Report
+from guts_core.sim.report import Report
 
 PROPERTY = "figures"
 Told = dict[str, dict[str, int]]

@@ -11,13 +11,13 @@ from guts_core.errors import Malformed
 from guts_core.names import ChainId
 from guts_core.sim import crypto
 from guts_core.sim.replica import Leaf, Replica, page_of
-from guts_core.simplex import ancestry, catchup
+from guts_core.simplex import ancestry, catchup, voting
 from guts_core.simplex.certificates import signers_of
 from guts_core.simplex.committee import Committee
 from guts_core.simplex.effects import Persist
 from guts_core.simplex.intake import on_propose
 from guts_core.simplex.journal import LogRecord, LogVote, write
-from guts_core.simplex.messages import Certificate, Kind, Proposal, Propose
+from guts_core.simplex.messages import Certificate, Kind, Proposal, Propose, Vote
 from guts_core.simplex.round import Round
 from guts_core.simplex.state import State
 from guts_core.simplex.tally import Said, Tally
@@ -36,12 +36,18 @@ def a_quorum_of_two_of_four(patch: Patch) -> None:
 
 def messages_counted_for_signers(patch: Patch) -> None:
     """A vote that is said again counts again."""
-    right = Tally.of
+    right, genuine = Tally.of, voting._genuine
 
-    def add(self: Tally, signer: int, proposal: Proposal | None, signature: bytes) -> int:
+    def add(self: Tally, signer: int, proposal: Proposal | None, signature: bytes, *, checked: bool) -> int:
         self._said.setdefault(signer, (proposal, signature))
+        if checked:
+            self._checked.add(signer)
         self._equal[proposal] = self._equal.get(proposal, 0) + 1
         return self._equal[proposal]
+
+    def repeated(s: State, like: Vote, tally: Tally) -> list[tuple[int, bytes]]:
+        genuine(s, like, tally)
+        return tally.signatures(like.proposal) * s.committee.quorum
 
     def unlike(self: Tally, signer: int) -> Said | None:
         said = right(self, signer)
@@ -49,6 +55,7 @@ def messages_counted_for_signers(patch: Patch) -> None:
 
     patch.setattr(Tally, "add", add)
     patch.setattr(Tally, "of", unlike)
+    patch.setattr("guts_core.simplex.voting._genuine", repeated)
 
 
 def a_signer_counted_for_each_signature(patch: Patch) -> None:

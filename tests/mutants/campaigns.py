@@ -11,8 +11,8 @@ from guts_core.errors import Refused
 from guts_core.sim.fates import dice
 from guts_core.sim.faults import SECOND, Restore
 from guts_core.sim.run import run_seed, simulate_forge
-from guts_core.sim.scenario import scenario_of
 from guts_core.sim.scripted_twins import case_of, play
+from guts_core.sim.swarm import scenario_of
 from tests.core.chain.chain_world import Network, creation
 from tests.core.sync.simulated_sync import Joining
 from tests.core.sync.sync_world import EPOCHS, Honest, a_chain

@@ -8,6 +8,8 @@ import pytest
 from attrs import field, frozen
 
 from guts_core.sim.forge_cast import KINDS as FORGE_KINDS
+from guts_core.sim.villains.cast import KINDS
+from guts_core.sim.villains.relabeler import Relabeler
 from guts_core.sim.villains.silent import Silent
 
 from . import agreement as a
@@ -72,6 +74,7 @@ def _mutant(plant: Callable[[pytest.MonkeyPatch], None], *hunts: Hunt) -> Mutant
     return Mutant(plant, hunts)
 
 
+_RELABELED = range(KINDS.index(Relabeler), SEEDS[agreement], len(KINDS))
 _SILENT = range(FORGE_KINDS.index(Silent), SEEDS[whole_nodes], len(FORGE_KINDS))
 
 MUTANTS = (
@@ -84,6 +87,7 @@ MUTANTS = (
     _mutant(a.a_signature_without_kind, Hunt(agreement, SAFETY)),
     _mutant(a.a_vote_without_epoch, Hunt(agreement, SAFETY)),
     _mutant(a.a_signature_without_chain, Hunt(agreement, SAFETY)),
+    _mutant(a.a_hash_without_parent_and_view, Hunt(agreement, ("node", *SAFETY), _RELABELED)),
     # Own votes.
     _mutant(a.votes_that_are_not_persisted, Hunt(agreement, ("I1", "I2")), Hunt(whole_nodes, ("I1", "I2"))),
     _mutant(a.votes_sent_before_they_are_synced, Hunt(agreement, ("I1", "I2"))),

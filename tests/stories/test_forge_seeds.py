@@ -15,7 +15,8 @@ from collections import Counter
 import pytest
 
 from guts_core.sim.forge_cast import KINDS
-from guts_core.sim.run import Report, simulate_forge
+from guts_core.sim.report import Report
+from guts_core.sim.run import simulate_forge
 from guts_core.simplex.engine import Rule
 from guts_core.simplex.quorum import FaultModel
 

@@ -10,6 +10,7 @@ from guts_core.sim.forge_node import ForgeNode
 from guts_core.sim.people import Desk, People, Wish
 from guts_core.sim.ports import Refusal, Say
 from guts_core.simplex.ports import Instant
+from guts_core.simplex.quorum import FaultModel
 
 WALL_MS = 1_700_000_000_000
 NOW = Instant(1_000_000, WALL_MS)
@@ -17,7 +18,7 @@ PROBLEM = "invalid: its object is below no ref"
 
 
 def a_gateway_with_a_push() -> tuple[ForgeNode, Wish]:
-    players = ForgeCast(1, 4, villains=False)
+    players = ForgeCast(1, 4, FaultModel.BYZANTINE, {})
     node = players.make(0, [], [])
     node.start(Instant(0, WALL_MS))
     people = People(Random(1), players.genesis, players.ring)  # noqa: S311  # who wants what, no secret

@@ -10,8 +10,9 @@ import pytest
 
 from guts_core.sim.campaign import Campaign
 from guts_core.sim.coverage import covered
-from guts_core.sim.run import Report, run_seed
-from guts_core.sim.scenario import scenario_of
+from guts_core.sim.report import Report
+from guts_core.sim.run import run_seed
+from guts_core.sim.swarm import scenario_of
 from guts_core.sim.villains.cast import KINDS
 from guts_core.simplex.engine import Rule
 from guts_core.simplex.quorum import FaultModel

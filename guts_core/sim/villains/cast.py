@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from guts_core.sim.fates import dice
 from guts_core.sim.machine import StateMachine
 from guts_core.sim.ports import SimNode, Store
 from guts_core.sim.replica_node import CHAIN, HonestCast
@@ -52,20 +52,28 @@ KINDS: tuple[type[Villain], ...] = (
 )
 
 
-class VillainCast:
-    """``count`` villains among ``size`` nodes; the first kind goes round with the seed, the rest are drawn."""
+def cast_of(
+    seed: int,
+    size: int,
+    fault_model: FaultModel,
+    kinds: Mapping[int, type[Villain]],
+    *,
+    remember: bool = True,
+    machine: StateMachine[Any] | None = None,
+) -> HonestCast | VillainCast:
+    """Who plays when these lie."""
+    honest = HonestCast(seed, size, fault_model, remember=remember, machine=machine)
+    return VillainCast(honest, kinds) if kinds else honest
 
-    def __init__(
-        self, seed: int, size: int, count: int, *, remember: bool = True, machine: StateMachine[Any] | None = None
-    ) -> None:
-        self._honest = HonestCast(seed, size, remember=remember, machine=machine)
-        ring = self._honest.ring
-        self._committee = Committee(CHAIN, 0, ring.public_keys, FaultModel.BYZANTINE, ring)
-        roll = dice(seed, "villains")
-        chosen = roll.sample(range(size), count)
-        self.kinds: dict[int, type[Villain]] = {index: roll.choice(KINDS) for index in chosen}
-        self.kinds[chosen[0]] = KINDS[seed % len(KINDS)]
-        self.deeds = {index: Deeds(index, size) for index in chosen}
+
+class VillainCast:
+    """Honest nodes, and villains of these kinds."""
+
+    def __init__(self, honest: HonestCast, kinds: Mapping[int, type[Villain]]) -> None:
+        self._honest, self.kinds = honest, dict(kinds)
+        size = len(honest.ring.public_keys)
+        self._committee = Committee(CHAIN, 0, honest.ring.public_keys, honest.fault_model, honest.ring)
+        self.deeds = {index: Deeds(index, size) for index in kinds}
 
     @property
     def villains(self) -> frozenset[int]:

@@ -10,7 +10,7 @@ from attrs import evolve
 from guts_core.sim.disk import SimDisk
 from guts_core.sim.fates import Drawn, Recording, Replayed
 from guts_core.sim.faults import Plan
-from guts_core.sim.run import report_of
+from guts_core.sim.report import report_of
 from guts_core.sim.swarm import swarm
 
 CALM = Plan.calm(4)

@@ -18,7 +18,8 @@ from guts_core.sim.faults import Plan
 from guts_core.sim.plan_lines import lines_of, plan_of
 from guts_core.sim.replay import OtherFormat, machine_name, read_replay, replay_of
 from guts_core.sim.run import run_seed, simulate_forge
-from guts_core.sim.scenario import Scenario, scenario_of, sort_of
+from guts_core.sim.scenario import Scenario, sort_of
+from guts_core.sim.swarm import scenario_of
 from guts_core.sim.village import Records, Village, wishes
 
 TREE = Path(__file__).parents[3]
@@ -78,7 +79,7 @@ def test_the_same_file_and_trace_under_any_hash_seed() -> None:
     program = """
 from guts_core.sim.replay import replay_of
 from guts_core.sim.run import simulate_forge
-from guts_core.sim.scenario import scenario_of
+from guts_core.sim.swarm import scenario_of
 for seed in range(10):
     scenario = scenario_of(seed, 7 if seed % 4 == 3 else 4)
     report, recorded = scenario.recorded()

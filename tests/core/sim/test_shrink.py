@@ -11,9 +11,10 @@ from guts_core.sim.diagram import Shown, diagram
 from guts_core.sim.faults import Partition
 from guts_core.sim.machine import WordList
 from guts_core.sim.replay import read_replay, replay_of
-from guts_core.sim.scenario import scenario_of, sort_of
+from guts_core.sim.scenario import sort_of
 from guts_core.sim.shrink import NothingToShrink, Shrinker, Shrunk, faults_of, removals, smallest, without, without_node
 from guts_core.sim.story import story_of
+from guts_core.sim.swarm import scenario_of
 from guts_core.simplex.effects import Persist
 from guts_core.simplex.journal import LogRecord, LogVote, write
 from guts_core.simplex.state import State

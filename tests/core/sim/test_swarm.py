@@ -12,7 +12,7 @@ from guts_core.sim.forge_world import ForgeWorld
 from guts_core.sim.ledger import Broken
 from guts_core.sim.links import SORTS
 from guts_core.sim.reach import Reach, holes
-from guts_core.sim.run import report_of
+from guts_core.sim.report import report_of
 from guts_core.sim.scenario import Scenario
 from guts_core.sim.swarm import SIZES, swarm, words
 from guts_core.sim.villains.cast import KINDS
