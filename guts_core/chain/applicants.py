@@ -7,13 +7,13 @@ remembers for a while how it ended with what no block will hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from guts_core.codec import to_bytes
 from guts_core.errors import NotFound
 from guts_core.forge import queries
-from guts_core.forge.actions import RefUpdate
+from guts_core.forge.actions import RefUpdate, ReportEvidence
 from guts_core.forge.context import Availability
 from guts_core.forge.params import EXPIRY_MS_MAX
 from guts_core.names import TxId
@@ -21,7 +21,7 @@ from guts_core.simplex.ports import Instant
 from guts_core.state.view import Overlay, View
 
 from .admission import Candidate, Network, candidate_of, check_signatures, check_witness, place_of
-from .execution import Moment, pay, perform
+from .execution import Moment, governs, pay, perform
 from .inadmissible import CannotPay, Inadmissible, TextMissing, TransactionExpired
 from .mempool import Mempool
 from .standing import Head, Standing, Where
@@ -61,11 +61,12 @@ class Applicants:
         self._ended: dict[TxId, Standing] = {}
         self._doubtful: set[TxId] = set()
 
-    def admit(self, item: Item, now: Instant) -> TxId:
+    def admit(self, item: Item, now: Instant, *, is_own: bool = False) -> TxId:
         """
         Let a transaction wait for a block, judged by the finalized state; raises Refused.
 
-        One that needs a witness waits apart until ``set_witness``. The same one twice is one.
+        One that needs a witness waits apart until ``set_witness``. The same one twice is one. ``is_own``: a client
+        of this node brings it, who is refused earlier than the other nodes are.
         """
         body_bytes = to_bytes(item.signed.body)
         tx_id = transaction_id(item.signed.body, body_bytes)
@@ -80,7 +81,10 @@ class Applicants:
         if item.witness is not None or not candidate.needs_witness:
             check_witness(candidate, self._chain.network)
         pay(candidate, place.payer, Overlay(view), self._chain.network, time)
-        self.mempool.add(candidate, place.payer, now.monotonic)
+        is_urgent = _is_evidence(candidate) or governs(candidate, place.payer, view)
+        if is_own and not is_urgent:
+            self.mempool.require_calm()
+        self.mempool.add(candidate, place.payer, now.monotonic, is_urgent=is_urgent)
         self._ended.pop(candidate.tx_id, None)
         return tx_id
 
@@ -124,11 +128,10 @@ class Applicants:
         """A leader found these inadmissible on a state that is not final."""
         self._doubtful.update(doubtful)
 
-    def after_block(self, held: Iterable[TxId], time: int) -> None:
+    def after_block(self, held: Collection[TxId], time: int) -> None:
         """A block of this time is final, with these transactions."""
-        for tx_id in held:
-            self.mempool.discard(tx_id)
-            self._doubtful.discard(tx_id)
+        self.mempool.final(held)
+        self._doubtful.difference_update(held)
         for tx_id in self.mempool.drop_expired(time + 1):
             self._end(tx_id, Standing(Where.EXPIRED, error=TransactionExpired.code, message=EXPIRED_WORDS))
         self.mempool.resume(time + 1)
@@ -178,3 +181,7 @@ class Applicants:
                 repository = queries.repository(self._chain.view(), action.manifest.repo)
                 return Availability(repository.objects_epoch, repository.removals) if repository else Availability(0, 0)
         return None
+
+
+def _is_evidence(candidate: Candidate) -> bool:
+    return isinstance(candidate.body.actions[0], ReportEvidence)

@@ -19,7 +19,7 @@ from guts_core.forge.apply import apply
 from guts_core.forge.context import Availability, Context
 from guts_core.forge.quota import QuotaExhausted, charge
 from guts_core.names import AccountId, TxId
-from guts_core.state.view import Overlay
+from guts_core.state.view import Overlay, View
 
 from .admission import (
     Candidate,
@@ -64,12 +64,12 @@ def execute(
 def pay(candidate: Candidate, payer: AccountId, state: Overlay, network: Network, time: int) -> None:
     """Charge for a transaction, whatever becomes of it; raises CannotPay and charges nothing."""
     try:
-        charge(state, payer, time, 1, candidate.charge, network.params, governs=_governs(candidate, payer, state))
+        charge(state, payer, time, 1, candidate.charge, network.params, governs=governs(candidate, payer, state))
     except QuotaExhausted as refusal:
         raise CannotPay(str(refusal)) from refusal
 
 
-def _governs(candidate: Candidate, payer: AccountId, state: Overlay) -> bool:
+def governs(candidate: Candidate, payer: AccountId, state: View) -> bool:
     """Whether an operator does nothing but govern."""
     body = candidate.body
     if body.via is not None or not all(isinstance(action, GOVERNING) for action in body.actions):

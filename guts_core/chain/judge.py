@@ -33,11 +33,14 @@ from .inadmissible import (
 from .indexed import ref_moves
 from .receipt import Receipt, receipts_root
 from .trail import proposal_of
+from .turns import Turns
 
 # A leader's own limit: at some 0.3 ms each, a block of these executes well within two message delays.
 PROPOSED_ITEMS_MAX = 1_000
 # What executing a block gives; everything else of its header is known before.
 _RESULTS = ("state_root", "receipts_root", "next_validators")
+# With less room left nothing fits: a signed transaction has more.
+ITEM_BYTES_MIN = 200
 # Bodies taken apart between "is it bound?" and "execute it"; a full one weighs some 20 MiB as objects.
 DECODED_MAX = 4
 
@@ -83,15 +86,17 @@ class Judge:
         self._network = network
         self._decoded.clear()
 
-    def build(self, base: Executed, view: int, time: int, waiting: Iterable[Candidate], *, is_child: bool) -> Built:
+    def build(self, base: Executed, view: int, time: int, turns: Turns, bytes_most: int, *, is_child: bool) -> Built:
         """
-        A block of what may stand in it, in the order given; empty when nothing may.
+        A block of what may stand in it, in the order given and within so many bytes; empty when nothing may.
 
         ``is_child``: it stands above the last block of its epoch, to help it to become final.
         """
         run = self._run(base, time, is_child=is_child)
-        # After the last block of an epoch come only empty ones.
-        chosen, doubtful = self._choose(run, () if is_child else waiting)
+        chosen: list[Candidate] = []
+        doubtful: set[TxId] = set()
+        if not is_child:  # after the last block of an epoch come only empty ones
+            chosen, doubtful = self._choose(run, turns, bytes_most)
         run.turn()
         root, pages = self._branches.next_root(base, run.state.writes)
         header = _header(run, view, root, _tx_root(chosen))
@@ -165,14 +170,17 @@ class Judge:
     def _has_seen(self, base: Executed, tx_id: TxId) -> bool:
         return self._branches.has_seen(base.block_hash, tx_id)
 
-    def _choose(self, run: Run, waiting: Iterable[Candidate]) -> tuple[list[Candidate], set[TxId]]:
+    def _choose(self, run: Run, turns: Turns, bytes_most: int) -> tuple[list[Candidate], set[TxId]]:
         chosen: list[Candidate] = []
         doubtful: set[TxId] = set()
-        room = run.network.params.block_bytes_max - BLOCK_OVERHEAD_BYTES
-        for candidate in waiting:
-            if len(chosen) == PROPOSED_ITEMS_MAX:
+        most = run.network.params.block_bytes_max - BLOCK_OVERHEAD_BYTES
+        room = min(bytes_most - BLOCK_OVERHEAD_BYTES, most)
+        for candidate in turns:
+            if len(chosen) == PROPOSED_ITEMS_MAX or room < ITEM_BYTES_MIN:
                 break
-            if candidate.size > room:
+            # One that is larger than this leader's own limit stands alone, or it would never stand anywhere.
+            if candidate.size > (room if chosen else most):
+                turns.pass_over()
                 continue
             try:
                 run.execute(candidate)

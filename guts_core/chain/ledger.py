@@ -19,6 +19,7 @@ from .admission import (
     Network,
 )
 from .applicants import Applicants
+from .block_cap import BlockCap
 from .branches import Branches, BranchView, Executed
 from .commit import ChainStore, Commit
 from .continuity import commit_of, end_of, restore
@@ -54,6 +55,7 @@ class Ledger:
         self._commits: list[Commit] = []
         self._uncommitted: dict[BlockHash, Commit] = {}
         self._applicants = Applicants(self.mempool, self)
+        self._cap = BlockCap()
         self.stands_aside_until = 0  # monotonic us: before that others shall lead, for this node is slow
 
     # ---- what the engine asks ----
@@ -66,8 +68,12 @@ class Ledger:
         # Above the last block of an epoch the next one begins when it is final, and not before.
         is_child = base.is_child or (base.is_last and base is not self._head)
         time = max(now.wall, base.time + 1)
-        built = self._judge.build(base, view, time, self.mempool.ready(), is_child=is_child)
+        most = self.block_cap
+        turns = self.mempool.turns([block.expiries for block in self._branches.above(base.block_hash)], most)
+        built = self._judge.build(base, view, time, turns, most, is_child=is_child)
         self._branches.put(built.block)
+        if not is_child:
+            self._cap.offered(view, built.block.block_hash)
         self._applicants.left_out(built.doubtful)
         return built.block.block_hash, built.body
 
@@ -157,6 +163,7 @@ class Ledger:
         self._final.append(block)
         self._head = block
         self._branches.keep_above(block)
+        self._cap.settled(proposal.view, block.block_hash, block.network.params)
         self._applicants.after_block(block.expiries, block.time)
         if block.is_last:
             self._judge.turn(self.network)
@@ -265,9 +272,14 @@ class Ledger:
             self._uncommitted.pop(block.block_hash, None)
             self._branches.committed(block, is_head=block is self._head)
 
-    def admit(self, item: Item, now: Instant) -> TxId:
+    def admit(self, item: Item, now: Instant, *, is_own: bool = False) -> TxId:
         """As Applicants.admit."""
-        return self._applicants.admit(item, now)
+        return self._applicants.admit(item, now, is_own=is_own)
+
+    @property
+    def block_cap(self) -> int:
+        """How many bytes this node proposes at once now."""
+        return self._cap.bytes(self.network.params)
 
     def rehearse(self, item: Item) -> None:
         """As Applicants.rehearse."""

@@ -1,5 +1,5 @@
 """
-Transactions that wait for a block: first come, first proposed, within bounds (``consensus.md`` 4).
+Transactions that wait for a block, within bounds (``consensus.md`` 4); in which order, ``turns`` says.
 
 A push waits here for its witness and becomes proposable when it is set. Nothing here is durable:
 whoever submitted keeps a transaction until it is final or expired.
@@ -7,7 +7,8 @@ whoever submitted keeps a transaction until it is final or expired.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from heapq import heappop, heappush
 
 from attrs import define
@@ -16,11 +17,20 @@ from guts_core.errors import LimitExceeded
 from guts_core.names import AccountId, TxId
 
 from .admission import Candidate
+from .turns import URGENT_SHARE, Lane, Turns, cost_of
 
 MEMPOOL_BYTES_MAX = 64 << 20
 MEMPOOL_TRANSACTIONS_MAX = 50_000
 # One payer may hold a twentieth: a flood by one account leaves room for nineteen others.
 PAYER_SHARE = 20
+# So full, a node takes nothing more from its own clients; the rest is for what clients of the others were promised.
+CALM_PERCENT = 80
+
+
+class Busy(LimitExceeded):
+    """Nothing is wrong with the transaction: in a few seconds there may be room for it."""
+
+    code = "busy"
 
 
 @define
@@ -28,6 +38,7 @@ class _Entry:
     candidate: Candidate
     payer: AccountId
     since: int
+    is_urgent: bool
 
 
 @define
@@ -42,7 +53,7 @@ class _Load:
 
 
 class Mempool:
-    """FIFO of candidates by transaction id, those that wait for a witness apart."""
+    """Candidates by transaction id, in the order in which they came; those that wait for a witness apart."""
 
     def __init__(self, bytes_max: int = MEMPOOL_BYTES_MAX, transactions_max: int = MEMPOOL_TRANSACTIONS_MAX) -> None:
         self._bytes_max, self._transactions_max = bytes_max, transactions_max
@@ -53,6 +64,7 @@ class Mempool:
         self._postponed: list[tuple[int, TxId]] = []
         self._total = _Load()
         self._loads: dict[AccountId, _Load] = {}
+        self._lanes = {True: Lane(), False: Lane()}  # by whether it is urgent
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -79,29 +91,59 @@ class Mempool:
         """Ids of what could be proposed, the newest first."""
         return reversed(self._ready)
 
-    def ready(self) -> list[Candidate]:
-        """Everything that could be proposed, in order."""
-        return list(self._ready.values())
-
-    def add(self, candidate: Candidate, payer: AccountId, now: int) -> None:
+    def turns(self, held: Collection[Collection[TxId]], room: int) -> Turns:
         """
-        Let a candidate wait from now on (monotonic microseconds).
+        What a leader proposes, in order, in so many bytes.
 
-        Raises LimitExceeded (try again later) when there is no room.
+        ``held`` are the transactions of blocks below that may be final: they count as given, and are left out.
+        """
+        below = set[TxId]().union(*held)
+        given: Counter[AccountId] = Counter()
+        for tx_id in below:
+            entry = self._entries.get(tx_id)
+            if entry is not None and not entry.is_urgent:
+                given[entry.payer] += cost_of(entry.candidate)
+        return Turns(self._lanes[True], self._lanes[False], given, below, room // URGENT_SHARE)
+
+    def oldest_ready(self) -> int | None:
+        """Since when what has waited longest waits (monotonic microseconds), of what could be proposed."""
+        return next((entry.since for tx_id, entry in self._entries.items() if tx_id in self._ready), None)
+
+    def require_calm(self) -> None:
+        """Raise Busy when this node should not take more from its clients."""
+        transactions = self._total.transactions * 100 >= self._transactions_max * CALM_PERCENT
+        if transactions or self._total.bytes * 100 >= self._bytes_max * CALM_PERCENT:
+            raise Busy("this node has too many waiting transactions: try again in a few seconds")
+
+    def add(self, candidate: Candidate, payer: AccountId, now: int, *, is_urgent: bool = False) -> None:
+        """
+        Let a candidate wait from now on (monotonic microseconds); evidence and governance are urgent.
+
+        Raises Busy when there is no room.
         """
         if candidate.tx_id in self._entries:
             return
         load = self._loads.get(payer, _Load())
         if self._over(self._total, candidate.size, 1):
-            raise LimitExceeded("this node has too many waiting transactions: try again in a few seconds")
+            raise Busy("this node has too many waiting transactions: try again in a few seconds")
         if self._over(load, candidate.size, PAYER_SHARE):
-            raise LimitExceeded("this account has too many waiting transactions: try again in a few seconds")
+            raise Busy("this account has too many waiting transactions: try again in a few seconds")
         self._loads[payer] = load
-        self._entries[candidate.tx_id] = _Entry(candidate, payer, now)
+        entry = self._entries[candidate.tx_id] = _Entry(candidate, payer, now, is_urgent)
         self._count(payer, candidate.size, 1)
         heappush(self._ends, (candidate.body.expires, candidate.tx_id))
         if not candidate.needs_witness or candidate.item.witness is not None:
-            self._ready[candidate.tx_id] = candidate
+            self._offer(entry)
+
+    def _offer(self, entry: _Entry) -> None:
+        self._ready[entry.candidate.tx_id] = entry.candidate
+        self._lanes[entry.is_urgent].put(entry.payer, entry.candidate)
+
+    def _withhold(self, entry: _Entry) -> bool:
+        """Whether it could have been proposed until now."""
+        tx_id = entry.candidate.tx_id
+        self._lanes[entry.is_urgent].take(entry.payer, tx_id)
+        return self._ready.pop(tx_id, None) is not None
 
     def _over(self, load: _Load, size: int, share: int) -> bool:
         return load.transactions >= self._transactions_max // share or load.bytes + size > self._bytes_max // share
@@ -120,11 +162,11 @@ class Mempool:
         self._total.bytes += grown
         self._loads[entry.payer].bytes += grown
         entry.candidate = candidate
-        self._ready[candidate.tx_id] = candidate
+        self._offer(entry)
 
     def drop_witnesses(self) -> None:
         """Another epoch began, and its validators have vouched for nothing yet: what had a witness waits for one."""
-        for tx_id, entry in self._entries.items():
+        for entry in self._entries.values():
             if entry.candidate.item.witness is None:
                 continue
             bare = entry.candidate.with_witness(None)
@@ -132,11 +174,12 @@ class Mempool:
             self._total.bytes += shrunk
             self._loads[entry.payer].bytes += shrunk
             entry.candidate = bare
-            self._ready.pop(tx_id, None)
+            self._withhold(entry)
 
     def postpone(self, tx_id: TxId, time: int) -> None:
         """What waits here cannot be proposed before this block time: till then it waits apart."""
-        if self._ready.pop(tx_id, None) is not None:
+        entry = self._entries.get(tx_id)
+        if entry is not None and self._withhold(entry):
             heappush(self._postponed, (time, tx_id))
 
     def resume(self, time: int) -> None:
@@ -145,13 +188,23 @@ class Mempool:
             _, tx_id = heappop(self._postponed)
             entry = self._entries.get(tx_id)
             if entry is not None and (entry.candidate.item.witness or not entry.candidate.needs_witness):
-                self._ready[tx_id] = entry.candidate
+                self._offer(entry)
+
+    def final(self, held: Collection[TxId]) -> None:
+        """A final block holds these: who they are of was given so much, and they wait no longer."""
+        for tx_id in held:
+            entry = self._entries.get(tx_id)
+            if entry is not None:
+                self._lanes[entry.is_urgent].charge(entry.payer, cost_of(entry.candidate))
+                self.discard(tx_id)
+        for lane in self._lanes.values():
+            lane.settle()
 
     def discard(self, tx_id: TxId) -> None:
         """Forget a candidate, if it is here."""
         entry = self._entries.pop(tx_id, None)
         if entry is not None:
-            self._ready.pop(tx_id, None)
+            self._withhold(entry)
             self._count(entry.payer, entry.candidate.size, -1)
 
     def drop_expired(self, time: int) -> list[TxId]:

@@ -508,7 +508,8 @@ def test_a_block_larger_than_the_cap_is_invalid() -> None:
     leader, parent = network.ledgers[0], network.ledgers[0].final_point()
     roomy = evolve(leader.network, params=evolve(leader.network.params, block_bytes_max=large))
     base = evolve(leader._head, network=roomy)
-    built = Judge(roomy, leader._branches).build(base, 1, network.now + 1, leader.mempool.ready(), is_child=False)
+    turns = leader.mempool.turns([], large)
+    built = Judge(roomy, leader._branches).build(base, 1, network.now + 1, turns, large, is_child=False)
     assert small < len(built.body) < large
 
     verdict = network.ledgers[1].verify(parent, built.block.proposal, built.body, network.instant)

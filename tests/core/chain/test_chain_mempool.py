@@ -1,4 +1,4 @@
-"""The mempool: first come, first proposed, and no one takes all the room."""
+"""The mempool: no account takes all the room, nor all the turns (the latter in ``test_chain_turns``)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,22 @@ from guts_core.chain.admission import Candidate, candidate_of
 from guts_core.chain.block import Block
 from guts_core.chain.ledger import Ledger
 from guts_core.chain.memory import MemoryStore
-from guts_core.chain.mempool import MEMPOOL_BYTES_MAX, MEMPOOL_TRANSACTIONS_MAX, PAYER_SHARE, Mempool
+from guts_core.chain.mempool import MEMPOOL_BYTES_MAX, MEMPOOL_TRANSACTIONS_MAX, PAYER_SHARE, Busy, Mempool
 from guts_core.chain.transaction import TEXT_BYTES_MAX, Text
 from guts_core.codec import from_bytes
 from guts_core.errors import LimitExceeded
+from guts_core.forge.actions import ProposeDecision
+from guts_core.forge.decisions import EndEpoch
 from guts_core.identity import Ed25519Verifier
 from guts_core.names import AccountId
 from tests.core.chain.chain_world import MAIN, TIME, Network, a_push, creation, oid, repo_id, salt
 
 ALICE, BOB = AccountId(b"a" * 32), AccountId(b"b" * 32)
+
+
+def in_turn(pool: Mempool) -> list[Candidate]:
+    """All that could be proposed."""
+    return list(pool.turns([], 1 << 20))
 
 
 def candidates(network: Network, count: int, expires: int | None = None) -> list[Candidate]:
@@ -33,17 +40,18 @@ def test_the_limits_are_those_of_the_specification() -> None:
 
 
 def test_what_came_first_is_proposed_first() -> None:
-    """FIFO, whoever sent it; the same one twice is one."""
+    """Of one account, in order; the same one twice is one."""
     network = Network()
     pool = Mempool()
     waiting = candidates(network, 5)
 
     for at, candidate in enumerate((*waiting, waiting[0])):
-        pool.add(candidate, ALICE if at % 2 else BOB, 0)
+        pool.add(candidate, ALICE, at)
     pool.discard(waiting[1].tx_id)
     pool.discard(waiting[1].tx_id)
 
-    assert pool.ready() == [waiting[0], *waiting[2:]]
+    assert in_turn(pool) == [waiting[0], *waiting[2:]]
+    assert pool.oldest_ready() == 0
     assert len(pool) == 4
     assert pool.bytes == sum(candidate.size for candidate in pool)
 
@@ -80,6 +88,32 @@ def test_a_full_mempool_says_so() -> None:
     assert len(pool) == PAYER_SHARE
 
 
+def test_from_four_fifths_on_a_node_refuses_its_own_clients() -> None:
+    """The rest is for what clients of other nodes were promised; what operators decide is taken from anybody."""
+    network = Network()
+    limit = candidates(network, 1)[0].size * 5 * PAYER_SHARE
+    pools = Mempool(transactions_max=5 * PAYER_SHARE), Mempool(bytes_max=limit)
+    own = [ledger_with(network, pool) for pool in pools]
+    waiting = candidates(network, 4 * PAYER_SHARE + 1)
+    for pool, ledger in zip(pools, own, strict=True):
+        for at, candidate in enumerate(waiting[:-2]):
+            pool.add(candidate, AccountId(bytes((at // 4,)) * 32), at)
+        ledger.admit(waiting[-2].item, network.instant, is_own=True)
+
+        with pytest.raises(Busy, match="this node"):
+            ledger.admit(waiting[-1].item, network.instant, is_own=True)
+        ledger.admit(waiting[0].item, network.instant, is_own=True)  # it waits already
+        ends = network.by_key(network.operator(0), ProposeDecision(EndEpoch(), now=False))
+        ledger.admit(network.item(ends), network.instant, is_own=True)
+        ledger.admit(waiting[-1].item, network.instant)
+        assert len(pool) == len(waiting) + 1
+
+
+def ledger_with(network: Network, pool: Mempool) -> Ledger:
+    """One more of the same network."""
+    return Ledger(network.genesis, MemoryStore(), Ed25519Verifier(), pool)
+
+
 def test_a_refused_transaction_leaves_no_account_behind() -> None:
     """Else a flood of strangers would fill the table of loads."""
     network = Network()
@@ -108,7 +142,7 @@ def test_the_expired_leave_and_the_rest_stays() -> None:
     assert pool.drop_expired(TIME + 6) == [early[1].tx_id]
     assert list(pool) == late
     assert pool.drop_expired(TIME + 7) == [late[0].tx_id]
-    assert (len(pool), pool.bytes, pool.ready()) == (0, 0, [])
+    assert (len(pool), pool.bytes, in_turn(pool)) == (0, 0, [])
 
 
 def test_a_push_waits_apart_until_its_witness_is_set() -> None:
@@ -127,34 +161,36 @@ def test_a_push_waits_apart_until_its_witness_is_set() -> None:
     with_witness = push.with_witness(network.witness(push.tx_id))
     pool.set_ready(with_witness)
 
-    assert pool.ready() == [plain, with_witness]
+    assert in_turn(pool) == [plain, with_witness]
     assert pool.bytes == plain.size + with_witness.size
     pool.set_ready(push.with_witness(network.witness(push.tx_id, removals=1)))
-    assert len(pool.ready()) == 2
+    assert len(in_turn(pool)) == 2
     pool.discard(push.tx_id)
     pool.discard(plain.tx_id)
     assert pool.bytes == 0
 
 
 def test_a_block_takes_what_fits_and_the_rest_goes_into_the_next() -> None:
-    """The byte cap counts texts; smaller ones behind a large one still come along."""
+    """The byte cap counts texts; a smaller one of another account still comes along, one of the same waits its turn."""
     network = Network()
     operator = network.operator(0)
     texts = [Text(salt(str(at)), "x" * (TEXT_BYTES_MAX - at)) for at in range(6)]
     large = [network.by_key(operator, creation(f"repo-{at}", text)) for at, text in enumerate(texts)]
     for signed, text in zip(large, texts, strict=True):
         network.submit(signed, text)
-    small = network.by_key(operator, creation("small"))
+    small, other = (network.by_key(person, creation("small")) for person in (operator, network.operator(1)))
     network.submit(small)
+    network.submit(other)
 
-    _, _, body = network.propose()
+    for _ in range(3):
+        network.step()
+
+    body = network.bodies[0][1]
     assert len(body) <= network.genesis.params.block_bytes_max
-    assert [len(item.texts) for item in from_bytes(Block, body).items] == [1, 1, 1, 0]
-    network.step()
-    network.step()
+    assert sorted(len(item.texts) for item in from_bytes(Block, body).items) == [0, 1, 1, 1]
 
     assert [network.status(signed).height for signed in large] == [1, 1, 1, 2, 2, 2]
-    assert network.status(small).height == 1
+    assert [network.status(signed).height for signed in (other, small)] == [1, 2]
     assert not network.ledgers[0].has_work(network.ledgers[0].final_point())
 
 
