@@ -39,7 +39,7 @@ from guts_core.state.tree import GetPage
 
 from .logs import Log
 from .packs import PackStore
-from .store import ChainDatabase, MissingPack
+from .store import ChainDatabase, MissingPack, check_tables
 from .tally import Tally
 
 # A start may take this much longer; 2 s look at some 20,000 records.
@@ -102,6 +102,7 @@ class DatabaseAudit:
 
     def steps(self) -> Iterator[None]:
         """Look at the next part with each turn; raises Corrupt with words."""
+        yield from self._walk(lambda reader, _: check_tables(reader), _BEFORE_ALL)
         yield from self._walk(self._pages, b"")
         yield from self._walk(self._records, b"")
         yield from self._walk(self._blocks, _BEFORE_ALL)

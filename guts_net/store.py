@@ -30,6 +30,7 @@ from guts_core.version import VERSION
 
 from .page_cache import PageCache
 from .protocols import Disk
+from .seen import seen_in
 
 MissingPack: TypeAlias = AdmittedPack
 T = TypeVar("T")
@@ -57,6 +58,9 @@ PUT_DELETED = "INSERT OR REPLACE INTO deleted (repo, owner, time) VALUES (?, ?, 
 PUT_MISSING_TEXT = "INSERT OR IGNORE INTO missing_texts (repo, commitment) VALUES (?, ?)"
 _DELETE_MISSING_TEXT = "DELETE FROM missing_texts WHERE repo = ? AND commitment = ?"
 _FILED = ("ref_log", "missing", "missing_texts")
+_DESCRIBED = (
+    "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name"
+)
 _SCAN_KIND = "SELECT key, value FROM records WHERE key >= ? AND key < ? AND substr(key, ?, 1) = ?"
 
 
@@ -76,6 +80,7 @@ class ChainDatabase:
         try:
             self._writer = _open(path, disk)
             self._reader = _connect(path, read_only=True)
+            self._seen = seen_in(self._reader)
         except sqlite3.DatabaseError as error:
             raise Corrupt(f"{path} does not open as a database: {error}") from error
 
@@ -151,7 +156,7 @@ class ChainDatabase:
 
     def is_replay(self, tx_id: TxId) -> bool:
         """As ChainStore.is_replay."""
-        return self._one(schema.IS_REPLAY, tx_id) is not None
+        return self._seen.may_hold(tx_id) and self._one(schema.IS_REPLAY, tx_id) is not None
 
     def list_missing(self) -> list[MissingPack]:
         """The packs that state names and this disk does not hold."""
@@ -253,6 +258,8 @@ class ChainDatabase:
             if commit.height <= top:
                 return
             assert commit.height == top + 1, "commits come in order of height"
+            self._seen.advance(commit.time)
+            self._seen.add(row.tx_id for row in commit.receipts)
             with _Transaction(self._writer):
                 _write(self._writer, commit, missing, missing_texts)
             self._disk.observe("commit", self._path.name)
@@ -369,6 +376,14 @@ def _check_version(path: Path, found: int, expected: int) -> None:
             f"{path} has layout {found}, of {age} build, and this build, Guts {VERSION}, reads layout "
             f"{schema.SCHEMA_VERSION}: use the build that made it, or start the node in an empty directory"
         )
+
+
+def check_tables(reader: sqlite3.Connection) -> None:
+    """Raises Corrupt unless the file describes its tables as this build does: SQLite reads rows by those words."""
+    with closing(sqlite3.connect(":memory:")) as made:
+        made.executescript(schema.TABLES)
+        if reader.execute(_DESCRIBED).fetchall() != made.execute(_DESCRIBED).fetchall():
+            raise Corrupt("chain.db describes its tables otherwise than this build made them")
 
 
 def _make_durable(writer: sqlite3.Connection) -> None:

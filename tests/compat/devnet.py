@@ -141,8 +141,9 @@ class Devnet:
             wait_until(lambda i=index: self.status(i)["height"] >= height, f"node {index} at height {height}")  # type: ignore[misc]  # binds now
 
     def wait_all_at(self, index: int) -> None:
-        """Until every running node has finalized what this one has: they are milliseconds apart."""
+        """Until every node has finalized what this one has and serves it: a push needs the packs at a quorum only."""
         self.wait_height(int(self.status(index)["height"]))
+        self.wait_whole()
 
     def wait_whole(self, *indexes: int) -> None:
         """Until these nodes (default: all) miss no pack."""
