@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from attrs import define
 from guts_cli.chaos.roads import Roads
 from guts_core.names import NodeId
 from guts_net.peers import PeerAddress, PeerNetwork, PeerSaid, Urgency, link, links
+from guts_net.protocols import Transport
+from guts_net.tcp import TcpTransport
 from tests.net.peers.peers_world import CHAIN, VOTE, key
 from tests.net.world import free_ports, wait_until
 
@@ -52,9 +55,48 @@ class Pair:
                 nursery.start_soon(until_heard, 1, 0)
 
 
+class Tape(trio.abc.Stream):
+    """A connection, and every byte that went through it."""
+
+    def __init__(self, inner: trio.abc.Stream) -> None:
+        self._inner = inner
+        self.sent, self.received = bytearray(), bytearray()
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """As the connection does."""
+        await self._inner.send_all(data)
+        self.sent += data
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """The same."""
+        await self._inner.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """The same."""
+        data = await self._inner.receive_some(max_bytes)
+        self.received += data
+        return data
+
+    async def aclose(self) -> None:
+        """The same."""
+        await self._inner.aclose()
+
+
+class Recorder(TcpTransport):
+    """Dials as ever, and keeps a tape of each connection."""
+
+    def __init__(self) -> None:
+        self.tapes: list[Tape] = []
+
+    async def connect(self, address: str) -> trio.abc.Stream:
+        """A recorded one."""
+        self.tapes.append(Tape(await super().connect(address)))
+        return self.tapes[-1]
+
+
 @asynccontextmanager
-async def a_pair() -> AsyncIterator[Pair]:
-    """Linked, and taken down whatever happens."""
+async def a_pair(transport: Transport | None = None) -> AsyncIterator[Pair]:
+    """Linked, and taken down whatever happens; with a transport for the second, whose dials win."""
     ports = free_ports(2)
     async with trio.open_nursery() as nursery:
         roads = Roads([f"127.0.0.1:{port}" for port in ports], seed=3)
@@ -63,7 +105,8 @@ async def a_pair() -> AsyncIterator[Pair]:
         def network(me: int) -> PeerNetwork:
             other = 1 - me
             address = PeerAddress(NodeId(key(other).public_key), f"node-{other}", (roads.address(me, other),))
-            return PeerNetwork(key(me), CHAIN, {other: address}, me, os.urandom)
+            chosen = transport if me else None
+            return PeerNetwork(key(me), CHAIN, {other: address}, me, os.urandom, transport=chosen)
 
         pair = Pair(roads, (network(0), network(1)), ([], []), ports)
         for me, running in enumerate(pair.networks):
@@ -102,16 +145,65 @@ async def test_fault_F26_bytes_that_come_twice_end_the_connection_and_are_heard_
 
 
 async def test_fault_F26_a_recorded_connection_is_no_connection() -> None:
-    """Every byte of a session, told again by a stranger, ends in the handshake."""
-    recorded = bytearray()
-    async with a_pair() as pair:
-        stream = await trio.open_tcp_stream("127.0.0.1", pair.ports[1])
-        refused = pair.networks[1].counters["handshakes_refused"]
-        recorded += os.urandom(2) + bytes(200)
-        async with stream:
-            await stream.send_all(b"\x00\x10" + bytes(recorded))
-            await wait_until(lambda: pair.networks[1].counters["handshakes_refused"] > refused)
+    """Every byte of a whole session, told again by a stranger while it stands and after it: nothing of it is heard."""
+    recorder = Recorder()
+    async with a_pair(recorder) as pair:
+        await pair.say(b"before")
+        network, tapes = pair.networks[0], list(recorder.tapes)
+        assert len(tapes) >= 2  # control and bulk; said was in one of them
+        assert max(len(tape.sent) for tape in tapes) > 300
+        pair.heard[0].clear()
+        for _ in range(2):
+            for tape in tapes:
+                refused = network.counters["handshakes_refused"]
+                await _play(bytes(tape.sent), pair.ports[0])
+                await wait_until(lambda refused=refused: network.counters["handshakes_refused"] > refused)  # type: ignore[misc]  # binds now
+            assert pair.heard[0] == []
+            assert network.connected == {1}
+            assert network.counters["bans"] == 0
+            before = pair.roads.counters()["connections"]
+            pair.roads.reset(0, 1)  # another time, against the session after it
+            await wait_until(lambda before=before: pair.roads.counters()["connections"] >= before + 2)  # type: ignore[misc]  # binds now
+            await pair.wait_linked()
         await pair.say(b"still here")
+
+
+async def test_fault_F26_a_recorded_answer_is_no_answer() -> None:
+    """Who dials hears the other half of an old session at the other's address: it takes nobody for that other."""
+    recorder = Recorder()
+    async with a_pair(recorder) as pair:
+        await pair.say(b"before")
+        answers = [bytes(tape.received) for tape in recorder.tapes]
+    played = 0
+
+    async def answer(stream: trio.SocketStream) -> None:
+        nonlocal played
+        with suppress(trio.BrokenResourceError):
+            await stream.send_all(answers[played % len(answers)])
+            played += 1
+            while await stream.receive_some():
+                pass
+
+    async with trio.open_nursery() as nursery:
+        (liar,) = await nursery.start(partial(trio.serve_tcp, answer, 0, host="127.0.0.1"))
+        place = f"127.0.0.1:{liar.socket.getsockname()[1]}"
+        other = PeerAddress(NodeId(key(0).public_key), "node-0", (place,))
+        again = PeerNetwork(key(1), CHAIN, {0: other}, 1, os.urandom)
+        await nursery.start(again.run, await trio.open_tcp_listeners(0, host="127.0.0.1"))
+        await wait_until(lambda: again.counters["dials_failed"] >= 2 * len(answers) and played >= len(answers))
+
+        assert again.connected == set()
+        nursery.cancel_scope.cancel()
+
+
+async def _play(recorded: bytes, port: int) -> None:
+    """One side of a connection, as it was."""
+    stream = await trio.open_tcp_stream("127.0.0.1", port)
+    async with stream:
+        with suppress(trio.BrokenResourceError):
+            await stream.send_all(recorded)
+            while await stream.receive_some():
+                pass
 
 
 async def test_fault_F27_a_changed_byte_ends_the_connection_before_anything_is_heard() -> None:
