@@ -19,30 +19,18 @@ from .crypto import KeyRing
 from .forge_node import ForgeNode, ForgeReader
 from .people import KEYS
 from .ports import Store
-from .villains.double_voter import DoubleVoter
-from .villains.equivocator import Equivocator
+from .villains import cast as villain_cast
 from .villains.false_attester import FalseAttester
-from .villains.forger import Forger
 from .villains.genuine import is_genuine
 from .villains.pack_withholder import PackWithholder
-from .villains.selective_sender import SelectiveSender
-from .villains.silent import Silent
-from .villains.spammer import Spammer
-from .villains.two_faced import TwoFaced
+from .villains.twins import Twins
 from .villains.villain import Deeds, Villain
-from .villains.withholder import Withholder
 
+# Those of agreement, but for twins, and two of the path of a push.
 KINDS: tuple[type[Villain], ...] = (
-    Equivocator,
-    DoubleVoter,
-    TwoFaced,
-    Silent,
+    *(kind for kind in villain_cast.KINDS if kind is not Twins),
     PackWithholder,
-    SelectiveSender,
     FalseAttester,
-    Withholder,
-    Forger,
-    Spammer,
 )
 # A little before the first moment of a simulated wall clock, whatever its skew: a day's epoch outlasts block 1.
 _GENESIS_MS = 1_699_999_990_000
@@ -98,8 +86,13 @@ class ForgeCast:
     def make(self, index: int, records: list[bytes], stored: list[Store]) -> ForgeNode:
         """A new process of a node, twisted if it is a villain's."""
         node = ForgeNode(self.genesis, index, self.ring, self.reader, records, stored)
-        if index in self.kinds:
-            node.twist = self.kinds[index](node, self.deeds[index]).twist_now
+        return self.twisted(node)
+
+    def twisted(self, node: ForgeNode) -> ForgeNode:
+        """The same node, if it is a villain's with what it does instead."""
+        if node.index in self.kinds:
+            villain = self.kinds[node.index](node, self.deeds[node.index])
+            node.twist, node.overhear = villain.twist_now, villain.overhear
         return node
 
     def turn(self, epoch: int, vote_keys: tuple[bytes, ...]) -> None:

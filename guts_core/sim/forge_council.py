@@ -58,9 +58,7 @@ class CouncilCast(ForgeCast):
             self.genesis, None if is_new else index, vote, self.ring, vote_signers=rotated, node_signer=network
         )
         node = ForgeNode(self.genesis, index, self.ring, self.reader, records, stored, config)
-        if index in self.kinds:
-            node.twist = self.kinds[index](node, self.deeds[index]).twist_now
-        return node
+        return self.twisted(node)
 
 
 class CouncilWorld(ForgeWorld):

@@ -6,14 +6,17 @@ from collections import Counter
 from collections.abc import Callable
 from typing import cast
 
+from attrs import evolve
+
 from guts_core.chain.block import Block
 from guts_core.chain.commit import Commit
 from guts_core.chain.genesis import Genesis
+from guts_core.chain.header import Header, block_hash
 from guts_core.chain.memory import MemoryStore
-from guts_core.codec import from_bytes, to_bytes
+from guts_core.codec import Tag, digest, from_bytes, to_bytes
 from guts_core.errors import Corrupt
 from guts_core.identity.keys import Signer
-from guts_core.names import BlockHash, ChainId
+from guts_core.names import BlockHash, ChainId, Root
 from guts_core.node.effects import (
     CheckPack,
     CommitBlock,
@@ -78,13 +81,21 @@ class ForgeNode:
     ) -> None:
         self.index, self.size = index, len(genesis.validators)
         self.signer: Signer = ring.signer(index)
+        self.ring = ring
         self.reader, self._records = reader, tuple(records)
         self.store = MemoryStore()
         for store in stored:
             self.written(store)
         self.node = Node(config or NodeConfig(genesis, index, self.signer, ring), self.store)
         self.twist: Twist | None = None
+        self.overhear: Callable[[bytes], None] = lambda _data: None
         self.refused: str | None = None
+
+    @property
+    def seat(self) -> int:
+        """Its seat in the present epoch."""
+        seat = self.node.seat
+        return self.index if seat is None else seat
 
     @property
     def chain(self) -> ChainId:
@@ -122,12 +133,31 @@ class ForgeNode:
         later = from_bytes(Block, said.body).header.time + 1
         return self.node.ledger.propose(parent, old.view, Instant(0, later))
 
+    def spoilt(self, said: Propose) -> tuple[BlockHash, bytes]:
+        """The same block with another state root."""
+        block = from_bytes(Block, said.body)
+        return _named(evolve(block.header, state_root=Root(digest(Tag.STATE_NODE, block.header.state_root))), block)
+
+    def skipping(self, said: Propose, _now: Instant) -> tuple[Proposal, bytes] | None:
+        """The same block, a generation or more too high on the chain for its place."""
+        height, new = self.store.height(), said.proposal
+        final = self.store.block_at(height)
+        if final is not None and final.block_hash == new.parent_hash:
+            final = self.store.block_at(height - 1)
+        if final is None:
+            return None
+        parent, block = from_bytes(Proposal, final.proposal), from_bytes(Block, said.body)
+        header = evolve(block.header, parent_view=parent.view, parent_hash=parent.block_hash, height=final.height + 1)
+        name, body = _named(header, block)
+        return Proposal(new.epoch, new.view, parent.view, parent.block_hash, name), body
+
     def start(self, now: Instant) -> list[Act]:
         """The process begins; links open later."""
         return self.receive(Started(self._records), now)
 
     def hear(self, peer: int, data: bytes, now: Instant) -> list[Act]:
         """Bytes from another node."""
+        self.overhear(data)
         return self.receive(PeerSaid(peer, data), now)
 
     def tick(self, now: Instant) -> list[Act]:
@@ -167,7 +197,7 @@ class ForgeNode:
             case Persist(record, sync):
                 return Write(record, sync)
             case ReportEquivocation():
-                return Accuse(effect.second.signer)
+                return Accuse(self.node.agreement.numbers[effect.second.signer])
             case CommitBlock(commit):
                 return _store_of(commit)
             case CompactLog():
@@ -182,6 +212,10 @@ class ForgeNode:
                 raise Corrupt(effect.sentence)
             case Log():
                 return None
+
+
+def _named(header: Header, block: Block) -> tuple[BlockHash, bytes]:
+    return block_hash(header), to_bytes(Block(header, block.items))
 
 
 def say(message: PeerMessage, to: int | None = None) -> Say:

@@ -5,6 +5,7 @@ followed to its answer.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import cast
 
 from attrs import define
@@ -71,6 +72,7 @@ class ForgeWorld(PackWorld):
         self.people = People(self.fates.dice("people"), players.genesis, players.ring)
         self.cases: dict[TxId, Case] = {}
         self._epochs: dict[int, tuple[int, ...]] = {0: tuple(range(size))}  # numbers of the nodes, by seat
+        self.achieved_before: list[Counter[int]] = []  # by epoch that ended: what each liar had achieved by then
         self._watched = 0  # blocks that the checks have seen
         self._rewritten: dict[int, int] = {}  # nodes whose log is to be without what was erased up to a height
 
@@ -158,6 +160,12 @@ class ForgeWorld(PackWorld):
         self.cast.turn(network.epoch, network.vote_keys)
         self.checks.turn(network.epoch, numbers, network.quorum)
         self.faults["epochs begun"] += 1
+        self.achieved_before.append(self.achieved())
+
+    def achieved(self) -> Counter[int]:
+        """What each liar achieved so far."""
+        deeds = self.cast.deeds
+        return Counter({index: kind.achieved(deeds[index], self) for index, kind in self.cast.kinds.items()})
 
     # ---- blocks ----
 

@@ -78,9 +78,10 @@ class VoteLedger:
             for certificate in message.certificates:
                 self._certificate(certificate)
 
-    def signers(self, kind: Kind, view: int, block_hash: BlockHash = _NOTHING, epoch: int = 0) -> int:
-        """The bit set of the seats that voted so."""
-        return self._votes.get((kind, epoch, view), _EMPTY).get(block_hash, 0)
+    def voters(self, kind: Kind, epoch: int, view: int, block_hash: BlockHash = _NOTHING) -> list[int]:
+        """The nodes that voted so."""
+        mask = self._votes.get((kind, epoch, view), _EMPTY).get(block_hash, 0)
+        return [number for seat, number in enumerate(self._numbers.get(epoch, ())) if mask >> seat & 1]
 
     def final(self, node: int, store: Store) -> None:
         """I7, I8, I9: a node finalized a block at a height."""

@@ -13,14 +13,14 @@ from guts_core.identity.keys import Signer
 from guts_core.names import BlockHash, ChainId
 from guts_core.simplex.effects import Blame, Effect, Persist, ReportEquivocation, Send
 from guts_core.simplex.engine import Engine, EngineConfig, Rule
-from guts_core.simplex.messages import Certificate, Fetch, Message, Propose, Recall, Recalled, Supply, Vote
+from guts_core.simplex.messages import Certificate, Fetch, Message, Proposal, Propose, Recall, Recalled, Supply, Vote
 from guts_core.simplex.ports import Instant
 from guts_core.simplex.quorum import FaultModel
 
 from .crypto import KeyRing
 from .machine import StateMachine, WordList
 from .ports import Accuse, Act, Fault, Say, Store, Write
-from .replica import GENESIS, FinalBlock, Replica, page_of
+from .replica import GENESIS, FinalBlock, Page, Replica, page_of
 
 CHAIN = ChainId(b"a chain that is simulated only  ")
 _MESSAGES = Family((Propose, Vote, Certificate, Fetch, Supply, Recall, Recalled))
@@ -105,6 +105,11 @@ class ReplicaNode:
         return self.ring.signer(self.index)
 
     @property
+    def seat(self) -> int:
+        """Its seat in the one epoch."""
+        return self.index
+
+    @property
     def chain(self) -> ChainId:
         """The network that its votes are for."""
         return CHAIN
@@ -119,6 +124,26 @@ class ReplicaNode:
         assert page is not None, "an own page"
         body = evolve(page, time=page.time + 1).encoded()
         return BlockHash(digest(Tag.HEADER, body)), body
+
+    def spoilt(self, said: Propose) -> tuple[BlockHash, bytes]:
+        """The same page with another root."""
+        page = page_of(said.body)
+        assert page is not None, "an own page"
+        body = evolve(page, root=digest(Tag.STATE_NODE, page.root)).encoded()
+        return BlockHash(digest(Tag.HEADER, body)), body
+
+    def skipping(self, said: Propose, now: Instant) -> tuple[Proposal, bytes] | None:
+        """Behind the tip if all is final; else on the tip, over the head of a notarized block."""
+        log = self.replica.log
+        if len(log) < 2:
+            return None
+        old = log[-2] if said.proposal.parent_hash == log[-1].block.proposal.block_hash else log[-1]
+        parent, view, page = old.block.proposal, said.proposal.view, page_of(old.block.body)
+        assert page is not None, "a final block is a page"
+        time = max(now.wall, page.time + 1)
+        body = Page(said.proposal.epoch, view, parent.view, parent.block_hash, time, old.root, ()).encoded()
+        block_hash = BlockHash(digest(Tag.HEADER, body))
+        return Proposal(said.proposal.epoch, view, parent.view, parent.block_hash, block_hash), body
 
     @property
     def height(self) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
+from itertools import pairwise
 
 from attrs import field, frozen
 
@@ -11,6 +13,7 @@ from .forge_world import ForgeWorld
 from .ledger import Broken
 from .ports import Cast
 from .villains.cast import VillainCast
+from .villains.villain import Deeds, Villain
 from .world import World
 
 # With fewer blocks, what was tested is patience, not agreement.
@@ -25,6 +28,7 @@ class Villainy:
     name: str
     attempts: int
     achieved: int
+    by_epoch: tuple[int, ...] = ()  # of it, in each epoch that the network was in; of agreement alone there is one
 
 
 @frozen
@@ -90,9 +94,16 @@ def _villainies(cast: Cast, world: World) -> tuple[Villainy, ...]:
     if not isinstance(cast, VillainCast | ForgeCast):
         return ()
     return tuple(
-        Villainy(index, kind.name, cast.deeds[index].attempts, kind.achieved(cast.deeds[index], world))
+        _villainy(kind, cast.deeds[index], world, world.achieved_before if isinstance(world, ForgeWorld) else [])
         for index, kind in sorted(cast.kinds.items())
     )
+
+
+def _villainy(kind: type[Villain], deeds: Deeds, world: World, before: list[Counter[int]]) -> Villainy:
+    achieved = kind.achieved(deeds, world)
+    sums = [0, *(one[deeds.index] for one in before), achieved]
+    by_epoch = tuple(later - earlier for earlier, later in pairwise(sums))
+    return Villainy(deeds.index, kind.name, deeds.attempts, achieved, by_epoch)
 
 
 def _worthless(world: World, heights: tuple[int, ...]) -> str | None:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from attrs import evolve
-
-from guts_core.codec import Tag, digest
-from guts_core.names import BlockHash
 from guts_core.sim.ports import Act
-from guts_core.sim.replica import page_of
 from guts_core.simplex.messages import Kind, Proposal, Propose
 
-from .villain import Deeds, Effects, Villain
+from .villain import Deeds, Effects, Villain, given_up
 
 
 class BadBuilder(Villain):
@@ -21,7 +16,7 @@ class BadBuilder(Villain):
     @classmethod
     def achieved(cls, deeds: Deeds, world: Effects) -> int:
         """Views that honest nodes gave up because of it."""
-        return sum(1 for view, _ in deeds.blocks if world.ledger.signers(Kind.NULLIFY, view))
+        return given_up(world, deeds)
 
     def twist(self, acts: list[Act]) -> list[Act]:
         """Replace own proposals."""
@@ -33,11 +28,8 @@ class BadBuilder(Villain):
         return out
 
     def _spoilt(self, said: Propose) -> Propose:
-        page = page_of(said.body)
-        assert page is not None, "an own page"
-        body = evolve(page, root=digest(Tag.STATE_NODE, page.root)).encoded()
-        block_hash = BlockHash(digest(Tag.HEADER, body))
+        block_hash, body = self.inner.spoilt(said)
         old = said.proposal
         proposal = Proposal(old.epoch, old.view, old.parent_view, old.parent_hash, block_hash)
-        self.deeds.blocks.append((old.view, block_hash))
+        self.boasts(proposal)
         return Propose(proposal, body, said.justification, self.vote(Kind.NOTARIZE, old.view, proposal))

@@ -40,5 +40,5 @@ class Equivocator(Villain):
         block_hash, body = found
         old = said.proposal
         proposal = Proposal(old.epoch, old.view, old.parent_view, old.parent_hash, block_hash)
-        self.deeds.blocks.append((old.view, block_hash))
+        self.boasts(proposal)
         return Propose(proposal, body, said.justification, self.vote(Kind.NOTARIZE, old.view, proposal))

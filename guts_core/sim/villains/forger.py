@@ -33,19 +33,20 @@ class Forger(Villain):
         width = (size + 7) // 8
         everyone = ((1 << quorum) - 1).to_bytes(width, "little")
         few = ((1 << quorum - 1) - 1).to_bytes(width, "little")
-        one = (1 << self.inner.index).to_bytes(width, "little")
-        kind, view, proposal, own = vote.kind, vote.view, vote.proposal, vote.signature
+        one = (1 << self.inner.seat).to_bytes(width, "little")
+        kind, epoch, view, proposal, own = vote.kind, vote.epoch, vote.view, vote.proposal, vote.signature
+        stranger = (self.inner.seat + 1) % size
         finalized = Kind.FINALIZE if proposal is not None else Kind.NULLIFY
         other = Kind.NOTARIZE if kind is Kind.FINALIZE else finalized
         return [
-            Certificate(kind, 0, view, proposal, everyone, (own,) * quorum),
-            Certificate(finalized, 0, view, proposal, one, (own,) * quorum),
-            Certificate(finalized, 0, view, proposal, one, (own,)),
-            Vote(kind, 0, view, proposal, self.others()[0], own),
-            Vote(kind, 0, view, proposal, self.inner.index, bytes(64)),
-            self.vote(kind, view, proposal, epoch=1),
-            Certificate(kind, 0, view, proposal, everyone + b"\x00", (own,) * quorum),
+            Certificate(kind, epoch, view, proposal, everyone, (own,) * quorum),
+            Certificate(finalized, epoch, view, proposal, one, (own,) * quorum),
+            Certificate(finalized, epoch, view, proposal, one, (own,)),
+            Vote(kind, epoch, view, proposal, stranger, own),
+            Vote(kind, epoch, view, proposal, self.inner.seat, bytes(64)),
+            self.vote(kind, view, proposal, epoch=epoch + 1),
+            Certificate(kind, epoch, view, proposal, everyone + b"\x00", (own,) * quorum),
             # One signature too few, and all of them over another kind than the one they are said to be.
-            Certificate(kind, 0, view, proposal, few, (own,) * (quorum - 1)),
-            Certificate(other, 0, view, proposal, everyone, (own,) * quorum),
+            Certificate(kind, epoch, view, proposal, few, (own,) * (quorum - 1)),
+            Certificate(other, epoch, view, proposal, everyone, (own,) * quorum),
         ]

@@ -9,7 +9,6 @@ from attrs import evolve
 from guts_core.codec import Tag, encode
 from guts_core.names import ChainId
 from guts_core.sim.ports import Act
-from guts_core.sim.replica_node import CHAIN, ReplicaNode
 from guts_core.simplex.messages import Certificate, Kind, Message, Proposal, Propose, Vote
 
 from .villain import Deeds, Effects, Inner, Villain
@@ -64,18 +63,18 @@ class Relabeler(Villain):
 
     def _relabeled(self, said: Vote) -> list[Message]:
         words: list[Message] = [
-            self._given_up(said.view, CHAIN, _LATER),
-            self._given_up(said.view, _REHEARSAL, said.epoch),
+            self._given_up(said, self.inner.chain, said.epoch + _LATER),
+            self._given_up(said, _REHEARSAL, said.epoch),
         ]
         if self._certificates:
             words.append(evolve(self._certificates[-1], kind=Kind.FINALIZE))
         return words
 
-    def _given_up(self, view: int, chain: ChainId, epoch: int) -> Certificate:
+    def _given_up(self, said: Vote, chain: ChainId, epoch: int) -> Certificate:
         """A nullification that a quorum signed, of the same view elsewhere."""
-        assert isinstance(self.inner, ReplicaNode)
         ring, quorum = self.inner.ring, self.inner.engine.quorum
-        body = encode((int(Kind.NULLIFY), epoch, view, None))
+        body = encode((int(Kind.NULLIFY), epoch, said.view, None))
         signatures = tuple(ring.signer(seat).sign(Tag.SIGN_VOTE, chain, body) for seat in range(quorum))
         width = (self.inner.size + 7) // 8
-        return Certificate(Kind.NULLIFY, 0, view, None, ((1 << quorum) - 1).to_bytes(width, "little"), signatures)
+        seats = ((1 << quorum) - 1).to_bytes(width, "little")
+        return Certificate(Kind.NULLIFY, said.epoch, said.view, None, seats, signatures)

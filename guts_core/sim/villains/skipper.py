@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from guts_core.codec import Tag, digest
-from guts_core.names import BlockHash
 from guts_core.sim.ports import Act
-from guts_core.sim.replica import Page, page_of
-from guts_core.sim.replica_node import ReplicaNode
-from guts_core.simplex.messages import Kind, Proposal, Propose
+from guts_core.simplex.messages import Kind, Propose
 
-from .villain import Deeds, Effects, Villain
+from .villain import Deeds, Effects, Villain, given_up
 
 
 class Skipper(Villain):
@@ -20,7 +16,7 @@ class Skipper(Villain):
     @classmethod
     def achieved(cls, deeds: Deeds, world: Effects) -> int:
         """Views in which some honest node had to see through it, and nullified or waited."""
-        return sum(1 for view, _ in deeds.blocks if world.ledger.signers(Kind.NULLIFY, view))
+        return given_up(world, deeds)
 
     def twist(self, acts: list[Act]) -> list[Act]:
         """Replace own proposals."""
@@ -32,19 +28,11 @@ class Skipper(Villain):
         return out
 
     def _skipping(self, said: Propose) -> Propose | None:
-        assert isinstance(self.inner, ReplicaNode)
-        log = self.inner.replica.log
-        if len(log) < 2 or said.proposal.view // (len(self.others()) + 1) % 2:
+        if said.proposal.view // self.inner.size % 2:
             return None  # every other time it behaves, or nobody would listen for long
-        # Behind the tip if all is final; else on the tip, over the head of a notarized block.
-        old = log[-2] if said.proposal.parent_hash == log[-1].block.proposal.block_hash else log[-1]
-        parent = old.block.proposal
-        page = page_of(old.block.body)
-        assert page is not None, "a final block is a page"
-        time = max(self.now.wall, page.time + 1)
-        view = said.proposal.view
-        body = Page(0, view, parent.view, parent.block_hash, time, old.root, ()).encoded()
-        block_hash = BlockHash(digest(Tag.HEADER, body))
-        proposal = Proposal(0, view, parent.view, parent.block_hash, block_hash)
-        self.deeds.blocks.append((view, block_hash))
-        return Propose(proposal, body, (), self.vote(Kind.NOTARIZE, view, proposal))
+        found = self.inner.skipping(said, self.now)
+        if found is None:
+            return None
+        proposal, body = found
+        self.boasts(proposal)
+        return Propose(proposal, body, (), self.vote(Kind.NOTARIZE, proposal.view, proposal))

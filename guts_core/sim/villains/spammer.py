@@ -19,7 +19,7 @@ class Spammer(Villain):
     @classmethod
     def achieved(cls, deeds: Deeds, world: Effects) -> int:
         """Votes for the future that were genuine and said; the bounds are checked at the end of the run."""
-        return sum(1 for view, block in deeds.blocks if world.ledger.signers(Kind.NOTARIZE, view, block))
+        return sum(bool(world.ledger.voters(Kind.NOTARIZE, *block)) for block in deeds.blocks)
 
     def twist(self, acts: list[Act]) -> list[Act]:
         """Add spam."""
@@ -31,11 +31,11 @@ class Spammer(Villain):
                 near = [said.view + ahead for ahead in range(1, FUTURE_VIEWS_MAX + 2)]
                 far = [said.view + 10**6, 2**64 - 1]
                 out += [self.say(self._ahead(view, said.signature)) for view in near + far]
-                out.append(self.say(Fetch(0, 0, tuple([BlockHash(bytes(32))] * 4))))
+                out.append(self.say(Fetch(self.epoch, 0, tuple([BlockHash(bytes(32))] * 4))))
         return out
 
     def _ahead(self, view: int, salt: bytes) -> Vote:
         block_hash = BlockHash(digest(Tag.HEADER, salt))
-        proposal = Proposal(0, view, view - 1, BlockHash(bytes(32)), block_hash)
-        self.deeds.blocks.append((view, block_hash))
+        proposal = Proposal(self.epoch, view, view - 1, BlockHash(bytes(32)), block_hash)
+        self.boasts(proposal)
         return self.vote(Kind.NOTARIZE, view, proposal)

@@ -11,6 +11,7 @@ from attrs import define, field
 from guts_core.codec import Tag, encode, to_bytes, to_value
 from guts_core.identity.keys import Signer
 from guts_core.names import BlockHash, ChainId
+from guts_core.sim.crypto import KeyRing
 from guts_core.sim.forge_node import ForgeNode
 from guts_core.sim.ledger import VoteLedger
 from guts_core.sim.ports import Act, Say, SimNode, Store, Taker
@@ -28,7 +29,8 @@ class Deeds:
     size: int
     attempts: int = 0
     served: int = 0
-    blocks: list[tuple[int, BlockHash]] = field(factory=list)  # (view, hash) that no honest node would propose
+    # (epoch, view, hash) of what no honest node would propose
+    blocks: list[tuple[int, int, BlockHash]] = field(factory=list)
 
 
 class Effects(Protocol):
@@ -55,6 +57,14 @@ class Inner(SimNode, Protocol):
         """The villain's own key."""
 
     @property
+    def ring(self) -> KeyRing:
+        """Everybody's keys: of what others are made to sign, nothing is of this network and epoch."""
+
+    @property
+    def seat(self) -> int:
+        """Its seat in the present epoch."""
+
+    @property
     def chain(self) -> ChainId:
         """The network that its votes are for."""
 
@@ -67,6 +77,12 @@ class Inner(SimNode, Protocol):
 
     def rival(self, said: Propose) -> tuple[BlockHash, bytes] | None:
         """Another valid block in the place of a proposed one."""
+
+    def spoilt(self, said: Propose) -> tuple[BlockHash, bytes]:
+        """The proposed block with a state that is not the one after it."""
+
+    def skipping(self, said: Propose, now: Instant) -> tuple[Proposal, bytes] | None:
+        """A block for the view of a proposed one, on a final block that is older than it should be."""
 
 
 Make: TypeAlias = Callable[[list[bytes], list[Store]], ReplicaNode]
@@ -113,12 +129,21 @@ class Villain:
         """The agreement message that an act says, if any."""
         return self.inner.read(act.data) if isinstance(act, Say) else None
 
-    def vote(self, kind: Kind, view: int, proposal: Proposal | None, epoch: int = 0) -> Vote:
-        """A vote under the villain's own key."""
-        inner = self.inner
-        body = encode((int(kind), epoch, view, None if proposal is None else to_value(proposal)))
+    @property
+    def epoch(self) -> int:
+        """The epoch that it acts in."""
+        return self.inner.engine.epoch
+
+    def vote(self, kind: Kind, view: int, proposal: Proposal | None, epoch: int | None = None) -> Vote:
+        """A vote under the villain's own key, in its present epoch unless told otherwise."""
+        inner, said = self.inner, self.epoch if epoch is None else epoch
+        body = encode((int(kind), said, view, None if proposal is None else to_value(proposal)))
         signature = inner.signer.sign(Tag.SIGN_VOTE, inner.chain, body)
-        return Vote(kind, epoch, view, proposal, inner.index, signature)
+        return Vote(kind, said, view, proposal, inner.seat, signature)
+
+    def boasts(self, proposal: Proposal) -> None:
+        """Remember a block of its own making, to see what became of it."""
+        self.deeds.blocks.append((proposal.epoch, proposal.view, proposal.block_hash))
 
     def others(self) -> list[int]:
         """Everybody else."""
@@ -197,5 +222,11 @@ class ForgeVillain(Villain):
 
 def honest_votes(world: Effects, deeds: Deeds) -> int:
     """Honest notarize votes for blocks that no honest node would have proposed."""
-    signers = [world.ledger.signers(Kind.NOTARIZE, view, block) for view, block in deeds.blocks]
-    return sum(1 for mask in signers for index in world.honest if mask >> index & 1)
+    honest = set(world.honest)
+    voters = (world.ledger.voters(Kind.NOTARIZE, epoch, view, block) for epoch, view, block in deeds.blocks)
+    return sum(len(honest.intersection(numbers)) for numbers in voters)
+
+
+def given_up(world: Effects, deeds: Deeds) -> int:
+    """Views of its own blocks that honest nodes nullified."""
+    return sum(1 for epoch, view, _ in deeds.blocks if world.ledger.voters(Kind.NULLIFY, epoch, view))

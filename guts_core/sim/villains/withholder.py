@@ -29,7 +29,7 @@ class Withholder(Villain):
             elif isinstance(said, Propose):
                 others = self.others()
                 chosen = others[: self.inner.engine.quorum - 1]
-                self.deeds.blocks.append((said.proposal.view, said.proposal.block_hash))
+                self.boasts(said.proposal)
                 out += [self.say(said, peer) for peer in chosen]
                 out += [Say(peer, to_bytes(said.vote)) for peer in others if peer not in chosen]
             else:
