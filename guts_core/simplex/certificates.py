@@ -26,11 +26,11 @@ def signers_of(certificate: Certificate) -> list[int]:
 
 
 def check(committee: Committee, certificate: Certificate, known: Tally | None) -> None:
-    """Raise PeerFault unless a quorum signed this; votes in ``known`` were verified when they came."""
+    """Raise PeerFault unless a quorum signed this; what ``known`` vouches for was verified before."""
     committee.check_shape(certificate)
     signers = _checked_signers(committee, certificate)
     for signer, signature in zip(signers, certificate.signatures, strict=True):
-        if known is not None and known.of(signer) == (certificate.proposal, signature):
+        if known is not None and known.vouches(signer, certificate.proposal, signature):
             continue
         if not committee.has_signed(signer, certificate.kind, certificate.view, certificate.proposal, signature):
             raise BadSignature(f"validator {signer} did not sign that certificate of view {certificate.view}")

@@ -69,6 +69,9 @@ class Committee:
     def check_signature(self, vote: Vote) -> None:
         """Raise BadSignature unless the vote's signer signed it."""
         if not self.has_signed(vote.signer, vote.kind, vote.view, vote.proposal, vote.signature):
-            raise BadSignature(
-                f"validator {vote.signer} did not sign that {vote.kind.name.lower()} of view {vote.view}"
-            )
+            raise BadSignature(forged(vote.signer, vote.kind, vote.view))
+
+
+def forged(signer: int, kind: Kind, view: int) -> str:
+    """What is said of a vote that its signer never signed."""
+    return f"validator {signer} did not sign that {kind.name.lower()} of view {view}"

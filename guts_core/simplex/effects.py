@@ -33,4 +33,12 @@ class ReportEquivocation:
     second: Vote
 
 
-Effect: TypeAlias = Persist | Send | ReportEquivocation
+@frozen
+class Blame:
+    """This peer brought a vote in its own name that its key did not sign; found when votes were counted."""
+
+    peer: int
+    reason: str
+
+
+Effect: TypeAlias = Persist | Send | ReportEquivocation | Blame

@@ -2,7 +2,8 @@
 Votes, certificates and proposals of peers.
 
 Everything is checked before anything changes: a message either raises PeerFault and leaves no
-trace, or is taken whole.
+trace, or is taken whole. A vote alone is taken as it is: its signature is checked when something follows from it,
+which is a quorum, a conviction, or a leader that gives up.
 """
 
 from __future__ import annotations
@@ -36,23 +37,40 @@ def on_vote(s: State, peer: int, vote: Vote) -> bool:
 
 def _take(s: State, vote: Vote) -> bool:
     held = s.seen(vote.view)
+    gives_up = _gives_up(s, vote)
+    checked = gives_up
     if held is not None:
-        if held.tallies[vote.kind].of(vote.signer) == (vote.proposal, vote.signature) or convict(s, vote):
+        tally = held.tallies[vote.kind]
+        said = tally.of(vote.signer)
+        if said == (vote.proposal, vote.signature) or convict(s, vote):
             return False
-        # Surplus: the certificate exists, so one more signature is not worth its check.
         if vote.kind in held.certificates:
+            # Nothing follows from it any more; should its signer contradict it, it is here.
+            tally.add(vote.signer, vote.proposal, vote.signature, checked=False)
             return False
-    s.committee.check_signature(vote)
+        if said is not None and said[0] == vote.proposal:
+            if tally.is_checked(vote.signer):
+                return False
+            checked = True  # one of the two may be forged: the genuine one counts
+    if checked:
+        s.committee.check_signature(vote)
     stirs = s.stirred is None and vote.view == s.view and vote.kind is not FINALIZE
     if stirs:
         stir(s)
-    gives_up = vote.kind is NULLIFY and vote.view == s.view and vote.signer == s.committee.leader(vote.view)
     # One more vote alone lets no rule fire: time does, or what comes of it here.
-    changed = count(s, vote) or stirs
+    changed = count(s, vote, checked=checked) or stirs
     if gives_up and vote.view == s.view:
         nullify(s)
         return True
     return changed
+
+
+def _gives_up(s: State, vote: Vote) -> bool:
+    """Whether this node follows a leader that nullifies its own view: it does so at once, once it knows that it did."""
+    if vote.kind is not NULLIFY or vote.view != s.view or vote.signer != s.committee.leader(vote.view):
+        return False
+    held = s.seen(vote.view)
+    return s.may_vote(vote.view) and (held is None or held.may_cast(NULLIFY))
 
 
 def is_news(s: State, certificate: Certificate) -> bool:
@@ -96,8 +114,10 @@ def on_propose(s: State, peer: int, said: Propose) -> None:
         raise Malformed(f"the body proposed for view {proposal.view} is not the one its hash names")
     news = checked_news(s, said.justification)
     second = convict(s, vote)
-    known = held is not None and held.tallies[NOTARIZE].of(vote.signer) is not None
-    if not known:
+    # Nobody votes for what a leader has not signed. Once a quorum has, his signature is one too many.
+    checked = not certified
+    known = held is not None and held.tallies[NOTARIZE].is_checked(vote.signer)
+    if checked and not known:
         s.committee.check_signature(vote)
     for certificate in news:
         admit(s, certificate, peer, relay=False)
@@ -108,7 +128,7 @@ def on_propose(s: State, peer: int, said: Propose) -> None:
         into.proposal = proposal
     s.blocks.put(proposal, said.body)
     if not known:
-        count(s, vote)
+        count(s, vote, checked=checked)
     if proposal.view == s.view:
         stir(s)
 

@@ -71,7 +71,7 @@ def offer(s: State, proposal: Proposal, certificates: list[Certificate]) -> None
     mine = s.round(proposal.view).mine
     vote = mine.get(NOTARIZE) or cast(s, NOTARIZE, proposal.view, proposal)
     s.send(None, Propose(proposal, held.body, justification(certificates), vote))
-    count(s, vote)
+    count(s, vote, checked=True)
 
 
 def notarize(s: State) -> bool:

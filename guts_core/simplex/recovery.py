@@ -196,7 +196,7 @@ def _next_views(s: State) -> list[int]:
 def _count_own(s: State) -> None:
     for view in sorted(s.rounds):
         for vote in list(s.rounds[view].mine.values()):
-            count(s, vote)
+            count(s, vote, checked=True)
 
 
 def announce(s: State) -> None:

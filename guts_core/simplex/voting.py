@@ -5,11 +5,13 @@ from __future__ import annotations
 from guts_core.codec import Tag
 
 from .certificates import assemble, signers_of
-from .effects import ReportEquivocation
+from .committee import forged
+from .effects import Blame, ReportEquivocation
 from .evidence import OPPOSITE, conflicting
 from .journal import LogBody, LogCertificate, LogEvidence, LogVote
 from .messages import FINALIZE, NOTARIZE, Certificate, Kind, Proposal, Vote
 from .state import Rule, State
+from .tally import Tally
 from .views import enter
 
 
@@ -43,7 +45,7 @@ def publish(s: State, vote: Vote) -> None:
 
     When it completes a certificate, those who have not voted alike get that instead: it holds the vote.
     """
-    count(s, vote)
+    count(s, vote, checked=True)
     certificate = s.round(vote.view).certificates.get(vote.kind)
     if certificate is None or certificate.proposal != vote.proposal or s.me not in signers_of(certificate):
         s.send(None, vote)
@@ -53,15 +55,43 @@ def publish(s: State, vote: Vote) -> None:
             s.send(s.numbers[seat], vote)
 
 
-def count(s: State, vote: Vote) -> bool:
-    """Add a verified vote to its tally; rule 7 when that makes a quorum, and whether it did."""
+def count(s: State, vote: Vote, *, checked: bool) -> bool:
+    """Add a vote to its tally; rule 7 when that makes a quorum of genuine ones, and whether it did."""
     into = s.round(vote.view)
-    equal = into.tallies[vote.kind].add(vote.signer, vote.proposal, vote.signature)
+    tally = into.tallies[vote.kind]
+    equal = tally.add(vote.signer, vote.proposal, vote.signature, checked=checked)
     if equal < s.committee.quorum or vote.kind in into.certificates:
         return False
-    signatures = into.tallies[vote.kind].signatures(vote.proposal)
+    signatures = _genuine(s, vote, tally)
+    if len(signatures) < s.committee.quorum:
+        return False
     admit(s, assemble(s.committee, vote.kind, vote.view, vote.proposal, signatures))
     return True
+
+
+def _genuine(s: State, like: Vote, tally: Tally) -> list[tuple[int, bytes]]:
+    """Signatures of equal votes: as many are checked as a quorum lacks, in the order in which they came."""
+    signatures = tally.signatures(like.proposal)
+    lacking = s.committee.quorum - len(signatures)
+    waiting = tally.unchecked(like.proposal)
+    for at, (signer, signature) in enumerate(waiting):
+        if not 0 < lacking <= len(waiting) - at:
+            break
+        lacking -= is_genuine(s, Vote(like.kind, like.epoch, like.view, like.proposal, signer, signature))
+    return tally.signatures(like.proposal)
+
+
+def is_genuine(s: State, held: Vote) -> bool:
+    """Whether a vote that stands in its tally is its signer's; one that is not makes room, and its sender is blamed."""
+    tally = s.round(held.view).tallies[held.kind]
+    if tally.is_checked(held.signer):
+        return True
+    if s.committee.has_signed(held.signer, held.kind, held.view, held.proposal, held.signature):
+        tally.vouch(held.signer)
+        return True
+    tally.drop(held.signer)
+    s.emit(Blame(s.numbers[held.signer], forged(held.signer, held.kind, held.view)))
+    return False
 
 
 def admit(s: State, certificate: Certificate, sender: int | None = None, *, relay: bool = True) -> None:
@@ -107,16 +137,22 @@ def _pass_on(s: State, certificate: Certificate, sender: int | None) -> None:
 
 
 def convict(s: State, vote: Vote) -> bool:
-    """Whether a vote contradicts one held from its signer; recorded once its signature was checked."""
+    """Whether a vote contradicts one held from its signer; recorded once both signatures were checked."""
     held = s.seen(vote.view)
     first = conflicting(held, vote) if held else None
-    if first is None:
+    if held is None or first is None:
         return False
-    if not s.evidence.has(vote):
-        s.committee.check_signature(vote)
-        s.evidence.add(first, vote)
-        s.log(LogEvidence(first, vote))
-        s.emit(ReportEquivocation(first, vote))
+    if s.evidence.has(vote):
+        return True
+    s.committee.check_signature(vote)
+    while not is_genuine(s, first):
+        # What stood in its place was never said by him: this one may be the first that was.
+        first = conflicting(held, vote)
+        if first is None:
+            return False
+    s.evidence.add(first, vote)
+    s.log(LogEvidence(first, vote))
+    s.emit(ReportEquivocation(first, vote))
     return True
 
 

@@ -11,7 +11,7 @@ from guts_core.sim.machine import WordList
 from guts_core.sim.replica import GENESIS, FinalBlock, Page, Replica
 from guts_core.simplex.certificates import assemble
 from guts_core.simplex.committee import Committee
-from guts_core.simplex.effects import Effect, Persist, ReportEquivocation, Send
+from guts_core.simplex.effects import Blame, Effect, Persist, ReportEquivocation, Send
 from guts_core.simplex.engine import Engine, EngineConfig
 from guts_core.simplex.journal import LogRecord, read
 from guts_core.simplex.messages import Certificate, Kind, Message, Proposal, Propose, Vote
@@ -36,6 +36,7 @@ class World:
         self.time = 1_000_000
         self.said: list[Send] = []
         self.reported: list[ReportEquivocation] = []
+        self.blamed: list[int] = []
         self.restart()
 
     # ---- the engine's life ----
@@ -105,6 +106,8 @@ class World:
                 self.log.append(effect.record)
             elif isinstance(effect, Send):
                 self.said.append(effect)
+            elif isinstance(effect, Blame):
+                self.blamed.append(effect.peer)
             else:
                 self.reported.append(effect)
         return effects
