@@ -23,8 +23,8 @@ from guts_core.codec import from_bytes, to_bytes
 from guts_core.errors import BadSignature, PeerFault, Refused
 from guts_core.names import TxId
 from guts_core.simplex import journal
+from guts_core.simplex.effects import Blame, Persist, ReportEquivocation, Send
 from guts_core.simplex.effects import Effect as EngineEffect
-from guts_core.simplex.effects import Persist, ReportEquivocation, Send
 from guts_core.simplex.engine import Engine
 from guts_core.simplex.messages import Proposal
 from guts_core.simplex.ports import Instant
@@ -380,6 +380,8 @@ class Node:
                     self.equivocations += 1
                     out.append(effect)
                     self.reports.note([(effect.first, effect.second)])
+                case Blame():
+                    out.append(Disconnect(effect.peer, ban=True, reason=effect.reason))
                 case _:
                     assert_never(effect)
         return out
