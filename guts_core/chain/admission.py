@@ -9,7 +9,8 @@ signatures and witness it carries.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
+from weakref import WeakValueDictionary
 
 from attrs import evolve, field, frozen
 
@@ -79,6 +80,8 @@ class Network:
     quorum: int
     reserved_names: frozenset[str]
     verifier: Verifier = field(eq=False)
+    # By their first signature, as long as somebody holds them: what waits is not worked out again for its block.
+    candidates: MutableMapping[bytes, Candidate] = field(factory=WeakValueDictionary, eq=False, repr=False)
 
     @classmethod
     def of(cls, genesis: Genesis, verifier: Verifier, rules_known: tuple[int, ...] = KNOWN_RULES) -> Network:
@@ -164,6 +167,17 @@ class Place:
 
 def candidate_of(item: Item, network: Network) -> Candidate:
     """The item, if its form is in order by itself; raises Inadmissible."""
+    name = item.signed.signatures[0].signature
+    candidate = network.candidates.get(name)
+    if candidate is None or candidate.item != item:
+        candidate = network.candidates[name] = _candidate(item, network)
+    room = network.params.block_bytes_max - BLOCK_OVERHEAD_BYTES - (0 if item.witness else WITNESS_BYTES_MAX)
+    if candidate.size > room:
+        raise TooLarge(f"the transaction takes {candidate.size} bytes with its texts; a block has room for {room}")
+    return candidate
+
+
+def _candidate(item: Item, network: Network) -> Candidate:
     body = item.signed.body
     if body.chain_id != network.chain_id:
         raise WrongChain(f"the transaction is for network {body.chain_id.hex()[:16]}")
@@ -173,9 +187,6 @@ def candidate_of(item: Item, network: Network) -> Candidate:
     size = len(to_bytes(item))
     if size > TRANSACTION_BYTES_MAX and len(to_bytes(item.signed)) > TRANSACTION_BYTES_MAX:
         raise TooLarge(f"the transaction has more than {TRANSACTION_BYTES_MAX} bytes")
-    room = network.params.block_bytes_max - BLOCK_OVERHEAD_BYTES - (0 if item.witness else WITNESS_BYTES_MAX)
-    if size > room:
-        raise TooLarge(f"the transaction takes {size} bytes with its texts; a block has room for {room}")
     body_bytes = to_bytes(body)
     return Candidate(
         item,

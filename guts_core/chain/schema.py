@@ -61,6 +61,7 @@ GET_NEWEST_CERTIFICATE = (
     "SELECT certificate FROM blocks WHERE certificate IS NOT NULL AND view >= ? ORDER BY view DESC LIMIT 1"
 )
 GET_RECEIPT = "SELECT height, position, receipt FROM receipts WHERE tx_id = ?"
+LIST_REPLAYS = "SELECT tx_id FROM replay LIMIT ?"
 IS_REPLAY = "SELECT 1 FROM replay WHERE tx_id = ?"
 FIRST = "SELECT min(height) FROM blocks"
 GET_STEP = "SELECT step FROM steps WHERE epoch = ?"

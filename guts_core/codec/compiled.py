@@ -259,7 +259,11 @@ def _unusual(*_: object) -> bytes:
 def _uint(value: object) -> bytes:
     if value.__class__ is not int or not 0 <= value <= UINT_MAX:
         raise _Unusual
-    return b"\x19" + value.to_bytes(2, "big") if 256 <= value < 65_536 else encode(value)
+    if value < 256:
+        return _SMALL[value]
+    if value < 1 << 16:
+        return b"\x19" + value.to_bytes(2, "big")
+    return b"\x1a" + value.to_bytes(4, "big") if value < 1 << 32 else b"\x1b" + value.to_bytes(8, "big")
 
 
 def _bytes_head(value: object) -> bytes:

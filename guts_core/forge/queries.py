@@ -8,7 +8,7 @@ reading: that is ``permissions.may``.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from guts_core.codec import from_bytes
 from guts_core.errors import Corrupt, Malformed
@@ -47,6 +47,10 @@ T = TypeVar("T")
 
 # A page is decoded while the store holds its read lock: 1,000 refs are about 5 ms.
 PAGE_RECORDS = 1000
+# A block asks for the same few accounts, credentials and repositories for each transaction. What these bytes stand
+# for is the same everywhere and never changes, so one table serves all views; it begins anew when it is full.
+READ_MAX, READ_BYTES_MAX = 1024, 1024
+_read: dict[bytes, object] = {}
 
 
 def account(view: View, account_id: AccountId) -> Account | None:
@@ -291,7 +295,17 @@ def count(view: View, key: bytes) -> int:
 
 def _get(cls: type[T], view: View, key: bytes) -> T | None:
     data = view.get(key)
-    return None if data is None else _decoded(cls, data)
+    if data is None:
+        return None
+    found = _read.get(data)
+    if found.__class__ is cls:
+        return cast("T", found)
+    made = _decoded(cls, data)
+    if len(data) <= READ_BYTES_MAX:
+        if len(_read) >= READ_MAX:
+            _read.clear()
+        _read[data] = made
+    return made
 
 
 def _records(cls: type[T], view: View, prefix: bytes, after: bytes = b"") -> Iterator[T]:
