@@ -36,6 +36,7 @@ def node_settings(directory: NodeDirectory, genesis: Path, config: Config) -> No
         disk_reserve_bytes=None if isinstance(reserve, str) else reserve * MIB,
         mempool_bytes=limits.mempool_mib * MIB,
         mempool_transactions=limits.mempool_transactions,
+        write_lag_seconds=limits.write_lag_seconds,
         git_children=limits.git_children,
         peers=PeerLimits(limits.peer_handshakes, limits.peer_queue_mib * MIB, float(limits.peer_ban_seconds)),
     )

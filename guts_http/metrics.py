@@ -212,7 +212,8 @@ def _of_figures(known: tuple[Known, ...], said: dict[str, Figure]) -> Metric:
         for _, figure in present:
             summary.add_metric((), figure.count or 0, figure.value / _US)
         return summary
-    return _filled(family, [((one.label[1],) if one.label else (), figure.value) for one, figure in present])
+    unit = _US if family.name.endswith("_seconds") else 1
+    return _filled(family, [((one.label[1],) if one.label else (), figure.value / unit) for one, figure in present])
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

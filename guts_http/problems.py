@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
+from guts_core.chain.mempool import Busy
 from guts_core.chain.pruned import Pruned
 from guts_core.errors import (
     Conflict,
@@ -31,6 +32,7 @@ STATUSES: dict[type[GutsError], int] = {
     NotAllowed: 403,
     Conflict: 409,
     QuotaExhausted: 429,
+    Busy: 429,
     LimitExceeded: 422,
     Refused: 422,
     Unavailable: 503,
@@ -131,7 +133,7 @@ def answer_to(error: GutsError) -> Answer:
     headers: dict[str, str] = {}
     if isinstance(error, NotFinal):
         headers["Guts-Transaction"] = error.tx_id.hex()
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable | Busy):
         headers["Retry-After"] = str(RETRY_SECONDS)
     if isinstance(error, TooManyRequests):
         headers["Retry-After"] = str(error.retry_seconds)

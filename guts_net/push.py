@@ -102,7 +102,7 @@ class PushGateway:
         await conversation.say(report)
 
     async def _carry(self, conversation: Conversation, request: OpenPush) -> PushReport:
-        self._submissions.space.check()
+        self._submissions.require_room()
         push = self._begin(request)
         self._refuse_early(push)
         self._log.info("push_opened", repo=push.repo.hex(), refs=len(request.commands))

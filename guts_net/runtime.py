@@ -150,6 +150,8 @@ class _Machine:
             self.pump.put,
             self.network.network_time_ms,
             self.space,
+            lag_ms=lambda: self.standing.lag_ms(),  # noqa: PLW0108 -- it is made below
+            lag_most_ms=int(settings.write_lag_seconds * 1000),
         )
         self.pushes = PushGateway(self.node, self.packs, self.submissions, log, self.tally, self.database.lacks_packs)
         self._advanced = trio.Event()

@@ -42,6 +42,7 @@ class NodeSettings:
     disk_reserve_bytes: int | None = None  # None: 5 % of the disk or 1 GiB, whichever is less
     mempool_bytes: int = MEMPOOL_BYTES_MAX
     mempool_transactions: int = MEMPOOL_TRANSACTIONS_MAX
+    write_lag_seconds: float = 10.0  # nothing final for so long while transactions wait: no more are taken
     git_children: int = CHILDREN_MAX
     peers: PeerLimits = DEFAULT_LIMITS
     keep_blocks_ms: int | None = None  # block time after which old blocks are let go; None: never

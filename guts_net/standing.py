@@ -58,6 +58,15 @@ class Standing:
         """For how long nothing newer was heard to be final."""
         return (self._clock.monotonic_us() - self._last_final_us) // 1000
 
+    def pending_age_us(self) -> int:
+        """How long the oldest transaction waits of those that could stand in a block."""
+        since = self._node.ledger.mempool.oldest_ready()
+        return 0 if since is None else max(0, self._clock.monotonic_us() - since)
+
+    def lag_ms(self) -> int:
+        """For how long nothing became final though something could have: never of an idle network."""
+        return min(self.final_age_ms(), self.pending_age_us() // 1000)
+
     def count(self, commit: Commit) -> None:
         """It is on disk."""
         done = sum(is_success(row.receipt) for row in commit.receipts)
@@ -124,6 +133,8 @@ class Standing:
             "equivocations": self._node.equivocations,
             "log_bytes": self._journal.size,
             "mempool_bytes": self._node.ledger.mempool.bytes,
+            "pending_age": self.pending_age_us(),
+            "block_cap": self._node.ledger.block_cap,
             "waiting": len(self._waiters),
             "scrub_rounds": self._scrubber.rounds,
         }

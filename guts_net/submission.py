@@ -37,6 +37,12 @@ WAIT_MS_MAX = 60 * 60 * 1000
 _PHASES = {Where.EXPIRED: Phase.EXPIRED, Where.REFUSED: Phase.REFUSED}
 
 
+class Lagging(Unavailable):
+    """Writes wait and nothing becomes final: one more would only wait too."""
+
+    code = "lagging"
+
+
 @frozen
 class Acting:
     """Someone who handed this node a token: the key in it and the credential it stands for."""
@@ -63,10 +69,14 @@ class Submissions:
         put: Callable[[Event], Awaitable[None]],
         network_time: Callable[[], int],
         space: Space,
+        *,
+        lag_ms: Callable[[], int],
+        lag_most_ms: int,
     ) -> None:
         self._node, self._gateway, self._database = node, gateway_key, database
         self._clock, self._waiters, self._put = clock, waiters, put
         self._network_time, self.space = network_time, space
+        self._lag_ms, self._lag_most_ms = lag_ms, lag_most_ms
 
     def acting(self, seed: bytes) -> Acting:
         """Who a handed token stands for; Unauthenticated or NotAllowed with words."""
@@ -112,7 +122,10 @@ class Submissions:
         known = self.outcome(tx_id)
         if known.phase in (Phase.FINAL, Phase.EXPIRED):
             return known
-        self.space.check()
+        if known.phase is Phase.PENDING:  # who comes again waits for what was taken in
+            self.space.check()
+        else:
+            self.require_room()
         if self._waiters.is_full:
             raise Unavailable("too many clients wait for this node; try again in a moment")
         async with self._waiters.waiting(tx_id) as waiter:
@@ -120,6 +133,19 @@ class Submissions:
             with trio.move_on_after(min(max(wait_ms, 0), WAIT_MS_MAX) / 1000):
                 await waiter.done.wait()
             return self._after_wait(tx_id, waiter)
+
+    def require_room(self) -> None:
+        """Raise Unavailable when this node takes in no new writes: the disk is full, or nothing becomes final."""
+        self.space.check()
+        lag = self._lag_ms()
+        if lag <= self._lag_most_ms:
+            return
+        missing = self.missing_validators()
+        why = f" ({missing} of the validators needed missing)" if missing else ""
+        raise Lagging(
+            f"nothing has become final for {lag // 1000} s though transactions wait{why}: "
+            "nothing was submitted, try again in a few seconds"
+        )
 
     async def _hand_in(self, event: TransactionSubmitted) -> None:
         try:

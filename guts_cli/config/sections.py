@@ -226,6 +226,11 @@ class LimitsSection:
     mempool_transactions: int = setting(
         50_000, Whole(20, 10_000_000, "transactions"), "The same by number: small ones cost memory beside their bytes."
     )
+    write_lag_seconds: float = setting(
+        10.0,
+        Seconds(0.1, 86_400),
+        "Nothing final for so long while transactions wait: new writes are answered 503 at once.",
+    )
     peer_handshakes: int = setting(
         512, Whole(8, 65_536, "connections"), "Unknown connections at the p2p door; beyond it the oldest gives way."
     )

@@ -6,10 +6,11 @@ from guts_core import errors
 from guts_core.chain.inadmissible import (
     REFUSALS as INADMISSIBLE,
 )
+from guts_core.chain.mempool import Busy
 from guts_core.errors import GutsError, remade
 from guts_core.forge.refusals import REFUSALS
 
-_OTHERS = {cls.code: cls for cls in (errors.Unavailable, errors.Malformed, errors.BadSignature, errors.Corrupt)}
+_OTHERS = {cls.code: cls for cls in (errors.Unavailable, errors.Malformed, errors.BadSignature, errors.Corrupt, Busy)}
 
 
 def error_with(code: str, message: str, otherwise: type[GutsError] = errors.Refused) -> GutsError:

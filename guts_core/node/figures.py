@@ -60,6 +60,8 @@ FIGURES: tuple[Known, ...] = (
     _counter("pack_bytes", "guts_node_pack_bytes", "Bytes of packs stored"),
     _summary("git_children", "guts_node_git_child_seconds", "git child processes that looked at packs"),
     _gauge("mempool_bytes", "guts_node_mempool_bytes", "Size of the transactions that wait for a block"),
+    _gauge("pending_age", "guts_node_pending_age_seconds", "Age of the oldest of those that could stand in one"),
+    _gauge("block_cap", "guts_node_block_cap_bytes", "How large a block it proposes: less after one that was lost"),
     _gauge("waiting", "guts_node_waiting_clients", "Clients that wait for finality"),
     _counter("messages_sent", "guts_peer_messages_sent", "Messages said to other validators"),
     _counter("messages_received", "guts_peer_messages_received", "Messages heard from other validators"),

@@ -273,7 +273,7 @@ class Node:
             if manifest is not None:
                 self.pushes.require_room(item, manifest)
                 self.ledger.rehearse(item)  # no validator would hold a pack for what cannot be
-            self.ledger.admit(item, now)
+            self.ledger.admit(item, now, is_own=True)
         except Refused as refusal:
             return self._not_taken(tx_id, refusal)
         self._arm_retry(now)

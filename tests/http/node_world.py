@@ -33,6 +33,7 @@ from guts_net.disk import LocalDisk
 from guts_net.runtime import open_node
 from guts_net.settings import KEY_FILES, NodeSettings
 from tests.http.http_world import open_server
+from tests.net.world import NO_LAG_SECONDS
 
 HOUR_MS = 3_600_000
 PARAMS = Params(delta_ms=200, retry_ms=400, heartbeat_ms=60_000)
@@ -149,12 +150,12 @@ async def open_world(
 
 async def _run_node(path: Path, index: int, task_status: trio.TaskStatus[trio.Event]) -> None:
     stop = trio.Event()
-    async with open_node(_settings(path, index, 600)):
+    async with open_node(_settings(path, index)):
         task_status.started(stop)
         await stop.wait()
 
 
-def _settings(path: Path, index: int, grace: float) -> NodeSettings:
+def _settings(path: Path, index: int, grace: float = 600) -> NodeSettings:
     directory = path / f"node{index}"
     port = int((directory / "port").read_text())
     return NodeSettings(
@@ -163,6 +164,7 @@ def _settings(path: Path, index: int, grace: float) -> NodeSettings:
         p2p=f"127.0.0.1:{port}",
         log_path=path / f"node{index}.log",
         private_read_grace_seconds=grace,
+        write_lag_seconds=NO_LAG_SECONDS,
     )
 
 

@@ -17,6 +17,7 @@ from guts_core import errors
 from guts_core.chain.inadmissible import (
     Inadmissible,
 )
+from guts_core.chain.mempool import Busy
 from guts_core.codec import to_bytes
 from guts_core.errors import GutsError, LimitExceeded, Malformed, Unauthenticated, Unavailable
 from guts_core.forge.permissions import Permission
@@ -29,7 +30,7 @@ from guts_http.auth import shown_in
 from guts_http.git.body import Body, ClientGone
 from guts_http.metrics import Metrics
 from guts_http.port import ask
-from guts_http.problems import BadRequest, status_of
+from guts_http.problems import BadRequest, answer_to, status_of
 from guts_http.routing import Access, Reply, Route, Routes, check_all_declared, install
 
 
@@ -279,3 +280,11 @@ def test_a_role_without_a_repository_does_not_start(tmp_path: Path) -> None:
     bad: Any = Route("GET", "/x", "nothing", handler, is_read=False)  # type: ignore[arg-type]  # what must not start
     with pytest.raises(AssertionError, match="declares no permission"):
         install(app, unused, unused, [bad])
+
+
+def test_a_mempool_without_room_is_429_and_says_when_to_come_again() -> None:
+    """The transaction is as good as it was: in a few seconds the same one may be taken."""
+    answer = answer_to(error_with(Busy.code, "this node has too many waiting transactions"))
+
+    assert (answer.status, answer.code) == (429, "busy")
+    assert int(answer.headers["Retry-After"]) > 0

@@ -43,6 +43,8 @@ from guts_net.settings import KEY_FILES, NodeSettings
 HOUR_MS = 3_600_000
 # Enough for a loaded machine; a test that needs more has found something.
 WAIT_MS = 30_000
+# Networks of tests stand still on purpose, or because the machine is busy.
+NO_LAG_SECONDS = 3_600.0
 PARAMS = Params(delta_ms=200, retry_ms=400, heartbeat_ms=1_000)
 
 
@@ -74,6 +76,7 @@ class World:
             self.path / "genesis.json",
             p2p=f"127.0.0.1:{seat.port}",
             log_path=self.path / f"node{index}.log",
+            write_lag_seconds=NO_LAG_SECONDS,
         )
 
     @asynccontextmanager

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from attrs import define, evolve
 
 from guts_core.chain import compose
+from guts_core.chain.admission import candidate_of
 from guts_core.chain.genesis import chain_id
 from guts_core.chain.memory import MemoryStore
+from guts_core.chain.mempool import PAYER_SHARE
 from guts_core.chain.standing import Where
 from guts_core.chain.transaction import Item, Text
 from guts_core.codec import to_bytes
@@ -15,6 +18,7 @@ from guts_core.forge.decisions import ChangeRules
 from guts_core.forge.params import Params
 from guts_core.identity import Ed25519Verifier
 from guts_core.link.frames import MESSAGE_BYTES_MAX
+from guts_core.names import AccountId, TxId
 from guts_core.node.effects import CommitBlock, Disconnect, Refuse, Stop
 from guts_core.node.events import Committed, PeerConnected, PeerDisconnected, PeerSaid, Ticked, TransactionSubmitted
 from guts_core.node.messages import Hello, Submit
@@ -22,7 +26,7 @@ from guts_core.node.node import Node, NodeConfig
 from guts_core.simplex.effects import Persist
 from guts_core.simplex.messages import Kind, Vote
 from tests.core.chain.chain_world import HOUR, MINUTE, a_genesis, creation, key, salt
-from tests.core.node.node_world import World
+from tests.core.node.node_world import Seat, World
 
 
 def test_a_transaction_is_final_everywhere_and_submitted_twice_is_one() -> None:
@@ -190,6 +194,35 @@ def test_a_peer_that_comes_back_is_greeted_and_counted_once() -> None:
     world.tell(0, PeerConnected(2))
 
     assert world.seats[0].node.connected == {1, 2, 3}
+
+
+@define
+class SmallWorld(World):
+    """Nodes with room for a few transactions."""
+
+    def new_seat(self, index: int, store: MemoryStore) -> Seat:
+        """One transaction of each of twenty accounts."""
+        signer = key(f"vote {index}")
+        config = NodeConfig(self.genesis, index, signer, Ed25519Verifier(), mempool_transactions=PAYER_SHARE)
+        return Seat(Node(config, store), store)
+
+
+def test_a_node_with_little_room_left_refuses_its_own_clients_and_hears_its_peers() -> None:
+    """They come again; nothing that the client of another node was told "accepted" of is thrown away for them."""
+    world = SmallWorld()
+    world.cut = {1, 2, 3}
+    ledger, item = world.seats[0].node.ledger, Item(world.signed(creation("hello")), None, ())
+    filler = candidate_of(Item(world.signed(creation("filler")), None, ()), ledger.network)
+    for number in range(PAYER_SHARE * 4 // 5):
+        name = bytes((number,)) * 32
+        ledger.mempool.add(evolve(filler, tx_id=TxId(name)), AccountId(name), 0)
+
+    own = world.submit(0, item.signed)
+    assert [(refuse.tx_id, refuse.code) for refuse in world.seats[0].wanted_of(Refuse)] == [(own, "busy")]
+    assert not ledger.is_pending(own)
+    world.say(1, 0, Submit((item,)))
+
+    assert ledger.is_pending(own)
 
 
 def test_transactions_go_on_after_many_blocks_are_final_and_unwritten() -> None:
