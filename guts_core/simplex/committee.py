@@ -11,6 +11,8 @@ from .bounds import CONTENTS_KEPT
 from .messages import NULLIFY, Certificate, Kind, Proposal, Vote
 from .quorum import FaultModel, quorum
 
+_SIGN_VOTE = Tag.SIGN_VOTE
+
 
 class Committee:
     """A fixed list of vote keys; every check of a vote or certificate goes through here."""
@@ -23,6 +25,8 @@ class Committee:
         self.quorum = quorum(self.size, fault_model)
         self._verifier = verifier
         self._contents: dict[tuple[Kind, int, Proposal | None], bytes] = {}
+        # Of each kind the last one asked for: a view's votes come one after another, and often name the same object.
+        self._latest: dict[Kind, tuple[int, Proposal | None, bytes]] = {}
 
     def leader(self, view: int) -> int:
         """Round robin, offset by the epoch: bounds how long one absent validator can hold us up."""
@@ -30,6 +34,9 @@ class Committee:
 
     def content(self, kind: Kind, view: int, proposal: Proposal | None) -> bytes:
         """What a vote's signature covers, beside the tag and the chain id."""
+        latest = self._latest.get(kind)
+        if latest is not None and latest[0] == view and latest[1] is proposal:
+            return latest[2]
         key = (kind, view, proposal)
         found = self._contents.get(key)
         if found is None:
@@ -38,12 +45,13 @@ class Committee:
             named = encode(None) if proposal is None else to_bytes(proposal)
             found = array_of((encode(int(kind)), encode(self.epoch), encode(view), named))
             self._contents[key] = found
+        self._latest[kind] = view, proposal, found
         return found
 
     def has_signed(self, signer: int, kind: Kind, view: int, proposal: Proposal | None, signature: bytes) -> bool:
         """Whether this validator signed exactly this."""
         body = self.content(kind, view, proposal)
-        return self._verifier.verify(self.validators[signer], Tag.SIGN_VOTE, self.chain_id, body, signature)
+        return self._verifier.verify(self.validators[signer], _SIGN_VOTE, self.chain_id, body, signature)
 
     def check_shape(self, said: Vote | Certificate) -> None:
         """Raise Malformed unless kind, epoch, view and proposal belong together."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import assert_never
+from typing import Any, assert_never
 
 from guts_core.errors import Corrupt, Malformed
 from guts_core.identity.keys import Signer, Verifier
@@ -39,6 +39,8 @@ class Engine:
     ) -> None:
         self._state = State(config, signer, verifier, application)
         self.halted: str | None = None
+        self._due: int | None = None
+        self._is_due_known = False  # until something changes
 
     @property
     def view(self) -> int:
@@ -131,11 +133,11 @@ class Engine:
         whose votes follow before any is cast.
         """
         self._state.fired = before._state.fired
-        return self._step(now, lambda: recovery.inherit(self._state, before._state))
+        return self._step(now, recovery.inherit, self._state, before._state)
 
     def receive(self, peer: int, message: Message, now: Instant) -> list[Effect]:
         """A message from a peer that the link authenticated: a validator, or whoever follows."""
-        return self._step(now, lambda: self._receive(peer, message))
+        return self._step(now, self._receive, peer, message)
 
     def tick(self, now: Instant) -> list[Effect]:
         """Time has passed: due timers fire."""
@@ -181,7 +183,7 @@ class Engine:
         Until then finalized blocks stay in memory and in ``snapshot_records``; an adapter whose
         database falls behind should stop feeding events rather than let them pile up.
         """
-        return self._step(self._state.now, lambda: self._commit(view))
+        return self._step(self._state.now, self._commit, view)
 
     def check_certificate(self, certificate: Certificate) -> None:
         """Raise PeerFault unless a quorum of this epoch signed exactly this; touches nothing."""
@@ -197,17 +199,24 @@ class Engine:
 
     def next_deadline(self) -> int | None:
         """The monotonic time (us) at which ``tick`` is due, or None: nothing to wait for."""
-        return None if self.halted else views.next_deadline(self._state)
+        if self.halted is not None:
+            return None
+        if not self._is_due_known:
+            self._due, self._is_due_known = views.next_deadline(self._state), True
+        return self._due
 
-    def _step(self, now: Instant, action: Callable[[], bool | None]) -> list[Effect]:
+    def _step(self, now: Instant, action: Callable[..., bool | None], *arguments: Any) -> list[Effect]:
         if self.halted is not None:
             raise Corrupt(self.halted)
         s = self._state
         s.now, s.effects = now, []
         try:
-            # About a third of all votes come after their certificate: nothing can follow from them.
-            if action() is not False:
-                poll(s)
+            # Most votes complete no quorum, and as many come after their certificate: nothing can follow from them,
+            # and no deadline comes nearer.
+            if action(*arguments) is False:
+                return s.effects
+            self._is_due_known = False
+            poll(s)
             if s.ended:
                 return s.effects
         except Corrupt as error:
@@ -228,7 +237,7 @@ class Engine:
         epoch = epoch_of(message)
         if epoch is not None and epoch != s.config.epoch:
             catchup.meet(s, peer, epoch, message)
-            return False
+            return True
         if seat is None and isinstance(message, Vote | Propose):
             raise Malformed(f"peer {peer} has no seat in epoch {epoch}")
         match message:
@@ -249,7 +258,11 @@ class Engine:
             case _:
                 assert_never(message)
         if seat is not None:
-            s.heard[peer] = s.now.monotonic
+            now = s.now.monotonic
+            # Who is heard of again after a long silence may be the one more by which others count as absent.
+            before = s.heard.get(peer)
+            changed = changed or before is None or before < now - s.config.heartbeat_us
+            s.heard[peer] = now
         return changed
 
     def _supplied(self, peer: int, message: Supply) -> None:

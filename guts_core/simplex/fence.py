@@ -128,8 +128,14 @@ def _settle(s: State) -> None:
 
 
 def inherit(s: State, before: State) -> None:
-    """Views go on with the next epoch, and so does the fence; who never heard enough asks there."""
-    s.fence, s.barred, s.own_above = before.fence, before.barred, before.own_above
+    """
+    The fence goes on with the next epoch; who never heard enough asks there.
+
+    Views that others had left in the old one, above its last block, come again in the new one: whoever asked at its
+    start votes in them like everybody, or restarts of more nodes than may be missing would stop the network for good.
+    """
+    s.fence, s.own_above = before.fence, before.own_above
+    s.barred = s.fence + WATCH_VIEWS if s.fence else 0
     s.unheard, s.forgot = before.unheard, before.forgot or (before.watch is not None and before.watch.stale)
 
 
@@ -162,7 +168,7 @@ def check_own(s: State, certificate: Certificate) -> None:
 def heard(s: State, vote: Vote) -> None:
     """Remember the newest vote of each validator, for when it asks."""
     newest = s.voiced.get(vote.signer)
-    if newest is None or (vote.view, vote.kind) > (newest.view, newest.kind):
+    if newest is None or vote.view > newest.view or (vote.view == newest.view and vote.kind > newest.kind):
         s.voiced[vote.signer] = vote
 
 

@@ -140,6 +140,8 @@ Message: TypeAlias = Propose | Vote | Certificate | Fetch | Supply | Recall | Re
 def epoch_of(message: Message) -> int | None:
     """The epoch in which something was said; an answer may hold the end of any."""
     match message:
+        case Vote() | Certificate():
+            return message.epoch
         case Propose():
             return message.proposal.epoch
         case Supply():

@@ -16,12 +16,8 @@ from .voting import cast, count, publish
 
 def poll(s: State) -> None:
     """Apply the rules until none fires, or the epoch is over."""
-    while not s.ended and _apply(s):
+    while not s.ended and (settle(s) or _wake(s) or finalize(s) or propose(s) or notarize(s)):
         pass
-
-
-def _apply(s: State) -> bool:
-    return settle(s) or _wake(s) or finalize(s) or propose(s) or notarize(s)
 
 
 def _wake(s: State) -> bool:
