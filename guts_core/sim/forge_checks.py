@@ -6,6 +6,7 @@ and the database is what the blocks say (I9, I10, and I8 once more from the reco
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import cast
 
 from guts_core.chain.block import Block
@@ -55,6 +56,10 @@ class ForgeChecks:
         self._removed_keys: set[bytes] = set()
         self.admitted: list[tuple[int, bytes]] = []  # height and digest
         self.happened: Counter[str] = Counter()
+
+    def excuse(self, nodes: Iterable[int]) -> None:
+        """These are not expected to keep their promises."""
+        self._villains |= frozenset(nodes)
 
     def turn(self, epoch: int, numbers: tuple[int, ...], quorum: int) -> None:
         """These nodes vouch for packs in an epoch, by seat."""

@@ -25,7 +25,7 @@ from guts_core.node.messages import AvailSaid
 
 from .depot import Depot
 from .fates import Fates
-from .faults import Plan
+from .faults import Plan, Restore
 from .forge_cast import ForgeCast
 from .forge_checks import ForgeChecks, manifest_in
 from .forge_node import ForgeNode
@@ -35,7 +35,7 @@ from .pack_world import PackWorld
 from .people import Desk, People, Wish
 from .place import Event, Kind, Place
 from .ports import Act, Check, Compact, Refusal, Say, SimNode, Store
-from .shelf import TextChecks
+from .shelf import Shelf, TextChecks
 
 # A dead peer's socket is seen closed, and a new one is open, within this.
 _LINK_US = 20_000
@@ -68,11 +68,14 @@ class ForgeWorld(PackWorld):
     ) -> None:
         super().__init__(seed, plan, players, size, ledger, fates)
         self.checks = ForgeChecks(size, ledger.quorum, players.villains, self.depots)
+        # Whose log is put back forgets what it promised: it is one of those that agreement bears.
+        self.checks.excuse(restore.node for restore in plan.restores if restore.what != "database")
         self.texts = TextChecks()
         self.people = People(self.fates.dice("people"), players.genesis, players.ring)
         self.cases: dict[TxId, Case] = {}
         self._epochs: dict[int, tuple[int, ...]] = {0: tuple(range(size))}  # numbers of the nodes, by seat
         self.achieved_before: list[Counter[int]] = []  # by epoch that ended: what each liar had achieved by then
+        self._rows: dict[int, tuple[Shelf, dict[tuple[RepoId, bytes], None]]] = {}  # of databases that were copied
         self._watched = 0  # blocks that the checks have seen
         self._rewritten: dict[int, int] = {}  # nodes whose log is to be without what was erased up to a height
 
@@ -116,6 +119,18 @@ class ForgeWorld(PackWorld):
             if peer != index and self.places[peer].node is not None:
                 self._tell_later(peer, PeerDisconnected(index), b"down %d" % index, _LINK_US // 2)
         self._try_elsewhere(index)
+
+    def _strike(self, index: int, number: int, what: object) -> None:
+        """A copy of a database has the rows beside the state, too."""
+        super()._strike(index, number, what)
+        if isinstance(what, Restore) and not number:
+            self._rows[index] = self.shelves[index].copy(), dict(self.depots[index].missing)
+
+    def _puts_back(self, index: int, place: Place, restore: Restore) -> None:
+        is_done = not place.is_gone and bool(place.disk.stored)
+        super()._puts_back(index, place, restore)
+        if is_done and restore.what != "log":
+            self.shelves[index], self.depots[index].missing = self._rows[index]
 
     # ---- events ----
 
@@ -274,7 +289,7 @@ class ForgeWorld(PackWorld):
     def _judge(self) -> None:
         self._due = [tx_id for tx_id in self._due if self.cases[TxId(tx_id)].refused is None]
         super()._judge()
-        for index in self.honest:
+        for index in self._steady:
             store = self.node(index).store
             self.checks.check_database(index, store)
             self.checks.check_packs(index, store, whole_at=self._sample)
@@ -298,7 +313,7 @@ class ForgeWorld(PackWorld):
             raise Broken(f"I12: {name} was refused ({case.refused}) and took effect")
         if receipt is not None or case.refused is not None or case.due or case.gateway in self.cast.villains:
             return
-        for index in self.honest:
+        for index in self._steady:
             node = self.node(index).node
             if node.ledger.head.time <= case.wish.item.signed.body.expires and not self._calm:
                 raise Broken(f"L2: {name} has neither a receipt nor expired at node {index}")

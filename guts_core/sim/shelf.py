@@ -22,6 +22,12 @@ class Shelf:
         self._kept: dict[TextName, bytes] = {}
         self.missing: dict[TextName, None] = {}
 
+    def copy(self) -> Shelf:
+        """The same texts on another shelf."""
+        other = Shelf()
+        other._kept, other.missing = dict(self._kept), dict(self.missing)
+        return other
+
     def follow(self, commit: Commit) -> int:
         """Do as a commit says; how many texts came without their words."""
         for listed in commit.texts:

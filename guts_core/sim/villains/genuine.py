@@ -29,7 +29,7 @@ def is_genuine(message: Message, committee: Committee) -> bool:
 
 
 def _is_vote(vote: Vote, committee: Committee) -> bool:
-    if vote.epoch != committee.epoch:
+    if vote.epoch != committee.epoch or vote.signer >= committee.size:
         return False
     return committee.has_signed(vote.signer, vote.kind, vote.view, vote.proposal, vote.signature)
 
