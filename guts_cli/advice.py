@@ -51,7 +51,7 @@ def advice(status: Status, awaited: Sequence[Awaited] = ()) -> Advice:
 def _advice(status: Status, awaited: Sequence[Awaited]) -> Iterator[Advice]:
     """In order of importance: what stops everybody, what stops this node, what may stop it soon."""
     if status.halted is not None:
-        yield Advice("stopped", f"agreement has stopped here ({status.halted}): install a build that knows these rules")
+        yield Advice("stopped", f"agreement has stopped here: {status.halted}")
     if status.damage is not None:
         yield Advice("damaged", f"its disk lost data: {status.damage}")
     yield from _disk_is_low(status)
@@ -61,6 +61,9 @@ def _advice(status: Status, awaited: Sequence[Awaited]) -> Iterator[Advice]:
         words = "it was voted out and its keys are never accepted again: stop it; to come back, its operator joins anew"
         yield Advice("retired", words, "guts join URL --dir NEW --name NAME")
     yield from _is_unverified(status)
+    if status.role == "stranger" and status.validator_index is not None:
+        words = "the network does not know its new network key yet, and talks with it from the epoch on that brings it"
+        yield Advice("unknown-key", words, "guts network validators --node URL")
     yield from _agreement(status)
     if status.held_back is not None:
         yield Advice("held-back", f"{status.held_back}; it does so again by itself")

@@ -16,6 +16,7 @@ from guts_core.errors import Conflict, NotFound
 from guts_core.identity import KeyPair
 from guts_core.names import NodeId
 from guts_net.disk import LocalDisk, make_lasting_directory
+from guts_net.settings import lost_node_key
 
 from .config import CONFIG_FILE, Config, Given, Loaded, config_text, load
 from .keys import (
@@ -81,14 +82,22 @@ class NodeDirectory:
         stem = Path(VOTE_KEY).stem
         return next(path for n in count(1) if not (path := self.keys / f"{stem}-{n}.key").exists())
 
+    def vote_key_files(self) -> list[Path]:
+        """``vote.key`` unless it is lost, and those that follow it."""
+        stem = Path(VOTE_KEY).stem
+        return [path for path in (self.keys / VOTE_KEY, *sorted(self.keys.glob(f"{stem}-*.key"))) if path.exists()]
+
     def operator_key(self) -> KeyPair:
         """The key of the account that answers for the node."""
         return read_pair(self.keys / OPERATOR_KEY)
 
     def check_keys(self) -> None:
         """Misconfigured when a key that the node needs is damaged, or readable by others."""
+        if not (self.keys / NODE_KEY).exists():
+            raise Missing(lost_node_key(self.keys / NODE_KEY), f"guts doctor --dir {shlex.quote(str(self.path))}")
         self.node_key()
-        self.vote_key()
+        for path in self.vote_key_files():
+            read_pair(path)  # of one that is lost the node itself tells, which knows whether it has a seat
 
     def create(self, config: Config, operator: str, advertised: str) -> EntryFile:
         """Make keys and settings; returns the signed entry. Refused where keys are: they are never replaced."""

@@ -18,7 +18,7 @@ from guts_core.chain.commit import AdmittedPack, Commit
 from guts_core.chain.genesis import Genesis
 from guts_core.chain.genesis_json import genesis_from_json
 from guts_core.discovery import hints_of, tellable
-from guts_core.errors import ForkSeen, Invalid
+from guts_core.errors import ForkSeen
 from guts_core.forge import queries
 from guts_core.identity import Ed25519Verifier, KeyPair
 from guts_core.names import NodeId
@@ -55,7 +55,7 @@ from .push import PushGateway
 from .removal import Remover
 from .repair import Repairer
 from .scrub import Scrubber
-from .settings import NodeSettings, newer_vote_keys, read_key, read_more_vote_keys
+from .settings import NodeSettings, read_key
 from .space import Space
 from .standing import Standing
 from .store import ChainDatabase
@@ -63,6 +63,7 @@ from .submission import Submissions
 from .tally import CountingVerifier, Tally
 from .tcp import TcpTransport
 from .texts import TextRepairer, TextStore
+from .vote_keys import check_vote_key, newer_vote_keys, read_more_vote_keys, read_vote_key, silence
 from .waiting import Waiters
 from .watchdog import Watchdog
 from .whereabouts import Whereabouts
@@ -81,7 +82,7 @@ class _Machine:
         self.transport, self.clock = transport, clock
         self.settings, self.disk, self.log = settings, disk, log
         self.tally = Tally()
-        self.node_key, vote_key = read_key(directory, "node"), read_key(directory, "vote")
+        self.node_key = read_key(directory, "node")
         self.space = Space(disk, directory, settings.disk_reserve_bytes, log)
         opened.callback(self.space.close)
         self.database = ChainDatabase(directory / "chain.db", disk)
@@ -96,7 +97,7 @@ class _Machine:
         config = NodeConfig(
             self.genesis,
             self.index,
-            vote_key,
+            read_vote_key(directory),
             CountingVerifier(Ed25519Verifier(), self.tally),
             settings.mempool_bytes,
             settings.mempool_transactions,
@@ -107,7 +108,7 @@ class _Machine:
         )
         with telling_of_damage(self.genesis):
             self.node = Node(config, self.database)
-        _check_vote_key(self.node, self.node_key)
+        check_vote_key(self.node, self.node_key, directory)
         self.texts = TextStore(directory, disk, self.database, lambda: self.node.ledger.head.time)
         inbox = open_inbox()
         self.network = PeerNetwork(
@@ -182,6 +183,7 @@ class _Machine:
             clock=clock,
             tally=self.tally,
             private_read_grace_seconds=settings.private_read_grace_seconds,
+            silence=lambda: silence(self.node, self.node_key),
         )
         addresses = dict(file.addresses) | (settings.peer_addresses or {})
         self._hint = addresses.get(self.node_key.public_key.hex())
@@ -339,15 +341,6 @@ def _index(genesis: Genesis, view: View, node_key: KeyPair) -> int | None:
     if found is not None:
         return found.number
     return next((entry.number for entry in genesis.validators if entry.node_key == node_key.public_key), None)
-
-
-def _check_vote_key(node: Node, node_key: KeyPair) -> None:
-    """Raise Invalid where this node has a seat and not the key that votes in it: it would keep silent, untold."""
-    network = node.ledger.network
-    mine = next((seat for seat in network.seats if seat.node_key == node_key.public_key), None)
-    if mine is not None and node.seat is None:
-        words = f"validator {mine.name} votes with another key in epoch {network.epoch} than keys/vote.key"
-        raise Invalid(f"{words} and what lies beside it as vote-*.key: put its file there")
 
 
 @asynccontextmanager

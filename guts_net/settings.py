@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from guts_core.errors import Invalid
 from guts_core.forge.rules import KNOWN_RULES
 from guts_core.identity import KeyPair
 
-from .logs import FILE_BYTES_MAX, FILES_KEPT, Log, open_logs
+from .logs import FILE_BYTES_MAX, FILES_KEPT, open_logs
 from .packs.git_child import CHILDREN_MAX
 from .peers.limits import DEFAULT_LIMITS, PeerLimits
 from .scrub import Pace
@@ -55,35 +55,9 @@ class NodeSettings:
         return open_logs(self.log_path, file_bytes=size, files_kept=kept, node=self.directory.name)
 
 
-_NEW_KEY = "`guts network rotate --dir DIR` makes a new one, which takes over with the next epoch"
-# What an operator does about a key that is lost and has no backup.
-_LOST = {
-    "vote": f"Put its backup there; without one, {_NEW_KEY}",
-    "node": "Put its backup there; without one, `guts network rotate --node-key FILE` tells the network of a new one",
-}
-
-
 def read_key(directory: Path, role: str) -> KeyPair:
     """One of the node's keys: 64 hex digits of a seed in a file only its owner reads."""
     return key_in(directory / "keys" / KEY_FILES[role], role)
-
-
-def read_more_vote_keys(directory: Path) -> tuple[KeyPair, ...]:
-    """Vote keys beside ``vote.key``, in files ``vote-*.key``: one of them takes over with the epoch that seats it."""
-    return tuple(key_in(path, "vote") for path in sorted((directory / "keys").glob("vote-*.key")))
-
-
-def newer_vote_keys(directory: Path, log: Log) -> Callable[[], tuple[KeyPair, ...]]:
-    """The same for a node that runs, which no bad file ends: it is told in the log."""
-
-    def found() -> tuple[KeyPair, ...]:
-        try:
-            return read_more_vote_keys(directory)
-        except Invalid as error:
-            log.warning("vote_key_unreadable", reason=str(error))
-            return ()
-
-    return found
 
 
 def key_in(path: Path, role: str) -> KeyPair:
@@ -91,6 +65,19 @@ def key_in(path: Path, role: str) -> KeyPair:
     try:
         return KeyPair(bytes.fromhex(path.read_text().strip()))
     except FileNotFoundError as error:
-        raise Invalid(f"cannot read the {role} key {path}: it is not there. {_LOST.get(role, '')}") from error
+        words = lost_node_key(path) if role == "node" else f"cannot read the {role} key {path}: it is not there"
+        raise Invalid(words) from error
     except (OSError, ValueError) as error:
         raise Invalid(f"cannot read the {role} key {path}: {error}") from error
+
+
+def lost_node_key(path: Path) -> str:
+    """What is gone, and every command that follows where there is no backup."""
+    there, file = shlex.quote(str(path.parents[1])), shlex.quote(str(path))
+    operator = shlex.quote(str(path.parent / KEY_FILES["operator"]))
+    return (
+        f"the network key {path} is lost: put its backup there; the validator without one types "
+        f"`guts network rotate --node-key {file} --operator-key {operator} --node URL` with the URL of another node, "
+        f"which makes a new key, and `guts node run --dir {there}`: others talk with it from the next epoch on; "
+        "a follower joins anew (`guts join URL --dir NEW`)"
+    )

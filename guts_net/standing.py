@@ -42,11 +42,13 @@ class Standing:
         clock: Clock,
         tally: Tally,
         private_read_grace_seconds: float,
+        silence: Callable[[], str | None],
     ) -> None:
         self._genesis, self._node_id, self._node = genesis, node_id, node
         self._database, self._journal, self._network = database, journal, network
         self._space, self._scrubber, self._pump, self._waiters = space, scrubber, pump, waiters
         self._clock, self._tally, self._grace_seconds = clock, tally, private_read_grace_seconds
+        self._silence = silence
         self._begun_us = self._last_final_us = clock.monotonic_us()
         self.outlook: Callable[[], Outlook] = lambda: Outlook.CLEAR  # whoever looks for peers tells
 
@@ -110,7 +112,7 @@ class Standing:
             scrub_rounds=self._scrubber.rounds,
             damage=self._scrubber.damage,
             outlook=self.outlook(),
-            held_back=node.engine.held_back,
+            held_back=node.engine.held_back or self._silence(),
         )
 
     def _peer(self, seat: int) -> PeerStatus:

@@ -19,6 +19,7 @@ from guts_core.chain.genesis_json import genesis_from_json
 from guts_core.errors import Unavailable
 from guts_http.client import Status
 from guts_http.tls import Certificate
+from guts_net import forks
 from guts_net.disk import LocalDisk
 from guts_net.journal import records_in
 from guts_net.space import RESERVE_BYTES_MOST, RESERVE_SHARE
@@ -42,6 +43,7 @@ def look_at_node(path: Path) -> Iterator[Finding]:
     own = OwnNode.at(path)
     config = own.config
     run = f"guts node run --dir {there}"
+    yield from _fork(path)
     yield from looked("public address", partial(_doors, config), f"guts node config --dir {there}")
     yield from looked("keys", partial(_keys, own), f"restore DIR/keys from your backup: {HOW_TO}")
     yield from looked("genesis", partial(_genesis, own), f"{run} --genesis FILE")
@@ -64,6 +66,12 @@ def _config(path: Path) -> Iterator[Finding]:
     yield well("config", f"{own.directory.config_file} is good; the node calls itself {config.node.name}")
 
 
+def _fork(path: Path) -> Iterator[Finding]:
+    words = forks.told(path)
+    if words is not None:
+        yield wrong("fork", words, f"decide with the other operators: {HOW_TO}")
+
+
 def _doors(config: Config) -> Iterator[Finding]:
     check_doors(config)
     address = config.http.listen
@@ -76,7 +84,9 @@ def _doors(config: Config) -> Iterator[Finding]:
 
 
 def _keys(own: OwnNode) -> Iterator[Finding]:
-    names = [NODE_KEY, VOTE_KEY]
+    # Once a lost or rotated key has a successor, that is the one that counts: the seat tells which (``part``).
+    votes = [path.name for path in own.directory.vote_key_files()]
+    names = [NODE_KEY, *(votes or [VOTE_KEY])]
     # An operator's key is used by hand only and may be kept elsewhere.
     if (own.directory.keys / OPERATOR_KEY).exists():
         names.append(OPERATOR_KEY)

@@ -14,8 +14,8 @@ from guts_core.forge.params import Followers
 from guts_core.forge.records import Epoch, NodeRecord, NodeRole, ValidatorEntry
 from guts_core.state.view import Overlay, View
 from guts_http.reader import Reader
-from guts_net.settings import read_more_vote_keys
 from guts_net.state_sync import is_wanted
+from guts_net.vote_keys import read_more_vote_keys, read_vote_key
 
 from .finding import Finding, well, wrong
 
@@ -51,11 +51,16 @@ def _in_state(directory: NodeDirectory, network: str, view: View) -> Finding:
 
 
 def _seated(directory: NodeDirectory, network: str, epoch: Epoch, index: int, seat: ValidatorEntry) -> Finding:
-    held = (directory.vote_key(), *read_more_vote_keys(directory.path))
+    first = read_vote_key(directory.path)
+    held = (*([first] if first else []), *read_more_vote_keys(directory.path))
     if seat.vote_key not in {key.public_key for key in held}:
-        words = f"validator {seat.name} has another vote key in epoch {epoch.number} than keys/{VOTE_KEY}"
-        return wrong(CHECK, words, f"restore it from your backup, as keys/vote-*.key beside that: {HOW_TO}")
+        words = f"validator {seat.name} has another vote key in epoch {epoch.number} than {VOTE_KEY} and vote-*.key"
+        return wrong(CHECK, words, f"restore it from your backup, or once for all {_rotate(directory)}: {HOW_TO}")
     return well(CHECK, f"{network}, seat {index + 1} of {len(epoch.seats)}: {seat.name}")
+
+
+def _rotate(directory: NodeDirectory) -> str:
+    return f"guts network rotate --dir {shlex.quote(str(directory.path))} --node URL"
 
 
 def _without_seat(directory: NodeDirectory, network: str, epoch: Epoch, known: NodeRecord | None) -> Finding:

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from guts_cli.acting import Network, network_options, open_network
 from guts_cli.home import Context, Home, user_home
-from guts_cli.keys import OPERATOR_KEY, AccountKey, new_pair, write_account_key
+from guts_cli.keys import OPERATOR_KEY, AccountKey, new_pair, read_pair, write_account_key
 from guts_cli.node_directory import NodeDirectory
 from guts_cli.outcomes import Said, Usage, counted
 from guts_cli.rotation import rotate as rotate_key
@@ -37,7 +37,9 @@ def show(directory: Path | None) -> Said:
 
 def _node_keys(directory: Path) -> Said:
     node = NodeDirectory(directory)
-    pairs = {"node": node.node_key(), "vote": node.vote_key()}
+    # A node whose vote key was replaced may have it no more: it shows those that it has.
+    votes = {path.stem: read_pair(path) for path in node.vote_key_files()}
+    pairs = {"node": node.node_key(), **votes}
     if (node.keys / OPERATOR_KEY).exists():  # it may be kept elsewhere, and who joined answers by an account
         pairs["operator"] = node.operator_key()
     public: dict[str, object] = {role: pair.public_key.hex() for role, pair in pairs.items()}

@@ -16,6 +16,7 @@ from guts_cli.own_node import OwnNode
 from guts_cli.shape import command
 from guts_cli.tolerance import tolerates
 from guts_core.errors import Unavailable
+from guts_net import forks
 
 if TYPE_CHECKING:
     from guts_http.client import Client, Connection, Status
@@ -46,6 +47,10 @@ def status(directory: Path | None, node: str | None) -> Said:
 def _of_directory(directory: Path) -> tuple[str, Status, tuple[Awaited, ...]]:
     own = OwnNode.at(directory)
     if own.holder is None:
+        ended = forks.told(directory)
+        if ended is not None:
+            words = f"the node in {directory} does not run: {ended}"
+            raise NotRunning(words, f"guts doctor --dir {shlex.quote(str(directory))}")
         raise NotRunning(f"the node in {directory} does not run", f"guts node run --dir {shlex.quote(str(directory))}")
     try:
         with own.open() as client:

@@ -23,7 +23,7 @@ class NodeConfig:
 
     genesis: Genesis
     index: int | None
-    vote_signer: Signer
+    vote_signer: Signer | None  # None: lost, or never there; it follows until an epoch seats one of the others
     verifier: Verifier
     mempool_bytes: int = MEMPOOL_BYTES_MAX
     mempool_transactions: int = MEMPOOL_TRANSACTIONS_MAX
@@ -36,4 +36,5 @@ class NodeConfig:
         """Every vote key that there is now."""
         if self.index is None and self.node_signer is None:
             return ()
-        return (self.vote_signer, *self.vote_signers, *self.find_signers())
+        first = () if self.vote_signer is None else (self.vote_signer,)
+        return (*first, *self.vote_signers, *self.find_signers())

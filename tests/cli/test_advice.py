@@ -67,12 +67,13 @@ AWAY = (peer(1, connected=False, clock_ms=None), *PEERS[1:])
 TWO_AWAY = (*AWAY[:1], peer(2, connected=False, clock_ms=None), PEERS[2])
 # In order of importance: of two that hold, the upper one is told.
 CASES: tuple[tuple[str, dict[str, object], str], ...] = (
-    ("stopped", {"halted": "rules 1"}, "agreement has stopped here (rules 1)"),
+    ("stopped", {"halted": "rules 1"}, "agreement has stopped here: rules 1"),
     ("damaged", {"damage": "chain.db is damaged; move it away"}, "chain.db is damaged; move it away"),
     ("disk-low", {"disk_free": 1 << 20}, "1 MiB are free and 1024 MiB are kept"),
     ("starting", {"started": False}, "replaying its vote log"),
     ("retired", {"role": "retired", "validator_index": None}, "it was voted out"),
     ("unverified", {"outlook": "few", "validator_index": None}, "it reaches 3 of 4 validators"),
+    ("unknown-key", {"role": "stranger"}, "does not know its new network key yet"),
     ("alone", {"peers": 0}, "no other validator is connected"),
     ("no-quorum", {"peers": 1, "connections": TWO_AWAY}, "needs 1 more of node-1, node-2"),
     ("held-back", {"held_back": "votes are held back up to view 9: why"}, "held back up to view 9"),

@@ -151,7 +151,7 @@ async def test_a_seat_without_its_vote_key_is_refused_with_words(tmp_path: Path)
     world = found(tmp_path, 1)
     (world.seats[0].directory / "keys" / "vote.key").write_text("11" * 32)
 
-    with pytest.raises(Invalid, match=r"votes with another key in epoch 0 than keys/vote.key") as raised:
+    with pytest.raises(Invalid, match=r"votes with another key in epoch 0 than .*/keys/vote\.key and vote-") as raised:
         async with open_node(world.settings(0)):
             pass
     assert "11" * 32 not in str(raised.value)
