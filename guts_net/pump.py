@@ -103,11 +103,7 @@ class Pump:
         self.started = True
         while True:
             events = await self._next()
-            now = self._now()
-            effects: list[Effect] = []
-            for event in events:
-                effects += self._node.receive(event, now)
-            await self._perform(effects)
+            await self._perform(self._node.receive_all(events, self._now()))
             self._tell_held_back()
             if self._journal.size > max(JOURNAL_BYTES_MAX, 2 * self._rewritten):
                 await self._compact()

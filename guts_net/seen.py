@@ -22,7 +22,7 @@ READ_AT_START_MAX = 1_000_000
 
 
 class SeenFilter:
-    """What was seen within the last one to two times the longest life of a transaction, and by mistake a little more."""
+    """What was seen within the longest life of a transaction, or twice that, and by mistake a little more."""
 
     def __init__(self) -> None:
         self._since: int | None = None  # block time at which the younger half began

@@ -7,13 +7,11 @@ witness the attestations'; what stands here is who is told what, and when again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import assert_never
 
-from attrs import frozen
-
-from guts_core.chain.commit import ChainStore
+from guts_core.chain.commit import ChainStore, Commit
 from guts_core.chain.genesis import chain_id
 from guts_core.chain.ledger import Ledger
 from guts_core.chain.mempool import Mempool
@@ -45,18 +43,10 @@ from .events import (
     TransactionSubmitted,
 )
 from .messages import PEER_MESSAGES, Announce, AvailSaid, Hello, PeerMessage, Submit, Witnessed
-from .outgoing import Own, addressed, batches, say, told_to
+from .outgoing import addressed, say, told_to
+from .own import OwnTransactions
 from .pushes import Pushes
 from .reports import Reports
-
-
-@frozen
-class _OnItsWay:
-    """What is to be remembered of a block until it is on disk."""
-
-    view: int
-    time: int
-    erases: bool  # a text
 
 
 class Node:
@@ -81,8 +71,9 @@ class Node:
         self.connected: set[int] = set()
         self.equivocations = 0
         self._told: dict[int, int] = {}  # the height at which each peer said it was when it greeted us
-        self._own: dict[TxId, Own] = {}  # submitted here, without a manifest, until final or expired
-        self._views: dict[int, _OnItsWay] = {}  # blocks on their way to disk, by height
+        self._own = OwnTransactions()
+        self._has_work = False  # that agreement has not been told of
+        self._on_their_way: dict[int, tuple[int, Commit]] = {}  # to disk: by height, with their views
         self._applied_time = self.ledger.head.time  # of the last block on disk
         self._retry_at: int | None = None
         self._stopped = False
@@ -91,34 +82,47 @@ class Node:
 
     def receive(self, event: Event, now: Instant) -> list[Effect]:
         """Decide what follows from an event. Effects are performed in list order."""
-        if self._stopped and not isinstance(event, Committed):
-            return []
+        return self.receive_all((event,), now)
+
+    def receive_all(self, events: Iterable[Event], now: Instant) -> list[Effect]:
+        """The same for events that came together: what clients bring is passed on, and proposed, as one."""
+        out: list[Effect] = []
+        for event in events:
+            if not self._stopped or isinstance(event, Committed):
+                out += self._addressed(partial(self._follow, event), now)
+        if self._has_work and not self._stopped:
+            out += self._addressed(self._tell_of_work, now)
+        return out
+
+    def _addressed(self, decide: Callable[[Instant], list[Effect]], now: Instant) -> list[Effect]:
         before = self._validators
-        match event:
-            case Started():
-                out = self._start(event.records, now)
-            case PeerConnected():
-                out = self._greet(event.peer)
-            case PeerDisconnected():
-                self.connected.discard(event.peer)
-                self.agreement.lost(event.peer)
-                out = []
-            case PeerSaid():
-                out = self._hear(event.peer, event.data, now)
-            case TransactionSubmitted():
-                out = self._submit(event, now)
-            case PackChecked():
-                out = self.pushes.pack_checked(event, now)
-            case Committed():
-                out = self._committed(event.height)
-            case Ticked():
-                out = self._from_engine(self.engine.tick(now)) + self._retry(now)
-            case _:
-                assert_never(event)
-        out += self._commits(now)
+        out = decide(now) + self._commits(now)
         if len(self.reports):
             self._arm_retry(now)
         return addressed(out, self.connected, before | self._validators)
+
+    def _follow(self, event: Event, now: Instant) -> list[Effect]:
+        match event:
+            case Started():
+                return self._start(event.records, now)
+            case PeerConnected():
+                return self._greet(event.peer)
+            case PeerDisconnected():
+                self.connected.discard(event.peer)
+                self.agreement.lost(event.peer)
+                return []
+            case PeerSaid():
+                return self._hear(event.peer, event.data, now)
+            case TransactionSubmitted():
+                return self._submit(event, now)
+            case PackChecked():
+                return self.pushes.pack_checked(event, now)
+            case Committed():
+                return self._committed(event.height)
+            case Ticked():
+                return self._from_engine(self.engine.tick(now)) + self._retry(now)
+            case _:
+                assert_never(event)
 
     @property
     def engine(self) -> Engine:
@@ -218,17 +222,20 @@ class Node:
         # Whatever was said while the link was down is said again: agreement first, then clients' work.
         out += self._from_engine(self.engine.greet(peer))
         out += self.pushes.greet(peer)
-        return out + [say(peer, batch) for batch in batches(self._own.values())]
+        return out + [say(peer, batch) for batch in self._own.all()]
 
     def _committed(self, height: int) -> list[Effect]:
         self.ledger.committed(height)
-        block = self._views.pop(height)
-        self._applied_time = block.time
-        out = self._from_engine(self.engine.committed(block.view))
-        return [*out, CompactLog()] if block.erases else out
+        view, commit = self._on_their_way.pop(height)
+        self._applied_time = commit.time
+        out = self._from_engine(self.engine.committed(view))
+        return [*out, CompactLog()] if commit.erased else out
 
     def _hear(self, peer: int, data: bytes, now: Instant) -> list[Effect]:
         """A peer that breaks the protocol changes nothing and loses its link."""
+
+        if self.engine.is_unasked(peer, data):
+            return []
 
         def hear() -> list[Effect]:
             message = PEER_MESSAGES.from_bytes(data)
@@ -278,8 +285,9 @@ class Node:
             return self._not_taken(tx_id, refusal)
         self._arm_retry(now)
         if manifest is None:
-            self._own[tx_id] = Own(item, len(to_bytes(item)))
-            return [say(None, Submit((item,))), *self._work_arrived(now)]
+            self._own.add(tx_id, item, now.monotonic, self._retry_us)
+            self._has_work = True
+            return []
         return self.pushes.submit(tx_id, manifest, event, now)
 
     def _not_taken(self, tx_id: TxId, refusal: Refused) -> list[Effect]:
@@ -289,16 +297,19 @@ class Node:
         return [Refuse(tx_id, refusal.code, str(refusal))]
 
     def _take(self, items: tuple[Item, ...], now: Instant) -> list[Effect]:
-        taken = False
         for item in items:
             if manifest_of(item) is not None:
                 continue  # pushes come announced, so that this node checks their packs
             try:
                 self.ledger.admit(item, now)
-                taken = True
+                self._has_work = True
             except Refused:
                 continue  # its gateway answers the client; a peer's view may differ by a block
-        return self._work_arrived(now) if taken else []
+        return []
+
+    def _tell_of_work(self, now: Instant) -> list[Effect]:
+        self._has_work = False
+        return [say(None, batch) for batch in self._own.unsaid()] + self._work_arrived(now)
 
     def _work_arrived(self, now: Instant) -> list[Effect]:
         return self._from_engine(self.engine.work_arrived(now))
@@ -316,10 +327,10 @@ class Node:
         out: list[Effect] = self._let_go()
         for own in self.attestations.own():
             out += self.pushes.announce_again(own, self.connected, now)
-        out += [say(None, batch) for batch in batches(self._own.values())]
+        out += [say(None, batch) for batch in self._own.due(now.monotonic, self._retry_us)]
         for report in self.reports.due(self.ledger.next_time(now.believed)):
             out += self._submit(TransactionSubmitted(report, None), now)
-        if self._own or len(self.attestations) or len(self.reports):
+        if len(self._own) or len(self.attestations) or len(self.reports):
             self._retry_at = now.monotonic + self._retry_us
         return out
 
@@ -330,7 +341,7 @@ class Node:
         self.attestations.forget_expired(self.ledger.head.time)
         out: list[Effect] = []
         for tx_id in ended:
-            self._own.pop(tx_id, None)
+            self._own.forget(tx_id)
             self.attestations.forget(tx_id)
             standing = self.ledger.transaction_status(tx_id)
             if standing.error is not None and standing.message is not None and standing.where is not Where.FINAL:
@@ -347,7 +358,7 @@ class Node:
             commits = self._take_commits()
             turned = self.engine.ended
             out += [*(self._turn(now) if turned else ()), *commits]
-            if self._own or self.pushes.attested or len(self.attestations) or self.pushes.deferred:
+            if len(self._own) or self.pushes.attested or len(self.attestations) or self.pushes.deferred:
                 out += self._let_go()
                 out += self.pushes.after_blocks(now)
             out += self._hear_early(now) if turned else []
@@ -360,10 +371,9 @@ class Node:
         out: list[Effect] = []
         for commit in self.ledger.take_commits():
             for row in commit.receipts:
-                self._own.pop(row.tx_id, None)
+                self._own.forget(row.tx_id)
                 self.attestations.forget(row.tx_id)
-            view = from_bytes(Proposal, commit.proposal).view
-            self._views[commit.height] = _OnItsWay(view, commit.time, bool(commit.erased))
+            self._on_their_way[commit.height] = from_bytes(Proposal, commit.proposal).view, commit
             out.append(CommitBlock(commit))
             out += told_to(commit, self.connected - self._validators)
         return out

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-
-from attrs import frozen
 
 from guts_core.chain.commit import Commit
 from guts_core.chain.trail import EpochStep
-from guts_core.chain.transaction import Item
 from guts_core.codec import from_bytes, to_bytes
 from guts_core.simplex.messages import Certificate, Fetch, Propose, Recall, Recalled, Supply, Vote
 
 from .effects import Effect, SendPeer, Urgency
-from .messages import ITEMS_PER_SUBMIT_MAX, Hello, PeerMessage, Submit
-
-# A Submit stays this small, so that it fits in a frame of 2 MiB together with the largest last item.
-SUBMIT_BYTES_MAX = 1 << 20
-
-
-@frozen
-class Own:
-    """A client's transaction without a manifest, and what it weighs on the wire."""
-
-    item: Item
-    size: int
+from .messages import Hello, PeerMessage
 
 
 def say(peer: int | None, message: PeerMessage) -> SendPeer:
@@ -68,17 +53,3 @@ def told_to(commit: Commit, outsiders: AbstractSet[int]) -> list[Effect]:
     else:
         return []
     return [say(peer, certificate) for peer in sorted(outsiders)]
-
-
-def batches(own: Iterable[Own]) -> Iterator[Submit]:
-    """What clients wait for, in messages that a frame carries."""
-    batch: list[Item] = []
-    size = 0
-    for one in own:
-        if batch and (len(batch) == ITEMS_PER_SUBMIT_MAX or size + one.size > SUBMIT_BYTES_MAX):
-            yield Submit(tuple(batch))
-            batch, size = [], 0
-        batch.append(one.item)
-        size += one.size
-    if batch:
-        yield Submit(tuple(batch))
