@@ -114,7 +114,7 @@ async def test_fault_F40_a_lost_vote_key_comes_back_from_its_backup(tmp_path: Pa
             await wait_until(lambda: node.height >= max(one.height for one in others) - 1)
         key_file(seat, "vote.key").write_text(seat.keys["vote"].seed.hex())
         async with open_node(world.settings(LOSER)) as node:
-            await wait_until(lambda: node._node.engine.held_back is None)
+            await wait_until(lambda: node._server._status().started)
             words = (await status(node)).held_back
             assert words is not None
             assert "the vote log says that this node began this one without a vote" in words

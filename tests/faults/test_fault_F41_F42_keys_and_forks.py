@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import trio
 from attrs import evolve
 
+from guts_cli.checkup import look_at_node
+from guts_cli.commands.node_status import _of_directory
 from guts_cli.outcomes import EXIT_CODES
 from guts_core.chain import compose
 from guts_core.chain.genesis import chain_id
-from guts_core.errors import Corrupt, ForkSeen
+from guts_core.codec import Tag, encode, from_bytes, to_bytes, to_value
+from guts_core.errors import Corrupt, ForkSeen, Unavailable
 from guts_core.forge.actions import ProposeDecision, VoteDecision
 from guts_core.forge.decisions import EndEpoch, RemoveValidator
 from guts_core.forge.params import Params
 from guts_core.identity import Ed25519Verifier
+from guts_core.names import BlockHash
 from guts_core.node.events import Started
 from guts_core.node.node import Node, NodeConfig
 from guts_core.sim.fates import dice
 from guts_core.sim.faults import SECOND
 from guts_core.sim.scenario import Scenario
 from guts_core.sim.swarm import draw
-from guts_core.simplex.messages import Message, Propose
+from guts_core.simplex.certificates import assemble
+from guts_core.simplex.committee import Committee
+from guts_core.simplex.messages import Certificate, Kind, Message, Proposal, Propose
+from guts_net.runtime import open_node
 from tests.core.chain.chain_world import a_genesis, key
 from tests.core.node.node_world import Seat, World
 from tests.core.node.test_node_epochs import act, decide, epoch, votes_in
 from tests.core.simplex.simplex_world import F, N, X
 from tests.core.simplex.simplex_world import World as Engine
+from tests.faults.test_fault_floods import flooded
+from tests.net.world import World as Forge
+from tests.net.world import found, status
 
 DAY_MS, MINUTE_MS = 86_400_000, 60_000
 STOLEN = 1
@@ -99,6 +112,10 @@ def forks(world: Engine, peer: int, *messages: Message) -> str:
         world.engine.tick(world.now)
     assert world.engine.next_deadline() is None
     assert "picks no side" in str(seen.value)
+    shown = [from_bytes(Certificate, one) for one in seen.value.certificates]
+    for one in shown:
+        world.engine.check_certificate(one)
+    assert len({to_bytes(one) for one in shown}) == len(shown) > 0
     return str(seen.value)
 
 
@@ -140,6 +157,48 @@ def test_fault_F42_contradictions_above_what_is_final_end_the_node_with_words() 
         world.hear(1, world.certificate(first, 1, None if first is X else one.proposal))
 
         assert BLOCK.format(1) in forks(world, 3, world.certificate(second, 1, other.proposal))
+
+
+async def test_fault_F42_a_fork_stays_told_until_its_file_is_removed(tmp_path: Path) -> None:
+    """One of a network hears from another what a quorum never may sign; its operator reads of it at every start."""
+    world = found(tmp_path, 4)
+    directory = world.seats[0].directory
+    rivals = [to_bytes(nullified_and_final(world, kind)) for kind in (X, F)]
+    with pytest.raises(ExceptionGroup) as ended:
+        await until_it_ends(world, rivals)
+    assert ended.group_contains(ForkSeen, match=f"both certificates are in {directory}/fork.seen: remove that file")
+
+    said, *held = (directory / "fork.seen").read_text().splitlines()
+    assert "two quorums contradict each other in view 1" in said
+    assert sorted(held) == sorted(one.hex() for one in rivals)
+    with pytest.raises(ForkSeen, match=r"two quorums contradict each other in view 1.*remove that file"):
+        async with open_node(world.settings(0)):
+            pass
+    found_wrong = [one for one in look_at_node(directory) if one.check == "fork"]
+    assert [said in one.message for one in found_wrong] == [True]
+    with pytest.raises(Unavailable, match="does not run: two quorums contradict"):
+        _of_directory(directory)
+    (directory / "fork.seen").unlink()
+    async with open_node(world.settings(0)) as node:
+        assert (await status(node)).halted is None
+
+
+async def until_it_ends(world: Forge, messages: list[bytes]) -> None:
+    """A node that hears these from one of its peers."""
+    with trio.fail_after(60):
+        async with open_node(world.settings(0)), flooded(world, 0) as liar:
+            await liar.say(messages)
+            await trio.sleep_forever()
+
+
+def nullified_and_final(world: Forge, kind: Kind) -> Certificate:
+    """What a quorum of three signs in view 1: that nothing came of it, or that a block did."""
+    chain = chain_id(world.genesis)
+    committee = Committee(chain, 0, world.genesis.vote_keys, world.genesis.fault_model, Ed25519Verifier())
+    proposal = None if kind is X else Proposal(0, 1, 0, BlockHash(bytes(32)), BlockHash(b"1" * 32))
+    body = encode((int(kind), 0, 1, None if proposal is None else to_value(proposal)))
+    votes = [(seat, world.seats[seat].keys["vote"].sign(Tag.SIGN_VOTE, chain, body)) for seat in (1, 2, 3)]
+    return assemble(committee, kind, 1, proposal, votes)
 
 
 def test_fault_F42_who_only_claims_a_second_quorum_is_not_believed() -> None:
