@@ -133,6 +133,7 @@ class Standing:
         others = {
             **self._network.counters,
             "equivocations": self._node.equivocations,
+            **{f"excess.{sort}": count for sort, count in self._node.engine.dropped.items()},
             "log_bytes": self._journal.size,
             "mempool_bytes": self._node.ledger.mempool.bytes,
             "pending_age": self.pending_age_us(),

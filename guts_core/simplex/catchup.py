@@ -25,6 +25,7 @@ from .bounds import (
     SYNC_BLOCKS_MAX,
     SYNC_BYTES_MAX,
 )
+from .budget import Sort
 from .certificates import signers_of
 from .messages import (
     FETCH_WANT_MAX,
@@ -147,7 +148,7 @@ def _tell_end(s: State, peer: int, epoch: int) -> None:
 def _serve_past(s: State, peer: int, asked: Fetch) -> None:
     """How an older epoch ended, and the blocks of it that the asker lacks, newest first."""
     end = s.application.epoch_end(asked.epoch)
-    if end is None or not s.budget.take(peer, s.now.monotonic):
+    if end is None or not s.budget.take(peer, Sort.QUESTION, s.now.monotonic):
         return
     top = end.certificate.proposal
     assert top is not None, "a finalization names a block"
@@ -165,7 +166,7 @@ def _newest_above(s: State, view: int) -> Certificate | None:
 
 def serve(s: State, peer: int, asked: Fetch) -> None:
     """Answer with certificates from the asked view up and runs of blocks, newest first; nothing if there is nothing."""
-    if not s.budget.take(peer, s.now.monotonic):
+    if not s.budget.take(peer, Sort.QUESTION, s.now.monotonic):
         return
     certificates = _certificates_for(s, asked)
     blocks = _runs(s, asked.want, asked.final_view, {})

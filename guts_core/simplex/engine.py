@@ -17,7 +17,8 @@ from typing import Any, assert_never
 from guts_core.errors import Corrupt, Malformed
 from guts_core.identity.keys import Signer, Verifier
 
-from . import catchup, fence, intake, recovery, views
+from . import catchup, door, fence, intake, recovery, views
+from .budget import Sort
 from .certificates import check
 from .effects import Effect
 from .journal import LogFloor
@@ -112,6 +113,11 @@ class Engine:
             "evidence": len(s.evidence.pairs),
         }
 
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Messages above their sender's budget that were not heard, by sort."""
+        return {sort.value: self._state.budget.dropped[sort] for sort in Sort}
+
     def evidence(self) -> list[tuple[Vote, Vote]]:
         """Every pair of votes that convicts its signer, at most one per epoch, signer and kind."""
         return list(self._state.evidence.pairs.values())
@@ -138,6 +144,10 @@ class Engine:
     def receive(self, peer: int, message: Message, now: Instant) -> list[Effect]:
         """A message from a peer that the link authenticated: a validator, or whoever follows."""
         return self._step(now, self._receive, peer, message)
+
+    def is_unasked(self, peer: int, data: bytes) -> bool:
+        """Whether bytes of a peer are an answer to nothing: they are counted, and need not be decoded."""
+        return door.is_unasked(self._state, peer, data)
 
     def tick(self, now: Instant) -> list[Effect]:
         """Time has passed: due timers fire."""
@@ -234,6 +244,8 @@ class Engine:
         s = self._state
         changed = True
         seat = s.seats.get(peer)
+        if not isinstance(message, Vote) and not door.permits(s, peer, message):
+            return False
         epoch = epoch_of(message)
         if epoch is not None and epoch != s.config.epoch:
             catchup.meet(s, peer, epoch, message)
@@ -267,8 +279,6 @@ class Engine:
 
     def _supplied(self, peer: int, message: Supply) -> None:
         s = self._state
-        if not s.asked[peer]:
-            return
         # Asked in an epoch that ended meanwhile: the answer is about that one.
         mine = s.config.epoch
         certificates = tuple(one for one in message.certificates if one.epoch == mine)

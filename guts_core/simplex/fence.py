@@ -12,6 +12,7 @@ from attrs import define, field
 
 from guts_core.errors import KeyInUse
 
+from .budget import Sort
 from .catchup import best_certificate
 from .certificates import check, signers_of
 from .journal import LogFence
@@ -76,7 +77,7 @@ def tick(s: State) -> None:
 def answer(s: State, peer: int, asked: Recall) -> None:
     """Tell a peer what was heard of it."""
     seat = s.seats.get(peer)
-    if seat is not None and s.budget.take(peer, s.now.monotonic):
+    if seat is not None and s.budget.take(peer, Sort.QUESTION, s.now.monotonic):
         s.send(peer, Recalled(s.config.epoch, asked.mark, s.voiced.get(seat), best_certificate(s)))
 
 

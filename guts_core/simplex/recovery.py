@@ -30,6 +30,7 @@ _NOT_OURS = "the vote log belongs to another chain, epoch or key: this node must
 
 def recover(s: State, records: list[bytes]) -> None:
     """Replay the log above the committed tip, enter the next view, and tell the others we are back."""
+    s.began = s.now.monotonic
     entries = [read(record) for record in records]
     must(not entries or isinstance(entries[0], LogStart), "the vote log does not begin with whose it is")
     _take_over(s, entries)
@@ -39,6 +40,8 @@ def recover(s: State, records: list[bytes]) -> None:
 def inherit(s: State, before: State) -> None:
     """The same for the engine that goes on where that of the epoch before ended."""
     s.uncommitted, s.ends, s.floor, s.sworn = before.uncommitted, before.ends, before.floor, before.sworn
+    # Who was silent, or said too much, is not forgiven by a new epoch.
+    s.began, s.heard, s.budget = before.began, before.heard, before.budget
     s.evidence.inherit(before.evidence, s.config.epoch - EVIDENCE_EPOCHS)
     fence.inherit(s, before)
     starts = any(isinstance(entry, LogStart) for entry in before.later)

@@ -114,6 +114,7 @@ class State:
         self.retry_at: int | None = None
         self.sync_at: int | None = None
         # By number of the peer, which may have no seat.
+        self.began = 0  # this process listens since then
         self.heard: dict[int, int] = {}
         self.helped: dict[int, int] = {}
         self.asked: Counter[int] = Counter()

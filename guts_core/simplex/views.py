@@ -76,10 +76,10 @@ def is_absent(s: State, leader: int) -> bool:
     A local rule only; it never decides who leads.
     """
     number = s.numbers[leader]
-    if leader == s.me or number not in s.heard:
+    if leader == s.me:
         return False
     limit = s.now.monotonic - _ABSENT_HEARTBEATS * s.config.heartbeat_us - 2 * _ADVANCE_DELTAS * s.delta
-    if s.heard[number] > limit:
+    if s.heard.get(number, s.began) > limit:
         return False
     lively = sum(1 for at in s.heard.values() if at > limit) + 1
     return lively >= s.committee.quorum

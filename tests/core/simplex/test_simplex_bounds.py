@@ -6,6 +6,7 @@ import pytest
 
 from guts_core.errors import Invalid
 from guts_core.simplex import bounds
+from guts_core.simplex.budget import RATES, Rate, Sort
 from guts_core.simplex.effects import Send
 from guts_core.simplex.engine import Rule
 from guts_core.simplex.messages import Certificate, Fetch, Kind, SuppliedBlock, Supply
@@ -100,7 +101,7 @@ def test_finality_lets_go_of_rounds_and_blocks() -> None:
 def test_a_long_chain_is_fetched_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten times more than may be held at once: the walk back remembers places, the way forward asks again."""
     monkeypatch.setattr("guts_core.simplex.catchup.SYNC_BLOCKS_MAX", 100)
-    monkeypatch.setattr("guts_core.simplex.budget.ANSWERS_BURST", 1000)  # the clock of the other one stands
+    monkeypatch.setitem(RATES, Sort.QUESTION, Rate(1000, 1 << 20))  # the clock of the other one stands
     old, new = World(me=1), World(me=0)
     parent = old.engine.final
     for view in range(1, 1001):
