@@ -127,7 +127,7 @@ def campaign_data(campaign: Campaign, seconds: float, jobs: int) -> dict[str, ob
             name: {"runs": p.runs, "attempts": p.attempts, "achieved": p.achieved, "successful_runs": p.successes}
             for name, p in sorted(campaign.villains.items())
         },
-        "coverage": {" / ".join(triple): count for triple, count in sorted(coverage.triples.items())},
+        "coverage": {" / ".join(met): count for met, count in sorted(coverage.met.items())},
         "crashes": {f"{role} of {nodes}": count for (nodes, role), count in sorted(coverage.crashed.items())},
         "never": campaign.never(),
         "failures": [{"seed": f.seed, "nodes": f.nodes, "problem": f.problem} for f in campaign.failures],
@@ -147,7 +147,7 @@ def campaign_text(campaign: Campaign, seconds: float, jobs: int) -> str:
         f"  faults    {_counts(campaign.faults)}",
         f"  rules     {_counts({name.lower(): count for name, count in campaign.rules.items()})}",
         *_villain_lines(campaign),
-        f"  met       {len(campaign.coverage.triples)} meetings of phase, message and fault",
+        f"  met       {len(campaign.coverage.met)} meetings of rule, message and fault",
         f"  never     {', '.join(never[:_NEVER_SHOWN]) or 'nothing: all that happens sometimes did'}"
         + (f", and {len(never) - _NEVER_SHOWN} more (--json lists them)" if len(never) > _NEVER_SHOWN else ""),
         *(f"  BROKEN    seed {f.seed} with {f.nodes} nodes: {f.problem}" for f in campaign.failures),

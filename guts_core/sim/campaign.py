@@ -73,4 +73,4 @@ class Campaign:
         rules = [f"rule {rule.name.lower()}" for rule in Rule if not self.rules[rule.name]]
         idle = [f"{name} achieved something" for name, played in sorted(self.villains.items()) if not played.achieved]
         faults = [f"fault {name}" for name, count in sorted(self.faults.items()) if not count]
-        return rules + idle + faults + (self.coverage.missing() if self.coverage.triples else [])
+        return rules + idle + faults + (self.coverage.missing() if self.coverage.met else [])

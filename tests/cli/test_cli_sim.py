@@ -114,7 +114,7 @@ def test_many_seeds_are_added_up(capsys: pytest.CaptureFixture[str]) -> None:
         alone["coverage"],
     )
     assert data["rules"]["FINALIZE"] > 0
-    assert any(key.startswith("chaos / propose / ") for key in data["coverage"])
+    assert any(key.startswith("NOTARIZE / propose / ") for key in data["coverage"])
 
 
 def test_a_swarm_draws_what_goes_wrong(capsys: pytest.CaptureFixture[str]) -> None:
