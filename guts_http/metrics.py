@@ -17,8 +17,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Summa
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from guts_core.chain.header import RULES
 from guts_core.discovery import Outlook
+from guts_core.forge.rules import KNOWN_RULES
 from guts_core.node.figures import FIGURES, Known, Shape
 from guts_core.node.port import Figure, Figures, Status
 from guts_core.version import VERSION
@@ -29,6 +29,8 @@ from .middleware import Access
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _US = 1_000_000
 _MS = 1_000
+# All that this build can execute; which of them hold the status says.
+_RULES = ",".join(map(str, KNOWN_RULES))
 
 
 @frozen
@@ -72,7 +74,7 @@ def _slots(status: Status) -> Values:
 
 
 _STATUS = (
-    _OfStatus(Family("guts_build_info", "gauge", "1", ("version", "rules")), lambda _: [((VERSION, str(RULES)), 1)]),
+    _OfStatus(Family("guts_build_info", "gauge", "1", ("version", "rules")), lambda _: [((VERSION, _RULES), 1)]),
     _gauge("guts_node_height", "Last finalized and executed block", lambda s: s.height),
     _gauge("guts_node_view", "Current view of agreement", lambda s: s.view),
     _gauge("guts_node_validators", "Validators of the network", lambda s: s.validators),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from guts_core.chain.header import RULES
 from guts_core.errors import NotFound
 from guts_core.forge import queries
 from guts_core.node.port import AskMempool, PeerStatus, Status, Waiting, WaitingList
@@ -38,6 +37,7 @@ async def status_values(asked: Asked) -> dict[str, Any]:
             "missing_packs": snapshot.missing_packs(),
             "missing_texts": snapshot.missing_texts(),
             "role": _role(snapshot, status.node_id),
+            "rules": queries.epoch(snapshot).rules,
         }
     return {
         **committed,
@@ -49,7 +49,6 @@ async def status_values(asked: Asked) -> dict[str, Any]:
         "time": exact_time_text(status.time),
         "fault_model": asked.site.reader.genesis.fault_model.name.lower(),
         "version": VERSION,
-        "rules": RULES,
         "network": asked.site.reader.genesis.name,
         "node": status.node_id.hex(),
         "validator_index": status.validator_index,
