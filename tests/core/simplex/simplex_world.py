@@ -23,12 +23,25 @@ CHAIN = ChainId(bytes(range(32)))
 N, X, F = Kind.NOTARIZE, Kind.NULLIFY, Kind.FINALIZE
 
 
+class CountedRing(KeyRing):
+    """Says how many signatures it was asked about."""
+
+    def __init__(self, seed: int, size: int) -> None:
+        super().__init__(seed, size)
+        self.checks = 0
+
+    def verify(self, public_key: bytes, tag: Tag, chain_id: ChainId, body: bytes, signature: bytes) -> bool:
+        """The same, counted."""
+        self.checks += 1
+        return super().verify(public_key, tag, chain_id, body, signature)
+
+
 class World:
     """Engine ``me`` of ``size``; time moves only when told. Views are led by ``view % size``."""
 
     def __init__(self, me: int = 0, size: int = 4, fault_model: FaultModel = FaultModel.BYZANTINE) -> None:
         self.me, self.size, self.fault_model = me, size, fault_model
-        self.ring = KeyRing(7, size)
+        self.ring = CountedRing(7, size)
         self.committee = Committee(CHAIN, 0, self.ring.public_keys, fault_model, self.ring)
         self.author = Replica(WordList(), [])  # builds and executes the peers' blocks
         self.durable: list[FinalBlock] = []
