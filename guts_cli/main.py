@@ -164,6 +164,7 @@ SIM = Group(
     entries={
         "run": _entry("sim", "run", "Run one seed, or many; exit code 1 when a promise broke."),
         "soak": _entry("sim_soak", "soak", "Run seeds for some minutes, and say what was reached."),
+        "twins": _entry("sim_twins", "twins", "Play scripts in which one validator runs twice."),
         "shrink": _entry("sim", "shrink", "Find the smallest run that breaks the same promise."),
         "replay": _entry("sim", "replay", "Run a file of shrink again, without dice."),
         "show": _entry("sim", "show_", "Draw a file of shrink: nodes, messages, crashes, votes."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from guts_cli.progress import is_watched
 from guts_core.sim.campaign import Campaign
+from guts_core.sim.scripted_twins import Played
 from guts_core.sim.shrink import Progress
 
 if TYPE_CHECKING:
@@ -37,6 +38,22 @@ def soaking(seeds: int | None = None, seconds: float | None = None) -> Iterator[
                 rate=round(campaign.events / passed),
                 broken=f", {len(campaign.failures)} BROKEN" if campaign.failures else "",
             )
+
+        yield told
+
+
+@contextmanager
+def playing(cases: int) -> Iterator[Callable[[Played], None]]:
+    """A function to tell how many scripts of twins were played."""
+    if not is_watched():
+        yield lambda _played: None
+        return
+    with _bar("{task.completed} of {task.total} scripts, {task.fields[convicted]} convict{task.fields[broken]}") as bar:
+        task = bar.add_task("twins", total=cases, convicted=0, broken="")
+
+        def told(played: Played) -> None:
+            broken = f", {len(played.failures)} BROKEN" if played.failures else ""
+            bar.update(task, completed=played.cases, convicted=played.convicted, broken=broken)
 
         yield told
 

@@ -7,6 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from itertools import count, islice
 from multiprocessing import get_context
 from time import monotonic
+from typing import Protocol, TypeVar
 
 from attrs import frozen
 
@@ -24,6 +25,15 @@ MIXED = (4, 4, 7, 4, 3, 4, 5, 4, 1, 4, 10, 4, 4, 7, 4, 4)
 _AHEAD = 2
 
 Told = Callable[[Campaign], None]
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Runs(Protocol[T_co]):
+    """A task: it can be sent to another process, and run there."""
+
+    def run(self) -> T_co:
+        """Do it."""
 
 
 @frozen
@@ -64,7 +74,7 @@ def tasks(
 def run_all(work: Iterator[Task], jobs: int, told: Told, deadline: float | None = None) -> Campaign:
     """Add up all runs; after the deadline (on the monotonic clock) no more begin. Ctrl-C ends it early."""
     campaign = Campaign()
-    results = _one_by_one(work) if jobs == 1 else _in_processes(work, jobs)
+    results = each(work, jobs)
     try:
         for report, coverage in results:
             campaign.add(report, coverage)
@@ -83,12 +93,16 @@ def from_seed(first: int) -> Iterator[int]:
     return count(first)
 
 
-def _one_by_one(work: Iterator[Task]) -> Generator[tuple[Report, Coverage], None, None]:
+def each(work: Iterator[Runs[T]], jobs: int) -> Generator[T, None, None]:
+    """What each task gives, as they end; close it when no more is wanted."""
+    if jobs > 1:
+        yield from _in_processes(work, jobs)
+        return
     for task in work:
         yield task.run()
 
 
-def _in_processes(work: Iterator[Task], jobs: int) -> Generator[tuple[Report, Coverage], None, None]:
+def _in_processes(work: Iterator[Runs[T]], jobs: int) -> Generator[T, None, None]:
     # Fresh processes: a fork of one that has threads may never run.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         running = {pool.submit(task.run) for task in islice(work, jobs * _AHEAD)}
@@ -102,6 +116,6 @@ def _in_processes(work: Iterator[Task], jobs: int) -> Generator[tuple[Report, Co
             _drop(running)
 
 
-def _drop(running: Iterable[Future[tuple[Report, Coverage]]]) -> None:
+def _drop(running: Iterable[Future[T]]) -> None:
     for future in running:
         future.cancel()

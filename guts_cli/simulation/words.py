@@ -9,6 +9,7 @@ from guts_core.sim.campaign import Campaign, Failure
 from guts_core.sim.pace import FINALITY_BOUND, INTERVAL_BOUND, Pace
 from guts_core.sim.report import Report
 from guts_core.sim.scenario import Scenario
+from guts_core.sim.scripted_twins import Outcome, Played, splits
 from guts_core.simplex.quorum import FaultModel
 
 MICROSECONDS = 1e6
@@ -153,6 +154,83 @@ def campaign_text(campaign: Campaign, seconds: float, jobs: int) -> str:
         *(f"  BROKEN    seed {f.seed} with {f.nodes} nodes: {f.problem}" for f in campaign.failures),
     ]
     return "\n".join(wrapped(line) for line in lines)
+
+
+def scripts_data(played: Played, seconds: float, jobs: int) -> dict[str, object]:
+    """For programs: many scripts of twins."""
+    return {
+        "cases": played.cases,
+        "events": played.events,
+        "blocks": played.blocks,
+        "simulated_seconds": round(played.simulated_us / MICROSECONDS, 1),
+        "seconds": round(seconds, 2),
+        "jobs": jobs,
+        "splits": len(played.splits),
+        "splits_there_are": len(splits()),
+        "torn": played.torn,
+        "convicted": played.convicted,
+        "failures": [{"case": one.case.number, "problem": one.problem} for one in played.failures],
+    }
+
+
+def scripts_text(played: Played, seconds: float, jobs: int) -> str:
+    """For people."""
+    broken, rate = len(played.failures), played.cases / seconds
+    lines = [
+        f"{played.cases} scripts: {f'{broken} broke a promise' if broken else 'no two honest nodes parted in any'}",
+        f"  events    {played.events:,} in {seconds:.1f} s: {rate:,.0f} scripts/s with jobs {jobs}",
+        f"  blocks    {played.blocks:,} final in {played.simulated_us / MICROSECONDS:,.0f} s simulated",
+        f"  splits    {len(played.splits)} of the {len(splits())} ways to split five processes into three groups",
+        f"  twins     reached different nodes in {played.torn} scripts, were convicted in {played.convicted}",
+        *(f"  BROKEN    script {one.case.number}: {one.problem}" for one in played.failures),
+    ]
+    return "\n".join(wrapped(line) for line in lines)
+
+
+def script_data(outcome: Outcome) -> dict[str, object]:
+    """For programs: one script of twins, and what became of it."""
+    case = outcome.case
+    return {
+        "case": case.number,
+        "twin": case.twin,
+        "views": [
+            {"leader": leader, "groups": _groups(case.twin, sides)}
+            for leader, sides in zip(case.leaders, case.sides, strict=True)
+        ],
+        "problem": outcome.problem,
+        "events": outcome.events,
+        "heights": list(outcome.heights),
+        "torn": outcome.torn,
+        "convictions": outcome.convictions,
+        "simulated_seconds": outcome.simulated_us / MICROSECONDS,
+        "trace": outcome.trace,
+    }
+
+
+def script_text(outcome: Outcome) -> str:
+    """For people."""
+    case = outcome.case
+    views = [
+        f"  view {view:<4} node {leader} leads; hear each other: {' | '.join(map(' '.join, _groups(case.twin, sides)))}"
+        for view, (leader, sides) in enumerate(zip(case.leaders, case.sides, strict=True), 1)
+    ]
+    lines = [
+        f"script {case.number}: {'every promise held' if outcome.problem is None else outcome.problem}",
+        f"  twins     node {case.twin} runs twice, as {case.twin} and {case.twin}'",
+        *views,
+        f"  then      everybody hears everybody; blocks {min(outcome.heights)} to {max(outcome.heights)} are final",
+        f"  torn      {outcome.torn} messages of one twin reached others than the other's",
+        f"  convicted {outcome.convictions} times, by honest nodes",
+        f"  events    {outcome.events} in {outcome.simulated_us / MICROSECONDS:.2f} s simulated",
+        f"  trace     {outcome.trace}",
+    ]
+    return "\n".join(wrapped(line) for line in lines)
+
+
+def _groups(twin: int, sides: tuple[int, ...]) -> list[list[str]]:
+    """Who hears whom: the second process of the twinned node has its number with a stroke."""
+    names = [*map(str, range(len(sides) - 1)), f"{twin}'"]
+    return [[name for name, side in zip(names, sides, strict=True) if side == one] for one in sorted(set(sides))]
 
 
 def _villain_lines(campaign: Campaign) -> list[str]:

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from hashlib import blake2b
 from itertools import product
 from struct import Struct
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from guts_core.errors import Corrupt, PeerFault
 from guts_core.simplex.committee import Committee
@@ -83,6 +84,32 @@ class Outcome:
     convictions: int  # by honest nodes, of the twinned key
     torn: int  # messages of one twin that reached some whom the other's did not
     trace: str
+
+
+@define
+class Played:
+    """Many outcomes added up."""
+
+    cases: int = 0
+    events: int = 0
+    simulated_us: int = 0
+    blocks: int = 0
+    torn: int = 0  # cases in which one twin reached some whom the other did not
+    convicted: int = 0  # cases in which somebody honest convicted the twinned key
+    splits: set[tuple[int, ...]] = field(factory=set)
+    failures: list[Outcome] = field(factory=list)
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """More of them."""
+        for outcome in outcomes:
+            self.cases += 1
+            self.events += outcome.events
+            self.simulated_us += outcome.simulated_us
+            self.blocks += max(outcome.heights)
+            self.torn += outcome.torn > 0
+            self.convicted += outcome.convictions > 0
+            self.splits.update(outcome.case.sides)
+            self.failures += [outcome] if outcome.problem is not None else []
 
 
 def case_of(number: int) -> Case:

@@ -33,6 +33,7 @@ ELSEWHERE = {
     "guts network vote": "test_cli_governance.py",
     "guts chaos": "test_cli_chaos.py",
     "guts sim soak": "test_cli_sim.py",
+    "guts sim twins": "test_cli_sim.py",
     "guts sim shrink": "test_cli_sim.py",
     "guts sim replay": "test_cli_sim.py",
     "guts sim show": "test_cli_sim.py",

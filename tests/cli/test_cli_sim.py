@@ -11,6 +11,7 @@ import pytest
 
 from guts_cli.main import run
 from guts_core.sim.run import run_seed
+from guts_core.sim.scripted_twins import case_of, play
 from guts_core.sim.swarm import swarm
 from tests.cli.reference import differences, example
 from tests.compat.pages import HOW_TO, steps
@@ -143,6 +144,38 @@ def test_a_soak_ends_in_time_and_says_what_was_reached(capsys: pytest.CaptureFix
     assert differences(example("guts sim soak"), data) == []
 
 
+def test_scripts_of_twins_are_played_and_added_up(capsys: pytest.CaptureFixture[str]) -> None:
+    text = typed(capsys, "sim twins --cases 60 --first 100 --jobs 2")
+    data = told(capsys, "sim twins --cases 60 --first 100 --jobs 1")
+
+    assert "60 scripts: no two honest nodes parted in any" in text
+    assert text.splitlines()[-1] == "next: guts sim twins --first 160 --cases 60"
+    assert differences(example("guts sim twins"), data) == []
+    assert 0 < data["convicted"] <= data["torn"] <= data["cases"] == 60
+
+
+def test_one_script_of_twins_is_told_view_by_view(capsys: pytest.CaptureFixture[str]) -> None:
+    text = typed(capsys, "sim twins --case 7")
+    data = told(capsys, "sim twins --case 7")
+    case = case_of(7)
+
+    assert f"node {case.twin} runs twice" in text
+    assert f"{case.twin}'" in text
+    assert [view["leader"] for view in data["views"]] == list(case.leaders)
+    everybody = sorted(["0", "1", "2", "3", f"{case.twin}'"])
+    assert all(sorted(name for group in view["groups"] for name in group) == everybody for view in data["views"])
+    assert data["trace"] == play(case).trace
+
+
+@pytest.mark.usefixtures("small_quorum")
+def test_twins_that_part_nodes_are_told_with_the_script(capsys: pytest.CaptureFixture[str]) -> None:
+    text = typed(capsys, "sim twins --cases 5 --jobs 1", code=1)
+
+    (number,) = re.findall(r"next: guts sim twins --case (\d+)", text)
+    assert f"BROKEN    script {number}: I" in text
+    assert f"script {number}: I" in typed(capsys, f"sim twins --case {number}", code=1)
+
+
 @pytest.mark.usefixtures("small_quorum")
 def test_a_violation_is_shrunk_replayed_and_shown(capsys: pytest.CaptureFixture[str], desk: Path) -> None:
     """From the failing seed to the diagram, by typing what each command says comes next."""
@@ -237,6 +270,7 @@ def test_the_machine_of_the_page_keeps_its_promises(capsys: pytest.CaptureFixtur
         ("sim run --seed 1 --machine json:dumps --commands here", 2, "makes no state machine"),
         ("sim run --seed 1 --machine json:JSONDecoder --commands here", 2, "it needs initial()"),
         ("sim soak --minutes 1 --whole --clients", 2, "--whole and --clients exclude each other"),
+        ("sim twins --case 1 --cases 2", 2, "--case plays one script"),
         ("sim shrink -o x", 2, "say what to shrink"),
         ("sim shrink --seed 1 --nodes 1 -o x", 1, "breaks no promise"),
         ("sim replay nothing", 2, "No such file"),
