@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import frozen
 
+from guts_core.simplex.messages import Kind
 from guts_core.simplex.quorum import FaultModel, faults_tolerated
 
 from .faults import HEAL_DELAY_US
@@ -15,6 +18,9 @@ from .replica_node import DELTA_US, RETRY_US
 _L1_DELTAS, _L1_PATIENCE, _L1_RETRIES = 12, 4, 4
 _L2_DELTAS, _L2_PATIENCE, _L2_RETRIES = 3, 2, 8
 _HOPS = 3
+# Views without a block in a row, in turns of f + 1 leaders: one if nothing is lost; where one message in twenty is, a
+# view of an honest leader fails now and then, and in the largest networks more often than not.
+_L1_TURNS, _L1_LOSSY_TURNS = 1, 6
 
 
 @frozen
@@ -23,13 +29,32 @@ class Deadlines:
 
     resume_us: int  # from the heal to the first block at each node
     wish_us: int  # from a wish to its finality
+    views: int  # from one block to the next
 
     @classmethod
-    def of(cls, size: int) -> Deadlines:
+    def of(cls, size: int, *, lossy: bool) -> Deadlines:
         """The bounds for so many nodes, of which as many as agreement bears may be dead or lie."""
         bad = faults_tolerated(size, FaultModel.BYZANTINE)
         views = (bad + 2) * _L2_DELTAS * _L2_PATIENCE * DELTA_US
         return cls(
             _L1_DELTAS * _L1_PATIENCE * DELTA_US + _L1_RETRIES * RETRY_US,
             views + _HOPS * HEAL_DELAY_US + _L2_RETRIES * RETRY_US,
+            (bad + 1) * (_L1_LOSSY_TURNS if lossy else _L1_TURNS),
         )
+
+
+class Strides:
+    """L1 once more: how many views it takes from one final block to the next, of views that began after the heal."""
+
+    def __init__(self) -> None:
+        self.longest = 0
+        self._first: int | None = None
+        self._last = 0
+
+    def final(self, view: int, certified: Iterable[tuple[Kind, int]]) -> None:
+        """A block of this view is final first, while these certificates have been said."""
+        if self._first is None:
+            self._first = max((view for _, view in certified), default=0) + 1
+        elif self._last >= self._first:
+            self.longest = max(self.longest, view - self._last)
+        self._last = view

@@ -225,4 +225,5 @@ def say(message: PeerMessage, to: int | None = None) -> Say:
 
 def _store_of(commit: Commit) -> Store:
     contents = tuple(row.tx_id for row in commit.receipts)
-    return Store(commit.height, commit.block_hash, commit.meta["state_root"], contents, commit)
+    view = from_bytes(Proposal, commit.proposal).view
+    return Store(commit.height, commit.block_hash, commit.meta["state_root"], contents, commit, view)

@@ -39,6 +39,7 @@ class Store:
     root: bytes
     contents: tuple[bytes, ...]
     item: object
+    view: int = 0  # in which it was proposed
 
 
 @frozen

@@ -226,7 +226,8 @@ def _accusation(report: ReportEquivocation) -> Accuse:
 def _store(final: FinalBlock) -> Store:
     page = page_of(final.block.body)
     assert page is not None, "a final block is a page"
-    return Store(final.height, final.block.proposal.block_hash, final.root, page.commands, final)
+    proposal = final.block.proposal
+    return Store(final.height, proposal.block_hash, final.root, page.commands, final, proposal.view)
 
 
 class HonestCast:

@@ -11,7 +11,7 @@ import heapq
 import typing
 from collections import Counter
 
-from .deadlines import Deadlines
+from .deadlines import Deadlines, Strides
 from .fates import Fates
 from .faults import SECOND, Crash, Plan
 from .ledger import Broken, Forked, VoteLedger
@@ -57,6 +57,7 @@ class World(Lives):
         self._wishes: list[bytes] = []
         self._asked: dict[bytes, int] = {}  # wishes since the heal that are not final yet, and since when
         self.took: list[int] = []  # how long wishes took since then, us
+        self.strides = Strides()
         self.resumed: dict[int, int] = {}  # how long after the heal a node had its first block, us
         self._due: list[bytes] = []
 
@@ -246,8 +247,11 @@ class World(Lives):
 
     def _stores(self, index: int, store: Store) -> None:
         if index not in self.liars:
+            known = len(self.ledger.chain)
             self.ledger.final(index, store)
             if self.time >= self.plan.chaos_us:
+                if store.height > known:
+                    self.strides.final(store.view, self.ledger.certificates)
                 self.resumed.setdefault(index, self.time - self.plan.chaos_us)
                 for content in self._asked.keys() & store.contents:
                     self.took.append(self.time - self._asked.pop(content))
@@ -363,8 +367,10 @@ class World(Lives):
             raise Broken(f"L2: {self._named(lost[0])}, one of {len(lost)} wishes, is not final at the end")
 
     def _judge_times(self) -> None:
-        """L1 and L2: how soon after the heal, and how soon after it was wished for."""
-        bounds = Deadlines.of(self.size)
+        """L1 and L2: how soon after the heal, after how many views, and how soon after it was wished for."""
+        bounds = Deadlines.of(self.size, lossy=self.plan.loss_per_mille > 0)
+        if self.strides.longest > bounds.views:
+            raise Broken(f"L1: {self.strides.longest} views passed after the heal from one block to the next")
         if self.plan.heal_us <= bounds.resume_us:
             return
         # Who is alone has no heartbeat, and owes a block only to a wish: that is L2.
