@@ -1,10 +1,13 @@
-"""F19 to F21: real node processes that are stopped, killed and short of memory, of one network."""
+"""F19 to F21, F40: real node processes that are stopped, killed, short of memory or run twice, of one network."""
 
 from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +20,8 @@ from tests.compat.people import a_repository, alice_of
 # Beside what it has: enough to say no, too little for a pack.
 LEFT_BYTES = 4 << 20
 PACK_BYTES = 24 << 20
+# Each makes a block or two; the copy holds back for some views before it votes, and looks on.
+PUSHES_MAX = 200
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +94,30 @@ def test_fault_F21_a_process_without_memory_does_not_hold_up_the_others(net: Dev
     net.start_node(3)
 
     assert_has(net, mine, oid)
+
+
+def test_fault_F40_a_second_process_with_copied_keys_ends_with_78(net: Devnet, mine: Git, tmp_path: Path) -> None:
+    """A copy of a directory, started while the first one runs: it has the sentence on its standard error."""
+    marks = [net.mark(index) for index in range(4)]
+    net.signal(signal.SIGSTOP, 3)
+    shutil.copytree(net.info["nodes"][3]["dir"], tmp_path / "copy")
+    net.signal(signal.SIGCONT, 3)
+    push(net, mine, 0, "after the copy\n")
+    listen = ("--http", "127.0.0.1:0", "--p2p", "127.0.0.1:0")
+    command = ("node", "run", "--dir", str(tmp_path / "copy"), "--genesis", str(net.info["genesis"]), *listen)
+    twin = subprocess.Popen([sys.executable, "-m", "guts_cli", *command], stderr=subprocess.PIPE, text=True)
+    try:
+        number = 0
+        while twin.poll() is None and number < PUSHES_MAX:  # what it is to see is votes of the other one
+            oid = push(net, mine, number % 3, f"beside a copy {number}\n")
+            number += 1
+        _, words = twin.communicate(timeout=60)
+    finally:
+        twin.kill()
+        twin.communicate()
+
+    assert twin.returncode == 78, words
+    assert words.startswith("guts: another process votes with this key: its ")
+    assert "Stop one of the two, and never start the same keys twice" in words
+    assert_has(net, mine, oid)
+    assert [net.lines(index, mark, "equivocation", {}) for index, mark in enumerate(marks)] == [[], [], [], []]
