@@ -24,7 +24,7 @@ _FOOT = """
 The promises are those of the ledger that watches each run ([the simulator](simulator.md)): I1 to I4 are broken by a
 node at the moment of the mistake, I5 to I8 when the damage is done; I9 is "once", I10 pushes and packs, I11 bounds,
 I13 erased words, L1 and L2 progress; *node* is an honest node that halts or that another honest one refuses.
-J13 is a node that joins with the state its network agreed on.
+J13 is a node that joins with the state its network agreed on, K05 that a flood of one account keeps no other one out.
 
 First seed, seeds needed and the words are those of the day on which the page was written
 (`python -m tests.mutants --write`); they change when the simulator draws otherwise, the other columns do not.

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from attrs import evolve
 
 from guts_core.chain.inadmissible import Replayed, TransactionExpired
+from guts_core.chain.transaction import TEXT_BYTES_MAX, Text
 from guts_core.errors import Refused
 from guts_core.sim.fates import dice
 from guts_core.sim.faults import SECOND, Restore
 from guts_core.sim.run import run_seed, simulate_forge
 from guts_core.sim.scripted_twins import case_of, play
 from guts_core.sim.swarm import scenario_of
-from tests.core.chain.chain_world import Network, creation
+from tests.core.chain.chain_world import Network, creation, salt
 from tests.core.sync.simulated_sync import Joining
 from tests.core.sync.sync_world import EPOCHS, Honest, a_chain
 from tests.core.sync.test_state_sync_machine import OtherState
@@ -21,6 +22,8 @@ from tests.core.sync.test_state_sync_machine import OtherState
 # What becomes of a seed: the promise that broke, or None.
 Campaign = Callable[[int], str | None]
 _TOO_OLD = "the database is older than the log's floor"
+# Either account alone fills a block with so many.
+_FLOOD = 8
 _STEP_MS = 1000  # between two blocks of a chain by fiat
 
 
@@ -73,6 +76,20 @@ def joining(seed: int) -> str | None:
     return None if joins.installed == list(a_chain().state) else "J13: a node joined with a state nobody agreed on"
 
 
+def floods(seed: int) -> str | None:
+    """Two accounts have blocks' worth waiting, and a third sends one transaction."""
+    network, roll = Network(size=1), dice(seed, "floods")
+    for flooder in map(network.operator, (0, 1)):
+        for number in range(_FLOOD):
+            text = Text(salt(f"{flooder.name} {number}"), "x" * roll.randrange(TEXT_BYTES_MAX // 2, TEXT_BYTES_MAX))
+            network.submit(network.by_key(flooder, creation(f"flood-{number}", text)), text)
+    text = Text(salt("late"), "x" * TEXT_BYTES_MAX)
+    late = network.by_key(network.operator(2), creation("late", text))
+    network.submit(late, text)
+    network.step()
+    return None if network.status(late).height == 1 else "K05: who sends one transaction waits until a flood is over"
+
+
 CAMPAIGNS: dict[Campaign, str] = {
     agreement: "agreement",
     whole_nodes: "whole nodes",
@@ -80,4 +97,5 @@ CAMPAIGNS: dict[Campaign, str] = {
     old_databases: "old databases",
     replays: "replays",
     joining: "joining",
+    floods: "floods",
 }

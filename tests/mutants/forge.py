@@ -15,7 +15,8 @@ from guts_core.chain.memory import MemoryStore
 from guts_core.chain.texts import without_texts
 from guts_core.forge.refs import Move
 from guts_core.names import RefName, Root
-from guts_core.node.node import Node, _OnItsWay
+from guts_core.node.effects import CompactLog, Effect
+from guts_core.node.node import Node
 from guts_core.node.pushes import Pushes
 from guts_core.sim.pack_world import PackWorld
 from guts_core.simplex.ports import Instant
@@ -114,7 +115,12 @@ def execution_that_reads_a_text(patch: Patch) -> None:
 
 def a_log_that_is_not_rewritten_after_an_erasure(patch: Patch) -> None:
     """The words stay in an old record, where nobody thinks of them."""
-    patch.setattr("guts_core.node.node._OnItsWay", lambda view, time, _erases: _OnItsWay(view, time, erases=False))
+    right = Node._committed
+
+    def committed(self: Node, height: int) -> list[Effect]:
+        return [effect for effect in right(self, height) if not isinstance(effect, CompactLog)]
+
+    patch.setattr(Node, "_committed", committed)
 
 
 def blocks_that_are_stored_with_their_texts(patch: Patch) -> None:
@@ -124,6 +130,14 @@ def blocks_that_are_stored_with_their_texts(patch: Patch) -> None:
         return body, without_texts(body)[1]
 
     patch.setattr("guts_core.chain.continuity.without_texts", careless)
+
+
+# ---- what is proposed ----
+
+
+def a_turn_that_does_not_end(patch: Patch) -> None:
+    """Whoever has anything waiting goes on until nothing of it is left."""
+    patch.setattr("guts_core.chain.turns.QUANTUM_BYTES", 1 << 40)
 
 
 # ---- joining ----

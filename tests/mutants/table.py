@@ -14,12 +14,12 @@ from guts_core.sim.villains.silent import Silent
 
 from . import agreement as a
 from . import forge as f
-from .campaigns import CAMPAIGNS, Campaign, agreement, joining, old_databases, replays, twins, whole_nodes
+from .campaigns import CAMPAIGNS, Campaign, agreement, floods, joining, old_databases, replays, twins, whole_nodes
 
 SAFETY = ("I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8")
 LIVENESS = ("L1", "L2")
 # So many seeds of a campaign may be needed at most: all of them are among those of the test run.
-SEEDS = {agreement: 112, whole_nodes: 100, twins: 500, old_databases: 40, replays: 40, joining: 3}
+SEEDS = {agreement: 112, whole_nodes: 100, twins: 500, old_databases: 40, replays: 40, joining: 3, floods: 3}
 
 
 @frozen
@@ -119,6 +119,8 @@ MUTANTS = (
     _mutant(f.a_log_that_is_not_rewritten_after_an_erasure, Hunt(whole_nodes, ("I13",))),
     _mutant(f.blocks_that_are_stored_with_their_texts, Hunt(whole_nodes, ("I13",))),
     _mutant(f.a_snapshot_whose_root_is_not_compared, Hunt(joining, ("J13",))),
+    # What is proposed.
+    _mutant(f.a_turn_that_does_not_end, Hunt(floods, ("K05",))),
 )
 
 
