@@ -29,8 +29,13 @@ _Read = Callable[[Value], Any]
 _KINDS: dict[int, type] = {}
 
 
-def record(kind: int, version: int = 0) -> Callable[[type[T]], type[T]]:
-    """Class decorator, outside ``@frozen``: assigns the wire kind and version of a record."""
+def record(kind: int, version: int = 0, *, often: bool = False) -> Callable[[type[T]], type[T]]:
+    """
+    Class decorator, outside ``@frozen``: assigns the wire kind and version of a record.
+
+    ``often``: one and the same record is written time and again, to the log, to a peer and inside others; the
+    bytes of the last one are kept.
+    """
 
     def mark(cls: type[T]) -> type[T]:
         assert hasattr(cls, "__attrs_attrs__"), f"{cls.__name__} is not an attrs class"
@@ -38,6 +43,7 @@ def record(kind: int, version: int = 0) -> Callable[[type[T]], type[T]]:
         assert owner is cls or owner.__qualname__ == cls.__qualname__, f"kind {kind} is {owner.__name__}"
         _KINDS[kind] = cls
         cls.__record__ = (kind, version)  # type: ignore[attr-defined]  # read back by _coder only
+        cls.__written_often__ = often  # type: ignore[attr-defined]  # read back by the compiled writer only
         return cls
 
     return mark

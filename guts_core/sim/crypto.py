@@ -52,4 +52,4 @@ class _RingSigner:
 
 
 def _mac(secret: bytes, tag: Tag, chain_id: ChainId, body: bytes) -> bytes:
-    return blake2b(chain_id + body, digest_size=64, key=secret, person=tag.value).digest()
+    return blake2b(chain_id + body, digest_size=64, key=secret, person=tag._value_).digest()

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 
 from guts_core.errors import GutsError
 from guts_core.names import BlockHash
-from guts_core.simplex.certificates import signers_of
 from guts_core.simplex.messages import Certificate, Kind, Message, Proposal, Propose, Supply, Vote
 from guts_core.simplex.quorum import FaultModel
 
@@ -105,8 +104,8 @@ class VoteLedger:
         return content in self._contents
 
     def _certificate(self, said: Certificate) -> None:
-        mask = sum(1 << signer for signer in signers_of(said))
-        self._vote(said.kind, said.epoch, said.view, said.proposal, mask)
+        # Bit i, the least of the first byte first, is seat i: these bytes are such a set.
+        self._vote(said.kind, said.epoch, said.view, said.proposal, int.from_bytes(said.signers, "little"))
 
     def _vote(self, kind: Kind, epoch: int, view: int, proposal: Proposal | None, mask: int) -> None:
         """Votes of all seats in a bit set."""

@@ -63,6 +63,7 @@ class Links:
         self._is_plain = not (plan.scripts or plan.tricks or plan.clogs or plan.bytes_per_second)
         self._cuts: tuple[Partition | Cut, ...] = (*plan.partitions, *plan.cuts)
         self._late = plan.delay_us[1]
+        self._chaos_us, self._draw = plan.chaos_us, fates.carry
 
     def stall(self, receiver: int, view: int, hold: int) -> None:
         """An adaptive adversary holds back what would complete a quorum of this view at a node."""
@@ -71,7 +72,7 @@ class Links:
 
     def carry(self, time: int, sender: int, receiver: int, data: bytes, message: Message | None) -> Delays:
         """When copies of these bytes arrive, counted from now."""
-        is_chaos = time < self._plan.chaos_us
+        is_chaos = time < self._chaos_us
         if is_chaos:
             for cut in self._cuts:
                 if cut.cuts(time, sender, receiver):
@@ -79,7 +80,7 @@ class Links:
                     return ()
             if not self._is_plain and self._hides(time, sender, receiver, message):
                 return ()
-        delays = self._fates.carry(time, sender, receiver, len(data))
+        delays = self._draw(time, sender, receiver, len(data))
         if len(delays) != 1:
             self._faults["duplicated" if delays else "lost"] += 1
         elif delays[0] > self._late:

@@ -26,6 +26,8 @@ from .ports import Act, Cast, Fault
 
 # What a trace says of an event before its data: the time, what happened, to whom, and how many bytes follow.
 _HEAD = Struct(">QHHI").pack
+# A hash is told many small pieces at once.
+_UNTRACED_MAX = 512
 _EPOCH_MS = 1_700_000_000_000
 # How long an operator takes to put a disk right, and a machine to start again after its power failed.
 _REPAIR_US = 100_000
@@ -48,6 +50,7 @@ class Lives:
         self._heap: list[Event] = []
         self._sequence = 0
         self._trace = blake2b(digest_size=16)
+        self._untraced: list[bytes] = []  # what the hash has still to be told
 
     @property
     def honest(self) -> list[int]:
@@ -57,6 +60,8 @@ class Lives:
     @property
     def trace(self) -> str:
         """A hash over every event so far."""
+        self._trace.update(b"".join(self._untraced))
+        self._untraced.clear()
         return self._trace.hexdigest()
 
     def _push(self, time: int, kind: Kind, node: int, number: int, what: object) -> None:
@@ -65,13 +70,18 @@ class Lives:
 
     def _note(self, kind: Kind, index: int, data: bytes) -> None:
         self.events += 1
-        self._trace.update(_HEAD(self.time, kind, index, len(data)) + data)
+        untraced = self._untraced
+        untraced += (_HEAD(self.time, kind, index, len(data)), data)
+        if len(untraced) > _UNTRACED_MAX:
+            self._trace.update(b"".join(untraced))
+            untraced.clear()
 
     def _now(self, index: int) -> Instant:
-        clock, place, time = self._clocks[index], self.places[index], self.time
+        clock, time = self._clocks[index], self.time
         wall = _EPOCH_MS + time // 1000 + clock.wall_ms
-        if place.jump_ms and time < self.plan.chaos_us:
-            wall += place.jump_ms
+        jump_ms = self.places[index].jump_ms
+        if jump_ms and time < self.plan.chaos_us:
+            wall += jump_ms
         return Instant(clock.monotonic(time), wall)
 
     def _step(self, index: int, call: Callable[..., list[Act]], arguments: tuple[Any, ...]) -> None:
@@ -83,7 +93,13 @@ class Lives:
         except Corrupt as error:
             self._halts(index, error)
             return
-        self._perform(index, acts)
+        if acts:
+            self._perform(index, acts)
+        else:
+            self._arm_tick(index, self.places[index])
+
+    def _arm_tick(self, index: int, place: Place) -> None:
+        raise NotImplementedError
 
     def _perform(self, index: int, acts: list[Act]) -> None:
         raise NotImplementedError

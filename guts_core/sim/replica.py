@@ -7,6 +7,7 @@ simulated disk says so. States are computed anew from the blocks at every start.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Generic, cast
 
@@ -122,7 +123,7 @@ class Replica(Generic[S]):
     def propose(self, parent: Proposal, view: int, now: Instant) -> tuple[BlockHash, bytes] | None:
         """A page of waiting commands that no ancestor holds, possibly none."""
         leaf = self._leaves[parent.block_hash]
-        used = self._used(leaf)
+        used = self._used(leaf, self.waiting)
         commands = tuple(command for command in self.waiting if command not in used)[:COMMANDS_MAX]
         time = max(now.wall, leaf.time + 1)
         state = self._after(leaf.state, commands)
@@ -161,7 +162,7 @@ class Replica(Generic[S]):
             return Verdict.UNKNOWN
         if page is None or len(page.commands) > COMMANDS_MAX or len(set(page.commands)) != len(page.commands):
             return Verdict.INVALID
-        if self._used(leaf).intersection(page.commands):
+        if self._used(leaf, page.commands):
             return Verdict.INVALID
         state = self._after(leaf.state, page.commands)
         if page.root != self._machine.root(state):
@@ -229,8 +230,10 @@ class Replica(Generic[S]):
             parent.block_hash, page.view, height, state, page.root, page.time, page.commands
         )
 
-    def _used(self, leaf: Leaf[S]) -> set[bytes]:
-        return self._unfinal(leaf) | self._final_commands
+    def _used(self, leaf: Leaf[S], commands: Iterable[bytes]) -> set[bytes]:
+        """Those of these commands that the chain up to a leaf holds."""
+        unfinal, final = self._unfinal(leaf), self._final_commands
+        return {command for command in commands if command in unfinal or command in final}
 
     def _unfinal(self, leaf: Leaf[S]) -> set[bytes]:
         used = set(leaf.commands)

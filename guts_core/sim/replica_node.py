@@ -201,6 +201,8 @@ class ReplicaNode:
 
     def _acts(self, effects: list[Effect]) -> list[Act]:
         acts: list[Act] = []
+        if not effects and not self.replica.fresh:
+            return acts
         last: Message | None = None
         for effect in effects:
             if isinstance(effect, Send):

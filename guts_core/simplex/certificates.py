@@ -20,9 +20,12 @@ def assemble(
     return Certificate(kind, committee.epoch, view, proposal, bytes(bitmap), tuple(sig for _, sig in chosen))
 
 
+_BITS = tuple(tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256))
+
+
 def signers_of(certificate: Certificate) -> list[int]:
     """The validators whose signatures a certificate holds, in order."""
-    return [at * 8 + bit for at, byte in enumerate(certificate.signers) for bit in range(8) if byte >> bit & 1]
+    return [at * 8 + bit for at, byte in enumerate(certificate.signers) for bit in _BITS[byte]]
 
 
 def check(committee: Committee, certificate: Certificate, known: Tally | None) -> None:

@@ -221,8 +221,8 @@ class Engine:
         s = self._state
         s.now, s.effects = now, []
         try:
-            # Most votes complete no quorum, and as many come after their certificate: nothing can follow from them,
-            # and no deadline comes nearer.
+            # Most votes complete no quorum, or come after their certificate, and most certificates are known: nothing
+            # can follow from them, and no deadline comes nearer.
             if action(*arguments) is False:
                 return s.effects
             self._is_due_known = False
@@ -256,7 +256,7 @@ class Engine:
             case Vote():
                 changed = intake.on_vote(s, peer, message)
             case Certificate():
-                intake.on_certificate(s, peer, message)
+                changed = intake.on_certificate(s, peer, message)
             case Propose():
                 intake.on_propose(s, peer, message)
             case Fetch():

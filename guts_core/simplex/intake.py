@@ -92,10 +92,12 @@ def checked_news(s: State, certificates: tuple[Certificate, ...]) -> list[Certif
     return news
 
 
-def on_certificate(s: State, peer: int, certificate: Certificate) -> None:
-    """A certificate, from anyone."""
-    for news in checked_news(s, (certificate,)):
-        admit(s, news, peer)
+def on_certificate(s: State, peer: int, certificate: Certificate) -> bool:
+    """A certificate, from anyone; whether it was news."""
+    news = checked_news(s, (certificate,))
+    for one in news:
+        admit(s, one, peer)
+    return bool(news)
 
 
 def on_propose(s: State, peer: int, said: Propose) -> None:

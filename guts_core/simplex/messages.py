@@ -36,7 +36,7 @@ class Kind(IntEnum):
 NOTARIZE, NULLIFY, FINALIZE = Kind.NOTARIZE, Kind.NULLIFY, Kind.FINALIZE
 
 
-@record(kinds.PROPOSAL)
+@record(kinds.PROPOSAL, often=True)
 @frozen(cache_hash=True)
 class Proposal:
     """A leader's block for one view, named by its header's hash and chained to its parent's view."""
@@ -48,7 +48,7 @@ class Proposal:
     block_hash: ABlockHash
 
 
-@record(kinds.VOTE)
+@record(kinds.VOTE, often=True)
 @frozen
 class Vote:
     """One validator's signed word about one view."""
@@ -61,7 +61,7 @@ class Vote:
     signature: ASignature
 
 
-@record(kinds.CERTIFICATE)
+@record(kinds.CERTIFICATE, often=True)
 @frozen
 class Certificate:
     """A quorum of equal votes: bit i (least bit of the first byte first) is validator i, signatures in that order."""

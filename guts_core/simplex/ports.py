@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from attrs import frozen
 
@@ -12,8 +12,7 @@ from guts_core.names import BlockHash
 from .messages import Certificate, Proposal, SuppliedBlock
 
 
-@frozen
-class Instant:
+class Instant(NamedTuple):
     """
     Now: monotonic microseconds for timers, wall milliseconds since 1970 for header times.
 

@@ -255,7 +255,7 @@ def execution_that_is_not_deterministic(patch: Patch) -> None:
 def commands_executed_twice(patch: Patch) -> None:
     """What an ancestor holds is proposed, and accepted, again."""
 
-    def forgets(_self: object, _leaf: Leaf[bytes]) -> set[bytes]:
+    def forgets(_self: object, _leaf: Leaf[bytes], _commands: object) -> set[bytes]:
         return set()
 
     patch.setattr(Replica, "_used", forgets)
