@@ -96,15 +96,15 @@ def started(world: World) -> Iterator[Sequence[Node]]:
 
 
 def offer(nodes: Sequence[Node], load: int, seconds: float) -> Served:
-    """One load, the same share at every node."""
+    """One load, the same share at every node, one after another."""
     for node in nodes:
         node.say([load / len(nodes), seconds])
     for node in nodes:
         assert node.hear() == "signed"
     pids = [node.process.pid for node in nodes]
     before, begins = cpu(pids), time.monotonic() + HEAD_START_SECONDS
-    for node in nodes:
-        node.say(begins)
+    for index, node in enumerate(nodes):
+        node.say(begins + index / load)  # in turns, so that they come evenly
     answers = [json.loads(node.hear()) for node in nodes]
     used = (cpu(pids) - before).total
     every = [pair for answer in answers for pair in answer["final"]]
