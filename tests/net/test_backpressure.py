@@ -13,6 +13,7 @@ from guts_core.chain import compose
 from guts_core.chain.genesis import chain_id
 from guts_core.chain.transaction import SignedTransaction
 from guts_core.codec import to_bytes
+from guts_core.forge.actions import Action, VoteDecision
 from guts_core.node.figures import BY_KEY
 from guts_core.node.port import AskFigures, Figures, Outcome, Phase, PortError, SubmitTransaction
 from guts_net.handle import RunningNode
@@ -23,10 +24,10 @@ from tests.net.world import WAIT_MS, World, ask, found, status
 LAG_SECONDS = 0.2
 
 
-def signed(world: World, name: str) -> SignedTransaction:
-    """A repository of alice's."""
+def signed(world: World, action: Action) -> SignedTransaction:
+    """A wish of alice's."""
     expires = int(time.time() * 1000) + compose.LIFETIME_MS
-    body = compose.by_account(chain_id(world.genesis), world.alice_id, (creation(name),), expires, os.urandom(32))
+    body = compose.by_account(chain_id(world.genesis), world.alice_id, (action,), expires, os.urandom(32))
     return compose.sign_with_account_key(body, world.alice)
 
 
@@ -48,7 +49,8 @@ async def pending_age_us(node: RunningNode) -> int:
 async def test_without_finality_writes_are_refused_at_once_and_taken_again_after_it(tmp_path: Path) -> None:
     """What waits already may be asked for again; an idle node that stands as still refuses nothing."""
     world = found(tmp_path, 2)
-    first, second, third = (signed(world, name) for name in ("first", "second", "third"))
+    first, second, third = (signed(world, creation(name)) for name in ("first", "second", "third"))
+    ending = signed(world, VoteDecision(1, approve=True))
     with trio.fail_after(120):
         async with open_node(evolve(world.settings(0), write_lag_seconds=LAG_SECONDS)) as node:
             while (await status(node)).final_age_ms <= LAG_SECONDS * 1000:
@@ -60,6 +62,7 @@ async def test_without_finality_writes_are_refused_at_once_and_taken_again_after
 
             assert await submitted(node, second) == "lagging"
             assert await submitted(node, first) is Phase.PENDING
+            assert await submitted(node, ending) is Phase.PENDING
             async with open_node(world.settings(1)):
                 assert await submitted(node, first, WAIT_MS) is Phase.FINAL
                 assert await submitted(node, third, WAIT_MS) is Phase.FINAL
