@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 from attrs import frozen
+from click.core import ParameterSource
 
 from guts_core.chain.compose import add_validator, admit_follower
 from guts_core.errors import Invalid
@@ -33,6 +34,7 @@ from .outcomes import Missing, Usage, counted
 REQUEST = re.compile(rf"guts_node_([0-9a-f]{{{2 * PUBLIC_KEY_BYTES}}})([0-9a-f]{{{2 * SIGNATURE_BYTES}}})")
 _FIELDS = ("chain_id", "name", "operator_id", "vote_key", "node_key", "vote_proof", "node_proof")
 _SHORT = "guts network show"
+_SIGNERS = ("account", "operator_key")
 
 
 def operator_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,9 +74,21 @@ class Council:
 @contextmanager
 def open_council(node: str | None, account: str | None, operator_key: Path | None) -> Iterator[Council]:
     """The network, and the account that signs; NotFound when a key file is of nobody who answers for a seat."""
+    file = _meant(account, operator_key)
     with open_network(node) as network:
-        key = network.key(account) if operator_key is None else _by_file(network, operator_key)
+        key = network.key(account) if file is None else _by_file(network, file)
         yield Council(network, key)
+
+
+def _meant(account: str | None, file: Path | None) -> Path | None:
+    """The key file to sign with, if it is that: what was typed goes before what the environment or a directory says."""
+    if account is None or file is None:
+        return file
+    context = click.get_current_context()
+    typed = {name: context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in _SIGNERS}
+    if all(typed.values()):
+        raise Usage("--account names who signs and --operator-key another way to tell: leave one away")
+    return None if typed["account"] else file
 
 
 def _by_file(network: Network, file: Path) -> AccountKey:

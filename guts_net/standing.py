@@ -98,7 +98,9 @@ class Standing:
             final_age_ms=age_us // 1000,
             private_reads=len(node.vote_keys) == 1 or age_us / 1e6 <= self._grace_seconds,
             mempool=len(ledger.mempool),
-            peer_statuses=tuple(self._peer(i) for i in range(len(node.vote_keys)) if i != seat),
+            peer_statuses=tuple(
+                self._peer(at) for at, one in enumerate(ledger.network.seats) if one.node_key != self._node_id
+            ),
             halted=ledger.stopped or node.engine.halted,
             disk_free=self._space.free,
             disk_reserve=self._space.reserve,

@@ -33,6 +33,8 @@ NOW = click.option("--now", is_flag=True, help="Its approval ends the epoch: it 
 NODE = click.option(
     "--node", envvar="GUTS_NODE", metavar="URL", help="Talk to this node.  [default: one of the context's]"
 )
+_SPAN = re.compile(r"([1-9][0-9]{0,5})([mhd])", re.ASCII)
+_UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _ASSIGNMENT = re.compile(r"([a-z_]+)=(\S+)")
 
 
@@ -94,7 +96,7 @@ def _parameters(assignments: tuple[str, ...]) -> SetParameters:
 
 @command()
 @click.argument("number", type=click.IntRange(0))
-@click.option("--not-before", metavar="TIME", help="Such as 2030-01-31T12:00Z.  [default: the next epoch]")
+@click.option("--not-before", metavar="TIME", help="7d (from now) or YYYY-MM-DDThh:mmZ.  [default: the next epoch]")
 @NOW
 @operator_options
 def rules(
@@ -111,15 +113,24 @@ def rules(
     Upgrade every node first: one whose build does not know the rules stops with a sentence when they
     begin, and goes on after its upgrade. Proposing the rules in force calls others off.
     """
-    since = 0 if not_before is None else _milliseconds(not_before)
-    return _proposed(node, account, operator_key, now, lambda _: ChangeRules(number, since))
+    if not_before is not None:
+        _milliseconds(not_before, 0)  # a slip of the pen is told before any node is asked
+
+    def change(council: Council) -> ChangeRules:
+        since = 0 if not_before is None else _milliseconds(not_before, council.network.time)
+        return ChangeRules(number, since)
+
+    return _proposed(node, account, operator_key, now, change)
 
 
-def _milliseconds(text: str) -> int:
+def _milliseconds(text: str, now: int) -> int:
+    """A time of the network; ``now`` is what its clock says."""
+    if span := _SPAN.fullmatch(text):
+        return now + int(span[1]) * _UNITS_MS[span[2]]
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
-        raise Usage(f"{text[:40]!r} is no time such as 2030-01-31T12:00Z") from error
+        raise Usage(f"{text[:40]!r} is no time such as 7d or YYYY-MM-DDThh:mmZ") from error
     return int(found.replace(tzinfo=found.tzinfo or UTC).timestamp() * 1000)
 
 

@@ -128,6 +128,9 @@ def rotate(
 def _place(path: Path, home: NodeDirectory | None) -> str:
     """What becomes of a new key's file."""
     if home is not None and path.parent == home.keys:
+        if not (home.keys / VOTE_KEY).exists():
+            run = f"guts node run --dir {shlex.quote(str(home.path))}"
+            return f"  {path} is found there by its node, which has no vote until then: `{run}` unless it runs"
         return f"  {path} is found there by its node; keep {VOTE_KEY} beside it until the epoch has ended"
     return f"  {path} goes to DIR/keys of its node then, which is started again"
 

@@ -92,6 +92,8 @@ _OTHER_ROLES = {
 
 def role(found: Status) -> str:
     """What part it has in its network."""
+    if found.validator_index is None and found.role == "validator":
+        return "validator whose key has no vote in this epoch"
     if found.validator_index is None:
         return _OTHER_ROLES.get(found.role, "follower")
     return f"validator {found.validator_index + 1} of {found.validators}"

@@ -6,21 +6,21 @@ import os
 import re
 import shlex
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
-from attrs import frozen
 from click.core import ParameterSource
 
 from guts_cli.completing import complete_repository
 from guts_cli.home import Context, Home, user_home
-from guts_cli.outcomes import EXIT_CODES, EXIT_OK, Misconfigured, Said, Usage, show
+from guts_cli.outcomes import EXIT_CODES, EXIT_OK, Misconfigured, Said, Usage, printable, show
 from guts_cli.pinned import newest_epoch, pinned, read_genesis, remember_epoch
 from guts_cli.proven import as_object, as_text
 from guts_cli.shape import command, wants_json
 from guts_cli.target import parse_target
 from guts_core.chain.genesis import Genesis, chain_id
-from guts_core.errors import NotFound, remade
+from guts_core.errors import GutsError, NotFound, remade
 from guts_core.names import ChainId
 from guts_core.proof import ProvenRef, Question, Verified, network_of, verify
 from guts_core.proof.faults import TooOld
@@ -38,7 +38,13 @@ EXIT_ABSENT = EXIT_CODES[NotFound.code]
 @command(name="verify")
 @click.argument("target", metavar="[OWNER/NAME[@REF] | FILE]", required=False, shell_complete=complete_repository)
 @click.option("--tx", help="Verify this transaction: who signed it, and what became of it.")
-@click.option("--node", envvar="GUTS_NODE", help="URL of a node to ask.  [default: one of the context's]")
+@click.option(
+    "--node",
+    "nodes",
+    envvar="GUTS_NODE",
+    multiple=True,
+    help="URL of a node to ask; several are asked in turn, until one proves it.  [default: those of the context]",
+)
 @click.option(
     "--genesis",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -51,7 +57,7 @@ def verify_(
     *,
     target: str | None,
     tx: str | None,
-    node: str | None,
+    nodes: tuple[str, ...],
     genesis: Path | None,
     save: Path | None,
     max_age: str | None,
@@ -64,20 +70,24 @@ def verify_(
     too old.
     """
     most_ms = None if max_age is None else _milliseconds(max_age)
-    asked = _asked(target, tx, node)
-    if isinstance(asked, Path):
-        data, home = _read(asked), user_home()
-        verified = _verify(data, _genesis(genesis, home, network_of(data)), None)
-    else:
-        fetched = _fetch(asked, node, user_home())
-        expected = fetched.expected or (None if genesis else network_of(fetched.data))
-        verified = _verify(fetched.data, _genesis(genesis, user_home(), expected), asked)
-        data = fetched.data
+    asked, home = _asked(target, tx, nodes), user_home()
     now_ms = time.time_ns() // 1_000_000
-    if most_ms is not None and now_ms - verified.time > most_ms:
-        raise TooOld(f"the proof is of {(now_ms - verified.time) // 1000} s ago; at most {max_age} is accepted")
-    if min_height is not None and verified.height < min_height:
-        raise TooOld(f"the proof is of height {verified.height}; at least {min_height} is accepted")
+
+    def judge(data: bytes, expected: ChainId | None) -> Verified:
+        question = None if isinstance(asked, Path) else asked
+        expected = expected or (None if genesis and question else network_of(data))
+        verified = _verify(data, _genesis(genesis, home, expected), question)
+        if most_ms is not None and now_ms - verified.time > most_ms:
+            raise TooOld(f"the proof is of {(now_ms - verified.time) // 1000} s ago; at most {max_age} is accepted")
+        if min_height is not None and verified.height < min_height:
+            raise TooOld(f"the proof is of height {verified.height}; at least {min_height} is accepted")
+        return verified
+
+    if isinstance(asked, Path):
+        data = _read(asked)
+        verified = judge(data, None)
+    else:
+        verified, data = _first_proven(asked, nodes, home, judge)
     if save is not None:
         save.write_bytes(data)
     return _tell(verified, now_ms, save)
@@ -94,14 +104,14 @@ def _tell(verified: Verified, now_ms: int, saved: Path | None) -> int:
 # ---- what to verify, and where it comes from ----
 
 
-def _asked(target: str | None, tx: str | None, node: str | None) -> Question | Path:
+def _asked(target: str | None, tx: str | None, nodes: tuple[str, ...]) -> Question | Path:
     if (target is None) == (tx is None):
         raise Usage("verify what? one of OWNER/NAME@REF, OWNER/NAME, --tx ID, or the file of a saved proof", HELP)
     if tx is not None:
         return about_transaction(tx)
     assert target is not None
-    source = click.get_current_context().get_parameter_source("node")
-    if (node is None or source is not ParameterSource.COMMANDLINE) and Path(target).is_file():
+    source = click.get_current_context().get_parameter_source("nodes")
+    if (not nodes or source is not ParameterSource.COMMANDLINE) and Path(target).is_file():
         return Path(target)
     name, at, ref = target.partition("@")
     if "://" not in name and not _LIKE_A_REPOSITORY.fullmatch(name):
@@ -117,42 +127,63 @@ def _read(path: Path) -> bytes:
         return file.read(PROOF_BYTES_MAX + 1)
 
 
-@frozen
-class Fetched:
-    """What a node gave for a proof, and the network that this user knows the node to belong to."""
-
-    data: bytes
-    expected: ChainId | None
+Judge = Callable[[bytes, ChainId | None], Verified]
 
 
-def _fetch(question: Question, node: str | None, home: Home) -> Fetched:
-    """From the named node, or the first of the context's that answers."""
-    from guts_cli.acting import in_one_sentence  # noqa: PLC0415 -- likewise
-    from guts_http.client import Unreachable, open_client  # noqa: PLC0415 -- a saved proof is verified without sockets
+def _first_proven(question: Question, named: tuple[str, ...], home: Home, judge: Judge) -> tuple[Verified, bytes]:
+    """What the first of the nodes proves; those before it that gave nothing, or a false proof, are told in a line."""
+    from guts_cli.acting import in_one_sentence  # noqa: PLC0415 -- a saved proof is verified without sockets
+    from guts_http.client import Unreachable, open_client  # noqa: PLC0415 -- likewise
 
-    context = _context_of(home, node)
-    urls = (node.rstrip("/"),) if node else context.nodes if context else ()
-    if not urls:
+    asked = _places(named, home)
+    if not asked:
         raise Misconfigured("no network is known here", "the same command with --node URL")
-    expected = ChainId(bytes.fromhex(context.chain_id)) if context else None
-    problems: list[tuple[str, str]] = []
-    for url in urls:
+    away: list[tuple[str, str]] = []
+    failed: list[tuple[str, BadProof | NotFound]] = []
+    for url, context in asked:
+        expected = ChainId(bytes.fromhex(context.chain_id)) if context else None
         try:
             with open_client(url, _token(home, context)) as client:
-                return Fetched(client.proof(question), expected)
+                data = client.proof(question)
+            verified = judge(data, expected)
         except Unreachable as error:
-            problems.append((url, str(error)))
+            away.append((url, str(error)))
+        except BadProof as error:
+            failed.append((url, error))
         except NotFound as error:
-            raise NotFound(f"{url} says: {error} (its word, not a proof)") from error
-    raise Unreachable(in_one_sentence(problems))
+            failed.append((url, NotFound(f"{url} says: {error} (its word, not a proof)")))
+        else:
+            _tell_passed_over(away, failed)
+            return verified, data
+    raise _worst(failed, len(asked)) if failed else Unreachable(in_one_sentence(away))
 
 
-def _context_of(home: Home, node: str | None) -> Context | None:
-    """The network that a node is known to belong to."""
-    if node is None:
-        return home.current()
-    known = home.contexts().contexts.values()
-    return next((context for context in known if node.rstrip("/") in context.nodes), None)
+def _tell_passed_over(away: list[tuple[str, str]], failed: list[tuple[str, BadProof | NotFound]]) -> None:
+    for url, _ in away:
+        click.echo(f"guts: {printable(url)} does not answer; another node was asked", err=True)
+    for url, error in failed:
+        words = str(error) if isinstance(error, NotFound) else f"{url}: {error}"
+        click.echo(f"guts: {printable(words)}; another node was asked", err=True)
+
+
+def _worst(failed: list[tuple[str, BadProof | NotFound]], asked: int) -> GutsError:
+    """A false proof before somebody's word; with the node that gave it, where several were asked."""
+    url, error = min(failed, key=lambda one: isinstance(one[1], NotFound))
+    if asked == 1 or isinstance(error, NotFound):
+        return error
+    return remade(type(error), f"{url}: {error}")
+
+
+def _places(named: tuple[str, ...], home: Home) -> list[tuple[str, Context | None]]:
+    """The nodes to ask, each with the network that it is known to belong to."""
+    if named:
+        return [(url, _context_of(home, url)) for url in dict.fromkeys(one.rstrip("/") for one in named)]
+    current = home.current()
+    return [(url, current) for url in current.nodes] if current else []
+
+
+def _context_of(home: Home, url: str) -> Context | None:
+    return next((context for context in home.contexts().contexts.values() if url in context.nodes), None)
 
 
 def _token(home: Home, context: Context | None) -> str | None:

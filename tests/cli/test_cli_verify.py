@@ -352,6 +352,28 @@ def test_nobody_answers(desk: Desk) -> None:
     assert error["code"] == "unreachable"
 
 
+def test_of_several_nodes_the_first_that_proves_it_is_believed(desk: Desk) -> None:
+    """One is away, one lies, one only says no; each is told, and the answer does not depend on them."""
+    true = scene().network.prove(MAIN)
+    with answering(b"a page") as liar, answering(b"{}", 404) as silent, answering(true) as honest:
+        nodes = ("http://127.0.0.1:1", liar.url, silent.url, honest.url)
+        ask = ("verify", "alice/hello@main", *(word for url in nodes for word in ("--node", url)))
+        told = desk.run(*ask)
+        failed = desk.json(*ask[:-2], code=7)["error"]
+
+    said = [line for line in told.stderr.splitlines() if "another node was asked" in line]
+    assert told.stdout == desk_says(desk, true)
+    assert [line.split()[1].rstrip(":") for line in said] == list(nodes[:3])
+    assert "these 6 bytes are no proof" in said[1]
+    assert liar.url in failed["message"]
+
+
+def desk_says(desk: Desk, data: bytes) -> str:
+    """The same from one node."""
+    with answering(data) as node:
+        return desk.run("verify", "alice/hello@main", "--node", node.url).stdout
+
+
 @pytest.mark.parametrize(
     "words",
     [
