@@ -62,8 +62,16 @@ class Links:
         # Most plans have none of what must be looked at message by message.
         self._is_plain = not (plan.scripts or plan.tricks or plan.clogs or plan.bytes_per_second)
         self._cuts: tuple[Partition | Cut, ...] = (*plan.partitions, *plan.cuts)
+        self._on: list[Partition | Cut] = []
+        self._turn = 0  # when others are cut off than now
         self._late = plan.delay_us[1]
         self._chaos_us, self._draw = plan.chaos_us, fates.carry
+
+    def _look(self, time: int) -> None:
+        """Which cuts there are now, and until when."""
+        self._on = [cut for cut in self._cuts if cut.since <= time < cut.until]
+        turns = [turn for cut in self._cuts for turn in (cut.since, cut.until) if turn > time]
+        self._turn = min(turns, default=self._chaos_us)
 
     def stall(self, receiver: int, view: int, hold: int) -> None:
         """An adaptive adversary holds back what would complete a quorum of this view at a node."""
@@ -74,7 +82,9 @@ class Links:
         """When copies of these bytes arrive, counted from now."""
         is_chaos = time < self._chaos_us
         if is_chaos:
-            for cut in self._cuts:
+            if time >= self._turn:
+                self._look(time)
+            for cut in self._on:
                 if cut.cuts(time, sender, receiver):
                     self._faults["cut off"] += 1
                     return ()

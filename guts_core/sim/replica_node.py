@@ -168,7 +168,7 @@ class ReplicaNode:
         """Bytes from another node."""
         if not data:
             raise Malformed("an empty message")
-        if data[:1] == _COMMAND:
+        if data[0] == 0:
             return self._take(data[1:], now)
         return self._acts(self.engine.receive(peer, self.reader.read(data), now))
 

@@ -108,7 +108,15 @@ class World(Lives):
         if place.paused_until > self.time and kind not in _UNPAUSED:
             # Whatever reaches a process that stands still reaches it when it goes on.
             self._push(place.paused_until, kind, index, number, what)
-        elif kind is _DELIVER or (kind is _TICK and number == place.tick_at):
+        elif kind is _DELIVER:
+            node = place.node
+            if node is None or place.busy:
+                self._reach(index, place, event)
+            else:
+                self._handle(index, node, event)
+                if place.inbox:
+                    self._catch_up(index)
+        elif kind is _TICK and number == place.tick_at:
             self._reach(index, place, event)
         elif kind is _TICK:
             pass  # another one was set since

@@ -17,6 +17,8 @@ from attrs import frozen
 class Sort(Enum):
     """What is counted by itself."""
 
+    __hash__ = object.__hash__  # a member is one object; by name, as enums do it, takes a call for each look-up
+
     QUESTION = "questions"
     CERTIFICATE = "certificates"
     PROPOSAL = "proposals"
@@ -56,13 +58,14 @@ class Budget:
 
     def take(self, peer: int, sort: Sort, now: int, size: int = 0) -> bool:
         """Whether one more of this sort is heard of this peer now (monotonic microseconds)."""
-        rate = RATES[sort]
-        messages, octets, at = self._spent.get((peer, sort), (0, 0, now))
-        messages = max(0, messages - (now - at) * rate.messages) + _US
-        octets = max(0, octets - (now - at) * rate.size) + size * _US
+        rate, key = RATES[sort], (peer, sort)
+        messages, octets, at = self._spent.get(key) or (0, 0, now)
+        passed = now - at
+        messages = max(0, messages - passed * rate.messages) + _US
+        octets = max(0, octets - passed * rate.size) + size * _US
         if messages > rate.messages * _US or octets > rate.size * _US:
             return self.drop(sort)
-        self._spent[peer, sort] = messages, octets, now
+        self._spent[key] = messages, octets, now
         return True
 
     def drop(self, sort: Sort) -> bool:

@@ -12,6 +12,7 @@ from .messages import NULLIFY, Certificate, Kind, Proposal, Vote
 from .quorum import FaultModel, quorum
 
 _SIGN_VOTE = Tag.SIGN_VOTE
+_NOTHING, _KINDS = encode(None), {kind: encode(int(kind)) for kind in Kind}
 
 
 class Committee:
@@ -21,6 +22,7 @@ class Committee:
         self, chain_id: ChainId, epoch: int, validators: tuple[bytes, ...], fault_model: FaultModel, verifier: Verifier
     ) -> None:
         self.chain_id, self.epoch, self.validators = chain_id, epoch, validators
+        self._epoch = encode(epoch)
         self.size = len(validators)
         self.quorum = quorum(self.size, fault_model)
         self._verifier = verifier
@@ -42,8 +44,8 @@ class Committee:
         if found is None:
             if len(self._contents) >= CONTENTS_KEPT:
                 self._contents.clear()
-            named = encode(None) if proposal is None else to_bytes(proposal)
-            found = array_of((encode(int(kind)), encode(self.epoch), encode(view), named))
+            named = _NOTHING if proposal is None else to_bytes(proposal)
+            found = array_of((_KINDS[kind], self._epoch, encode(view), named))
             self._contents[key] = found
         self._latest[kind] = view, proposal, found
         return found

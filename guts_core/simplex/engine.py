@@ -313,16 +313,22 @@ class Engine:
         if s.sync_at is not None and s.sync_at <= now:
             s.sync_at = now + s.config.retry_us if catchup.is_stuck(s) and catchup.ask(s) else None
 
-    def _ask_anew(self) -> None:
-        self._state.ask_again = 0
-        for held in self._state.blocks.all():
+    def _ask_anew(self) -> bool:
+        """Whether that may change anything: not where this view has work already, and no answer was "cannot tell"."""
+        s = self._state
+        waits = s.stirred is None or s.ask_again > 0
+        s.ask_again = 0
+        for held in s.blocks.all():
+            waits = waits or held.ask_again > 0
             held.ask_again = 0
+        return waits
 
-    def _commit(self, view: int) -> None:
+    def _commit(self, view: int) -> bool:
+        """What is durable changes what the log must tell, and no rule."""
         s = self._state
         done = [(held, certificate) for held, certificate in s.uncommitted if held.proposal.view <= view]
         if not done:
-            return
+            return False
         s.uncommitted = s.uncommitted[len(done) :]
         s.ends = {at: end for at, end in s.ends.items() if at > view}
         held, certificate = done[-1]
@@ -330,3 +336,4 @@ class Engine:
         if s.floor.view >= s.sworn.view:
             s.sworn = s.floor
         s.log(LogFloor(held.proposal, certificate))
+        return False

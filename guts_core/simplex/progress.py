@@ -13,6 +13,8 @@ from .state import Rule, State
 from .views import proposes_at, stir
 from .voting import cast, count, publish
 
+_VALID, _INVALID, _UNKNOWN = Verdict.VALID, Verdict.INVALID, Verdict.UNKNOWN
+
 
 def poll(s: State) -> None:
     """Apply the rules until none fires, or the epoch is over."""
@@ -44,7 +46,7 @@ def propose(s: State) -> bool:
     if at is None or at > s.now.monotonic:
         return False
     found = parent_for(s, s.view)
-    if found is None or s.executed(found[0].block_hash) is not Verdict.VALID:
+    if found is None or s.executed(found[0].block_hash) is not _VALID:
         return False
     parent, certificates = found
     built = s.application.propose(parent, s.view, s.now)
@@ -79,16 +81,16 @@ def notarize(s: State) -> bool:
     if current.refused or not current.may_cast(NOTARIZE) or s.ask_again > s.now.monotonic:
         return False
     held = s.blocks.get(proposal.block_hash)
-    if held is None or not is_justified(s, proposal) or s.executed(proposal.parent_hash) is not Verdict.VALID:
+    if held is None or not is_justified(s, proposal) or s.executed(proposal.parent_hash) is not _VALID:
         return False
     parent = s.proposal_of(proposal.parent_hash)
     assert parent is not None, "an executed block is held"
     verdict = s.application.verify(parent, proposal, held.body, s.now)
-    if verdict is Verdict.UNKNOWN:
+    if verdict is _UNKNOWN:
         # Silence, never a nullify: it may be our clock or our missing data that is wrong.
         s.ask_again = s.now.monotonic + s.config.delta_us // 2
         return False
-    if verdict is Verdict.INVALID:
+    if verdict is _INVALID:
         current.refused = True
         nullify(s)
         return True
@@ -126,7 +128,7 @@ def finalize(s: State) -> bool:
             continue
         proposal = round_.certificates[NOTARIZE].proposal
         assert proposal is not None, "a notarization names a block"
-        if proposal.block_hash in s.blocks and s.executed(proposal.block_hash) is Verdict.VALID:
+        if proposal.block_hash in s.blocks and s.executed(proposal.block_hash) is _VALID:
             s.owed.discard(view)
             s.fired[Rule.FINALIZE] += 1
             publish(s, cast(s, FINALIZE, view, proposal))
@@ -146,9 +148,9 @@ def settle(s: State) -> bool:
     if walk.missing is not None:
         return False
     verdict = s.executed(goal)
-    if verdict is Verdict.INVALID:
+    if verdict is _INVALID:
         raise Corrupt(f"this node computes another state than the finalized block {goal.hex()} of its quorum")
-    if verdict is Verdict.UNKNOWN:
+    if verdict is _UNKNOWN:
         return False
     for at, block in enumerate(walk.run):
         if s.application.is_last(block.proposal.block_hash):

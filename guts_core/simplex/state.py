@@ -43,6 +43,7 @@ class Rule(IntEnum):
     HELP = 9
 
 
+_VALID, _UNKNOWN = Verdict.VALID, Verdict.UNKNOWN
 _AT_LEAST_ONE = validators.ge(1)
 
 
@@ -177,29 +178,29 @@ class State:
     def executed(self, block_hash: BlockHash) -> Verdict:
         """Execute a held block after its ancestors, each once; UNKNOWN when something is missing."""
         if block_hash == self.final.block_hash:
-            return Verdict.VALID
+            return _VALID
         held = self.blocks.get(block_hash)
         if held is not None and held.executed:
-            return Verdict.VALID
+            return _VALID
         walk = self.blocks.walk(block_hash, self.final)
         if not walk.connects:
-            return Verdict.UNKNOWN
+            return _UNKNOWN
         parent = self.final
         for block in walk.run:
             verdict = self._execute(parent, block)
-            if verdict is not Verdict.VALID:
+            if verdict is not _VALID:
                 return verdict
             parent = block.proposal
-        return Verdict.VALID
+        return _VALID
 
     def _execute(self, parent: Proposal, block: Held) -> Verdict:
         if block.executed:
-            return Verdict.VALID
+            return _VALID
         if block.ask_again > self.now.monotonic:
-            return Verdict.UNKNOWN
+            return _UNKNOWN
         verdict = self.application.execute(parent, block.proposal, block.body)
-        block.executed = verdict is Verdict.VALID
-        if verdict is Verdict.UNKNOWN:
+        block.executed = verdict is _VALID
+        if verdict is _UNKNOWN:
             block.ask_again = self.now.monotonic + self.config.delta_us // 2
         return verdict
 

@@ -40,10 +40,11 @@ class Tally:
         if checked and signer not in self._checked:
             self.drop(signer)
             self._checked.add(signer)
+        equal = self._equal.get(proposal, 0)
         if signer not in self._said:
             self._said[signer] = proposal, signature
-            self._equal[proposal] = self._equal.get(proposal, 0) + 1
-        return self._equal.get(proposal, 0)
+            self._equal[proposal] = equal = equal + 1
+        return equal
 
     def vouch(self, signer: int) -> None:
         """The signature of this signer's vote was checked, and is his."""
@@ -64,13 +65,13 @@ class Tally:
         return [
             (signer, signature)
             for signer, (said, signature) in self._said.items()
-            if said == proposal and signer not in self._checked
+            if signer not in self._checked and (said is proposal or said == proposal)
         ]
 
     def signatures(self, proposal: Proposal | None) -> list[tuple[int, bytes]]:
         """(signer, signature) of all who are known to have said this, by index."""
         said = ((signer, self._said[signer]) for signer in sorted(self._checked))
-        return [(signer, signature) for signer, (words, signature) in said if words == proposal]
+        return [(signer, signature) for signer, (words, signature) in said if words is proposal or words == proposal]
 
     def forget(self) -> None:
         """Let go of the individual votes."""
