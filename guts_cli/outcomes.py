@@ -38,6 +38,7 @@ EXIT_CODES: Final[dict[str, int]] = {
     "bad-proof": 7,
     "error": EXIT_BUG,
     "corrupt": EXIT_BUG,
+    "out-of-memory": EXIT_BUG,
     "other-chain": 2,
     "unknown-rules": 78,
     "other-build": 78,
@@ -54,6 +55,13 @@ NEXT_AFTER: Final[dict[str, str]] = {
     "unexpected-answer": "the same command with another --node URL",
     "bad-proof": "guts verify OWNER/NAME@REF --node URL, with the URL of another node",
 }
+
+
+# Half of a decision is no decision: a process that was denied memory in the middle of one does not go on (F21).
+NO_MEMORY_WORDS = (
+    "this process was given no more memory, and ended rather than go on with half a state: what it acknowledged is "
+    "on disk. Give it more, and start it again"
+)
 
 
 @frozen
@@ -126,6 +134,8 @@ def failure_of(error: BaseException) -> Failure:
         return Failure(error.code, str(error), getattr(error, "next_step", None) or fallback, exit_code)
     if isinstance(error, OSError):
         return Failure("configuration", _os_words(error), None, EXIT_CODES["configuration"])
+    if isinstance(error, MemoryError):
+        return Failure("out-of-memory", NO_MEMORY_WORDS, None, EXIT_CODES["out-of-memory"])
     message = f"{type(error).__name__}: {error}: this is a bug in guts"
     return Failure("bug", message, "report it with the lines above", EXIT_BUG)
 
