@@ -20,7 +20,7 @@ from guts_core.sim.run import simulate_forge
 from guts_core.simplex.engine import Rule
 from guts_core.simplex.quorum import FaultModel
 
-SEEDS = range(100)  # every villain ten times
+SEEDS = range(6 * len(KINDS))  # every villain six times
 # Each misfortune that the push path has to survive, and must have met.
 MISFORTUNES = (
     "crashed",

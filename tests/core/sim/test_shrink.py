@@ -18,6 +18,7 @@ from guts_core.sim.swarm import scenario_of
 from guts_core.simplex.effects import Persist
 from guts_core.simplex.journal import LogRecord, LogVote, write
 from guts_core.simplex.state import State
+from tests.mutants.forge import a_witness_one_signature_short
 
 # A key votes twice in it within two seconds once its votes are forgotten.
 FORGETFUL = scenario_of(57)
@@ -167,6 +168,29 @@ def test_a_partition_a_loss_and_a_villain_are_drawn_for_the_reader() -> None:
 
 def test_whole_nodes_are_drawn_too() -> None:
     assert " propose " in diagram(story_of(scenario_of(3, whole=True)))
+
+
+def test_a_failure_of_whole_nodes_shrinks_and_replays_without_dice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A push that too few vouch for is final: that needs no fault, no liar and no second node."""
+    a_witness_one_signature_short(monkeypatch)
+    scenario = scenario_of(0, whole=True)
+
+    shrunk = Shrinker(scenario, runs_max=80).run()
+    lines = list(replay_of(shrunk.scenario, shrunk.report).lines())
+    monkeypatch.setattr("guts_core.sim.fates.Drawn.__init__", no_dice)
+    monkeypatch.setattr("guts_core.sim.fates.dice", no_dice)
+    again = read_replay(lines).scenario.play()
+
+    assert sort_of(shrunk.report.problem) == "I10"
+    assert (shrunk.report.trace, shrunk.report.problem) == (again.trace, again.problem)
+    assert shrunk.scenario.whole
+    assert shrunk.after < shrunk.before // 4
+    assert shrunk.scenario.nodes < scenario.nodes
+    assert "is final at height" in diagram(story_of(shrunk.scenario))
+
+
+def no_dice(*_: object) -> None:
+    raise AssertionError("a replay asks no dice")
 
 
 def test_watching_changes_nothing() -> None:

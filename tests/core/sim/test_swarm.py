@@ -90,6 +90,16 @@ def test_other_sizes_bear_a_swarm(nodes: int) -> None:
         assert report.problem is None, report.problem
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_whole_nodes_bear_a_swarm(seed: int) -> None:
+    """The same misfortunes, liars and phases: disks put back, nodes lost for good, more liars than agreement bears."""
+    scenario = swarm(seed, 4, whole=True)
+    report = scenario.play()
+
+    assert report.problem is None, words(scenario)
+    assert report.work["final: ok"] > 0
+
+
 def test_a_fork_names_its_liars() -> None:
     """Two quorums of three among four share two nodes: so many are convicted by their own votes."""
     forks = 0
