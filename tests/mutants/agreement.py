@@ -12,6 +12,7 @@ from guts_core.names import ChainId
 from guts_core.sim import crypto
 from guts_core.sim.replica import Leaf, Replica, page_of
 from guts_core.simplex import ancestry, catchup, voting
+from guts_core.simplex.budget import RATES, Rate
 from guts_core.simplex.certificates import signers_of
 from guts_core.simplex.committee import Committee
 from guts_core.simplex.effects import Persist
@@ -21,6 +22,7 @@ from guts_core.simplex.messages import Certificate, Kind, Proposal, Propose, Vot
 from guts_core.simplex.round import Round
 from guts_core.simplex.state import State
 from guts_core.simplex.tally import Said, Tally
+from guts_core.simplex.views import is_absent
 
 Patch = pytest.MonkeyPatch
 _RECENT_VIEWS = 8
@@ -75,6 +77,16 @@ def a_signer_counted_for_each_signature(patch: Patch) -> None:
 def certificates_taken_unchecked(patch: Patch) -> None:
     """Whoever brings one is believed."""
     patch.setattr("guts_core.simplex.intake.check", lambda _committee, _certificate, _known: None)
+
+
+def votes_counted_unchecked(patch: Patch) -> None:
+    """Nobody looks at a signature before the vote is part of a certificate."""
+
+    def believed(s: State, held: Vote) -> bool:
+        s.round(held.view).tallies[held.kind].vouch(held.signer)
+        return True
+
+    patch.setattr("guts_core.simplex.voting.is_genuine", believed)
 
 
 # ---- what is signed ----
@@ -264,3 +276,24 @@ def commands_executed_twice(patch: Patch) -> None:
 def buffers_without_bounds(patch: Patch) -> None:
     """Votes for any view to come are kept."""
     patch.setattr("guts_core.simplex.intake.FUTURE_VIEWS_MAX", 1 << 64)
+
+
+# ---- limits and time ----
+
+
+def budgets_below_what_honest_peers_need(patch: Patch) -> None:
+    """Of each sort one message a second is heard of a peer."""
+    for sort, rate in RATES.items():
+        patch.setitem(RATES, sort, Rate(1, rate.size))
+
+
+def patience_that_never_grows(patch: Patch) -> None:
+    """Views are as long as was told, whatever comes of them."""
+    patch.setattr(State, "delta", property(lambda self: self.config.delta_us))
+
+
+def somebody_never_heard_who_is_waited_for(patch: Patch) -> None:
+    """Once real: only who was heard before could be silent."""
+    patch.setattr(
+        "guts_core.simplex.views.is_absent", lambda s, leader: s.numbers[leader] in s.heard and is_absent(s, leader)
+    )

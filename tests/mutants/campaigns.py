@@ -1,4 +1,4 @@
-"""The seeds that hunt mistakes: those of the test run, and three small worlds for what those do not reach."""
+"""The seeds that hunt mistakes: those of the test run, and small worlds for what those do not reach."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from guts_core.chain.transaction import TEXT_BYTES_MAX, Text
 from guts_core.errors import Refused
 from guts_core.sim.fates import dice
 from guts_core.sim.faults import SECOND, Restore
+from guts_core.sim.replica_node import DELTA_US
+from guts_core.sim.report import report_of
 from guts_core.sim.run import run_seed, simulate_forge
 from guts_core.sim.scripted_twins import case_of, play
 from guts_core.sim.swarm import scenario_of
@@ -18,6 +20,7 @@ from tests.core.chain.chain_world import Network, creation, salt
 from tests.core.sync.simulated_sync import Joining
 from tests.core.sync.sync_world import EPOCHS, Honest, a_chain
 from tests.core.sync.test_state_sync_machine import OtherState
+from tests.stories.timed_world import ABSENT_AFTER_US, AWAY, NEVER_THERE, SLOW_LINKS, TRIP_US, Timed
 
 # What becomes of a seed: the promise that broke, or None.
 Campaign = Callable[[int], str | None]
@@ -90,6 +93,18 @@ def floods(seed: int) -> str | None:
     return None if network.status(late).height == 1 else "K05: who sends one transaction waits until a flood is over"
 
 
+def timing(seed: int) -> str | None:
+    """Links that are slower than was told, and a node that is away from the first moment on."""
+    slow, away = Timed(SLOW_LINKS, seed), Timed(NEVER_THERE, seed)
+    problems = [report_of(seed, world, world.cast, demanding=False).problem for world in (slow, away)]
+    if any(problems):
+        return next(problem for problem in problems if problem)
+    if max(delta for _, delta in slow.deltas[0]) == DELTA_US:
+        return "L1: links are slower than patience, and nobody becomes more patient"
+    late = max(away.waits(AWAY, ABSENT_AFTER_US + 3 * DELTA_US, away.plan.chaos_us))
+    return None if late <= 2 * TRIP_US else f"L1: the turn of a node that is known to be away takes {late} us"
+
+
 CAMPAIGNS: dict[Campaign, str] = {
     agreement: "agreement",
     whole_nodes: "whole nodes",
@@ -98,4 +113,5 @@ CAMPAIGNS: dict[Campaign, str] = {
     replays: "replays",
     joining: "joining",
     floods: "floods",
+    timing: "timing",
 }

@@ -14,12 +14,32 @@ from guts_core.sim.villains.silent import Silent
 
 from . import agreement as a
 from . import forge as f
-from .campaigns import CAMPAIGNS, Campaign, agreement, floods, joining, old_databases, replays, twins, whole_nodes
+from .campaigns import (
+    CAMPAIGNS,
+    Campaign,
+    agreement,
+    floods,
+    joining,
+    old_databases,
+    replays,
+    timing,
+    twins,
+    whole_nodes,
+)
 
 SAFETY = ("I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8")
 LIVENESS = ("L1", "L2")
 # So many seeds of a campaign may be needed at most: all of them are among those of the test run.
-SEEDS = {agreement: 112, whole_nodes: 100, twins: 500, old_databases: 40, replays: 40, joining: 3, floods: 3}
+SEEDS = {
+    agreement: 112,
+    whole_nodes: 100,
+    twins: 500,
+    old_databases: 40,
+    replays: 40,
+    joining: 3,
+    floods: 3,
+    timing: 2,
+}
 
 
 @frozen
@@ -83,6 +103,7 @@ MUTANTS = (
     _mutant(a.messages_counted_for_signers, Hunt(agreement, ("node", *SAFETY))),
     _mutant(a.a_signer_counted_for_each_signature, Hunt(agreement, (*SAFETY, *LIVENESS))),
     _mutant(a.certificates_taken_unchecked, Hunt(agreement, SAFETY)),
+    _mutant(a.votes_counted_unchecked, Hunt(agreement, ("node", *SAFETY))),
     # What is signed.
     _mutant(a.a_signature_without_kind, Hunt(agreement, SAFETY)),
     _mutant(a.a_vote_without_epoch, Hunt(agreement, SAFETY)),
@@ -105,6 +126,10 @@ MUTANTS = (
     _mutant(a.execution_that_is_not_deterministic, Hunt(agreement, ("I8", "node", *LIVENESS))),
     _mutant(a.commands_executed_twice, Hunt(agreement, ("I9",))),
     _mutant(a.buffers_without_bounds, Hunt(agreement, ("I11",))),
+    # Limits and time.
+    _mutant(a.budgets_below_what_honest_peers_need, Hunt(agreement, LIVENESS)),
+    _mutant(a.patience_that_never_grows, Hunt(timing, LIVENESS)),
+    _mutant(a.somebody_never_heard_who_is_waited_for, Hunt(timing, LIVENESS)),
     # The path of a push.
     _mutant(f.a_pack_attested_before_it_is_synced, Hunt(whole_nodes, ("I10",))),
     _mutant(f.promises_forgotten_by_a_restart, Hunt(whole_nodes, ("I10",))),

@@ -7,7 +7,7 @@ import pytest
 from tests.figures.told import Figure
 
 from .__main__ import PAGE, names_on, promises_on
-from .campaigns import floods, joining, old_databases, replays
+from .campaigns import floods, joining, old_databases, replays, timing
 from .table import MUTANTS, SEEDS, Mutant, hunted
 
 MUTANTS_LEAST = 14
@@ -23,7 +23,11 @@ def test_a_planted_mistake_is_noticed(mutant: Mutant, figure: Figure) -> None:
     assert survived == []
 
 
-@pytest.mark.parametrize("campaign", [old_databases, replays, joining, floods], ids=lambda campaign: campaign.__name__)
+@pytest.mark.parametrize(
+    "campaign",
+    [old_databases, replays, joining, floods, timing],
+    ids=lambda campaign: campaign.__name__,
+)
 def test_without_a_mistake_the_same_seeds_hold(campaign: object) -> None:
     """The others are the standing seeds, which have tests of their own."""
     assert callable(campaign)
