@@ -106,7 +106,7 @@ def changed(**fields: object) -> list[str]:
 
 def test_a_file_of_another_format_is_refused_with_words() -> None:
     with pytest.raises(
-        OtherFormat, match=r"format 7 of build 9\.1; this build, .*, reads format 1: replay it with the"
+        OtherFormat, match=r"format 7 of build 9\.1; this build, .*, reads format 2: replay it with the"
     ):
         read_replay(changed(format=7, build="9.1"))
 
