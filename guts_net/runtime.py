@@ -14,7 +14,7 @@ from contextlib import ExitStack, asynccontextmanager
 
 import trio
 
-from guts_core.chain.commit import AdmittedPack, Commit
+from guts_core.chain.commit import AdmittedPack, Commit, StoredReceipt
 from guts_core.chain.genesis import Genesis
 from guts_core.chain.genesis_json import genesis_from_json
 from guts_core.discovery import hints_of, tellable
@@ -236,7 +236,7 @@ class _Machine:
         self.standing.count(commit)
         self.archive.note(commit)
         for row in commit.receipts:
-            self.waiters.settle(row.tx_id)
+            self.waiters.committed(row.tx_id, StoredReceipt(commit.height, row.index, row.receipt))
         if commit.packs:
             self.repairer.wake()
         if commit.texts:
@@ -268,7 +268,7 @@ class _Machine:
         await self.pump.put(event)
 
     def _refuse(self, effect: Refuse) -> None:
-        self.waiters.settle(effect.tx_id, (effect.code, effect.message))
+        self.waiters.refused(effect.tx_id, effect.code, effect.message)
 
     # ---- tasks ----
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import trio
 from attrs import frozen
 
+from guts_core.chain.commit import StoredReceipt
 from guts_core.chain.compose import sign_with_credential
 from guts_core.chain.receipt import Receipt
 from guts_core.chain.standing import Where
@@ -155,7 +156,14 @@ class Submissions:
         except trio.TooSlowError:
             raise Unavailable("this node is too busy to take it in; nothing was submitted") from None
 
+    def _final(self, tx_id: TxId, stored: StoredReceipt) -> Outcome:
+        receipt = from_bytes(Receipt, stored.receipt)
+        missing = self.missing_validators()
+        return Outcome(Phase.FINAL, tx_id, stored.height, stored.index, receipt.error, receipt.message, missing)
+
     def _after_wait(self, tx_id: TxId, waiter: Waiter) -> Outcome:
+        if waiter.stored is not None:
+            return self._final(tx_id, waiter.stored)
         known = self.outcome(tx_id)
         if waiter.refusal is not None and known.phase not in (Phase.FINAL, Phase.EXPIRED):
             code, message = waiter.refusal
@@ -169,9 +177,8 @@ class Submissions:
         missing = self.missing_validators()
         stored = self._database.receipt(tx_id)
         if stored is not None:
-            receipt = from_bytes(Receipt, stored.receipt)
-            return Outcome(Phase.FINAL, tx_id, stored.height, stored.index, receipt.error, receipt.message, missing)
-        standing = self._node.ledger.transaction_status(tx_id)
+            return self._final(tx_id, stored)
+        standing = self._node.ledger.unstored_status(tx_id)
         if standing.where in _PHASES:
             return Outcome(_PHASES[standing.where], tx_id, None, None, standing.error, standing.message, missing)
         # Final and not on disk yet is still pending: an answer has to survive a power cut.

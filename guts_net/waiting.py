@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import trio
 from attrs import define, field
 
+from guts_core.chain.commit import StoredReceipt
 from guts_core.names import TxId
 
 # A node waits for at most this many of its clients' transactions; more are told to come back.
@@ -19,6 +20,7 @@ class Waiter:
     """One conversation's wish to hear of one transaction."""
 
     done: trio.Event = field(factory=trio.Event)
+    stored: StoredReceipt | None = None  # when it is committed
     refusal: tuple[str, str] | None = None  # (code, message) when it will never be admitted
 
 
@@ -53,8 +55,14 @@ class Waiters:
             if not remaining:
                 self._by_id.pop(tx_id, None)
 
-    def settle(self, tx_id: TxId, refusal: tuple[str, str] | None = None) -> None:
-        """The transaction is committed, or refused with code and message."""
-        for waiter in self._by_id.get(tx_id, []):
-            waiter.refusal = refusal
+    def committed(self, tx_id: TxId, stored: StoredReceipt) -> None:
+        """The transaction is on disk, and how it ended."""
+        for waiter in self._by_id.get(tx_id, ()):
+            waiter.stored = stored
+            waiter.done.set()
+
+    def refused(self, tx_id: TxId, code: str, message: str) -> None:
+        """The transaction will never be admitted."""
+        for waiter in self._by_id.get(tx_id, ()):
+            waiter.refusal = code, message
             waiter.done.set()

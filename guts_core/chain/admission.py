@@ -165,19 +165,19 @@ class Place:
     signers: tuple[tuple[tuple[bytes, ...], Tag], ...]  # for each signature: any one of these keys, under this tag
 
 
-def candidate_of(item: Item, network: Network) -> Candidate:
-    """The item, if its form is in order by itself; raises Inadmissible."""
+def candidate_of(item: Item, network: Network, body_bytes: bytes | None = None) -> Candidate:
+    """The item, if its form is in order by itself; raises Inadmissible. ``body_bytes``, where they are at hand."""
     name = item.signed.signatures[0].signature
     candidate = network.candidates.get(name)
     if candidate is None or candidate.item != item:
-        candidate = network.candidates[name] = _candidate(item, network)
+        candidate = network.candidates[name] = _candidate(item, network, body_bytes or to_bytes(item.signed.body))
     room = network.params.block_bytes_max - BLOCK_OVERHEAD_BYTES - (0 if item.witness else WITNESS_BYTES_MAX)
     if candidate.size > room:
         raise TooLarge(f"the transaction takes {candidate.size} bytes with its texts; a block has room for {room}")
     return candidate
 
 
-def _candidate(item: Item, network: Network) -> Candidate:
+def _candidate(item: Item, network: Network, body_bytes: bytes) -> Candidate:
     body = item.signed.body
     if body.chain_id != network.chain_id:
         raise WrongChain(f"the transaction is for network {body.chain_id.hex()[:16]}")
@@ -187,7 +187,6 @@ def _candidate(item: Item, network: Network) -> Candidate:
     size = len(to_bytes(item))
     if size > TRANSACTION_BYTES_MAX and len(to_bytes(item.signed)) > TRANSACTION_BYTES_MAX:
         raise TooLarge(f"the transaction has more than {TRANSACTION_BYTES_MAX} bytes")
-    body_bytes = to_bytes(body)
     return Candidate(
         item,
         transaction_id(body, body_bytes),

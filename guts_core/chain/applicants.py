@@ -21,7 +21,7 @@ from guts_core.simplex.ports import Instant
 from guts_core.state.view import Overlay, View
 
 from .admission import Candidate, Network, candidate_of, check_signatures, check_witness, place_of
-from .execution import Moment, governs, pay, perform
+from .execution import Moment, check_pays, governs, perform
 from .inadmissible import CannotPay, Inadmissible, TextMissing, TransactionExpired
 from .mempool import Mempool
 from .standing import Head, Standing, Where
@@ -72,7 +72,7 @@ class Applicants:
         tx_id = transaction_id(item.signed.body, body_bytes)
         if tx_id in self.mempool:
             return tx_id  # peers repeat what waits: that costs its hash and no more
-        candidate = candidate_of(item, self._chain.network)
+        candidate = candidate_of(item, self._chain.network, body_bytes)
         if candidate.lacks_texts:
             raise TextMissing("a text that the transaction commits to is not here")
         view, time = self._chain.view(), self._chain.next_time(now.believed)
@@ -80,8 +80,9 @@ class Applicants:
         check_signatures(candidate, place, self._chain.network)
         if item.witness is not None or not candidate.needs_witness:
             check_witness(candidate, self._chain.network)
-        pay(candidate, place.payer, Overlay(view), self._chain.network, time)
-        is_urgent = _is_evidence(candidate) or governs(candidate, place.payer, view)
+        is_governing = governs(candidate, place.payer, view)
+        check_pays(candidate, place.payer, view, self._chain.network, time, is_governing=is_governing)
+        is_urgent = _is_evidence(candidate) or is_governing
         if is_own and not is_urgent:
             self.mempool.require_calm()
         self.mempool.add(candidate, place.payer, now.monotonic, is_urgent=is_urgent)
@@ -148,7 +149,9 @@ class Applicants:
             place = place_of(candidate, self._chain.view(), time, self._chain.is_final)
             # With its signatures: the key that signed may have been removed since.
             check_signatures(candidate, place, self._chain.network)
-            pay(candidate, place.payer, Overlay(self._chain.view()), self._chain.network, time)
+            view = self._chain.view()
+            is_governing = governs(candidate, place.payer, view)
+            check_pays(candidate, place.payer, view, self._chain.network, time, is_governing=is_governing)
         except CannotPay as refusal:
             self._wait_to_pay(candidate, time, refusal)
         except Inadmissible as refusal:

@@ -17,7 +17,7 @@ from guts_core.forge.actions import GOVERNING
 from guts_core.forge.activities import Activity, PackAdmitted
 from guts_core.forge.apply import apply
 from guts_core.forge.context import Availability, Context
-from guts_core.forge.quota import QuotaExhausted, charge
+from guts_core.forge.quota import QuotaExhausted, charge, charged
 from guts_core.names import AccountId, TxId
 from guts_core.state.view import Overlay, View
 
@@ -65,6 +65,16 @@ def pay(candidate: Candidate, payer: AccountId, state: Overlay, network: Network
     """Charge for a transaction, whatever becomes of it; raises CannotPay and charges nothing."""
     try:
         charge(state, payer, time, 1, candidate.charge, network.params, governs=governs(candidate, payer, state))
+    except QuotaExhausted as refusal:
+        raise CannotPay(str(refusal)) from refusal
+
+
+def check_pays(
+    candidate: Candidate, payer: AccountId, view: View, network: Network, time: int, *, is_governing: bool
+) -> None:
+    """Raise CannotPay where charging for it would."""
+    try:
+        charged(view, payer, time, 1, candidate.charge, network.params, governs=is_governing)
     except QuotaExhausted as refusal:
         raise CannotPay(str(refusal)) from refusal
 

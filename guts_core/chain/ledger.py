@@ -295,13 +295,17 @@ class Ledger:
 
     def transaction_status(self, tx_id: TxId) -> Standing:
         """What became of a transaction."""
+        stored = self._store.receipt(tx_id)
+        if stored is not None:
+            return final_standing(stored.height, stored.index, from_bytes(Receipt, stored.receipt))
+        return self.unstored_status(tx_id)
+
+    def unstored_status(self, tx_id: TxId) -> Standing:
+        """The same for who knows that the store does not hold it."""
         for block in self._final:
             for index, receipt in enumerate(block.receipts):
                 if receipt.tx_id == tx_id:
                     return final_standing(block.height, index, receipt)
-        stored = self._store.receipt(tx_id)
-        if stored is not None:
-            return final_standing(stored.height, stored.index, from_bytes(Receipt, stored.receipt))
         return Standing(Where.PENDING) if tx_id in self.mempool else self._applicants.ended(tx_id)
 
     def _judged(self, base: Executed, proposal: Proposal, body: bytes) -> None:

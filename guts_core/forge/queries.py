@@ -8,9 +8,9 @@ reading: that is ``permissions.may``.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeVar, cast
+from typing import TypeVar
 
-from guts_core.codec import from_bytes
+from guts_core.codec import from_bytes, to_bytes
 from guts_core.errors import Corrupt, Malformed
 from guts_core.names import AccountId, CredentialId, NodeId, RefName, RepoId
 from guts_core.state.view import Pair, View
@@ -299,13 +299,24 @@ def _get(cls: type[T], view: View, key: bytes) -> T | None:
         return None
     found = _read.get(data)
     if found.__class__ is cls:
-        return cast("T", found)
+        return found
     made = _decoded(cls, data)
+    _remember(data, made)
+    return made
+
+
+def written(record: object) -> bytes:
+    """The canonical bytes of a record that the next transaction is likely to ask for."""
+    data = to_bytes(record)
+    _remember(data, record)
+    return data
+
+
+def _remember(data: bytes, record: object) -> None:
     if len(data) <= READ_BYTES_MAX:
         if len(_read) >= READ_MAX:
             _read.clear()
-        _read[data] = made
-    return made
+        _read[data] = record
 
 
 def _records(cls: type[T], view: View, prefix: bytes, after: bytes = b"") -> Iterator[T]:

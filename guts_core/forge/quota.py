@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from guts_core.codec import to_bytes
 from guts_core.errors import LimitExceeded
 from guts_core.names import AccountId
 from guts_core.state.view import Overlay, View
@@ -39,11 +38,26 @@ def charge(
     governs: bool = False,
 ) -> None:
     """Add to what the account used in the window of this block time; raises QuotaExhausted and adds nothing."""
-    used = _used_after(state, account, time // params.quota_window_ms, transactions, size)
+    used = charged(state, account, time, transactions, size, params, governs=governs)
+    state.put(paths.quota(account), queries.written(used))
+
+
+def charged(
+    view: View,
+    account: AccountId,
+    time: int,
+    transactions: int,
+    size: int,
+    params: Params,
+    *,
+    governs: bool = False,
+) -> Quota:
+    """What the account will have used in the window of this block time; raises QuotaExhausted."""
+    used = _used_after(view, account, time // params.quota_window_ms, transactions, size)
     why = _why_not(_beyond_reserve(used) if governs else used, params)
     if why is not None:
         raise QuotaExhausted(why)
-    state.put(paths.quota(account), to_bytes(used))
+    return used
 
 
 def _beyond_reserve(used: Quota) -> Quota:

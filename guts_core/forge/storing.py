@@ -62,7 +62,7 @@ def take_node_key(state: Overlay, node: NodeRecord, key: bytes) -> None:
 
 def put_repository(state: Overlay, repository: Repository) -> None:
     """Store a repository under its id."""
-    state.put(paths.repository(repository.id), to_bytes(repository))
+    state.put(paths.repository(repository.id), queries.written(repository))
 
 
 def put_repository_name(state: Overlay, repository: Repository) -> None:
