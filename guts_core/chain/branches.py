@@ -110,9 +110,24 @@ class Branches:
             found = self._read[key] = self.store.get(key)
         return found
 
+    def record(self, block_hash: BlockHash, key: bytes) -> bytes | None:
+        """A record as of a block."""
+        block = self._blocks.get(block_hash)
+        while block is not None and not block.is_committed:
+            if key in block.writes:
+                return block.writes[key]
+            block = self._blocks.get(BlockHash(block.proposal.parent_hash))
+        return self.stored(key)
+
     def has_seen(self, block_hash: BlockHash, tx_id: TxId) -> bool:
         """Whether a transaction stands in the chain that ends with this block."""
-        return any(tx_id in block.expiries for block in self.above(block_hash)) or self.store.is_replay(tx_id)
+        # Written out: with ``get`` it is what execution does most.
+        block = self._blocks.get(block_hash)
+        while block is not None and not block.is_committed:
+            if tx_id in block.expiries:
+                return True
+            block = self._blocks.get(BlockHash(block.proposal.parent_hash))
+        return self.store.is_replay(tx_id)
 
     def keep_above(self, final: Executed) -> None:
         """Drop every unfinalized block that does not descend from this finalized one."""
@@ -152,10 +167,7 @@ class BranchView:
 
     def get(self, key: bytes) -> bytes | None:
         """As View.get."""
-        for block in self._branches.above(self._block_hash):
-            if key in block.writes:
-                return block.writes[key]
-        return self._branches.stored(key)
+        return self._branches.record(self._block_hash, key)
 
     def scan(self, prefix: bytes, after: bytes = b"", limit: int = 1000) -> list[Pair]:
         """As View.scan."""
