@@ -23,6 +23,7 @@ from tests.core.chain.chain_world import Network, creation
 ACCOUNTS = tuple(AccountId(bytes((number,)) * 32) for number in range(4))
 FLOODERS, LATE = ACCOUNTS[:3], ACCOUNTS[3]
 SIZES = (300, 5_000, QUANTUM_BYTES, 3 * QUANTUM_BYTES)
+SMALL = SIZES[:2]
 LARGEST = max(SIZES)
 ROOM = 4 * QUANTUM_BYTES
 # What a leader puts into the rest of a block, after the next one did not fit, is less than that one.
@@ -141,6 +142,27 @@ def test_whoever_comes_late_waits_for_a_quantum_and_two_transactions_of_each_oth
     leaders.chain = leaders.chain[:place]
     given = leaders.given(start)
     assert max(given[account] for account in FLOODERS) <= most
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.tuples(*[st.sampled_from(SMALL)] * len(FLOODERS)), st.sampled_from(SMALL), st.integers(0, 12))
+def test_whoever_comes_late_makes_up_for_nothing(sizes: tuple[int, ...], size: int, before: int) -> None:
+    """From then on it is given what the others are: that it sent nothing until now gives it no claim."""
+    leaders = Leaders()
+    for _ in range(before):
+        leaders.flood(sizes)
+        play(leaders, (False, 0))
+    start = len(leaders.chain)
+    apart = QUANTUM_BYTES + 2 * max(SMALL)
+    for _ in range(4):
+        leaders.flood(sizes)
+        for _ in range(ROOM // 1024):
+            leaders.send(LATE, size)
+        play(leaders, (False, 0))
+        given = leaders.given(start)
+
+        # Where the others stood when it came was as far apart, and the round was under way.
+        assert abs(given[LATE] - min(given[account] for account in FLOODERS)) <= 2 * apart + QUANTUM_BYTES
 
 
 @settings(max_examples=60, deadline=None)
