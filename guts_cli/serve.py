@@ -25,6 +25,7 @@ from guts_http.middleware import Access
 from guts_http.serving import serve as serve_http
 from guts_net.archive import FarBehind
 from guts_net.handle import RunningNode
+from guts_net.lock import refuse_held
 from guts_net.logs import ROOT, Log
 from guts_net.runtime import open_node
 from guts_net.settings import NodeSettings
@@ -78,6 +79,8 @@ async def _tell(serving: Serving, as_json: bool) -> None:
 def run_node(directory: NodeDirectory, genesis: Path, config: Config, on_ready: OnReady) -> None:
     """Run a node and its doors in this process; returns after an orderly stop, raises what ended it otherwise."""
     directory.check_keys()
+    # Before its ports, which that process has as well: a second start is not mended by other ports.
+    refuse_held(directory.path / "node.lock")
     for option, address in (("--http", config.http_address), ("--p2p", config.p2p_address)):
         require_free([address.port] if address.port else [], address.host, f"{option} HOST:PORT")
     # git children run in directories of their own, where a relative path means something else.

@@ -32,6 +32,13 @@ def hold_lock(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def refuse_held(path: Path) -> None:
+    """Raise Conflict, as ``hold_lock`` does, while a process holds this lock: for who looks before it holds it."""
+    holder = lock_holder(path)
+    if holder is not None:
+        raise _in_use(path, holder)
+
+
 def lock_holder(path: Path) -> str | None:
     """The number of the process that holds this lock, "unknown" where it is not told; None when nobody does."""
     try:
@@ -53,5 +60,9 @@ def _lock(descriptor: int, path: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.pread(descriptor, _PID_BYTES_MAX, 0).decode("ascii", "replace").strip()
-        who = f"process {holder}" if holder.isdigit() else "another process"
-        raise Conflict(f"{path.parent} is in use by {who}; stop it first, or use another directory") from None
+        raise _in_use(path, holder) from None
+
+
+def _in_use(path: Path, holder: str) -> Conflict:
+    who = f"process {holder}" if holder.isdigit() else "another process"
+    return Conflict(f"{path.parent} is in use by {who}; stop it first, or use another directory")

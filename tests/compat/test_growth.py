@@ -1,4 +1,4 @@
-"""A network that begins with one node and has four, and then three, while somebody pushes to it all the time."""
+"""A network that begins with one node, has four of which one comes back, and then three, while somebody pushes."""
 
 from __future__ import annotations
 
@@ -113,6 +113,10 @@ class Story:
             return
         self._wait_level(who)
         said = who.shell.type(step, self.words)
+        if "kill -9" in step.commands:
+            assert who.node is not None
+            who.node.close()
+            who.node = None
         if found := re.search(r"guts_key_[0-9a-f]+", said):
             self.words[f"KEY_OF_{who.name.upper()}"] = found[0]
         for entry in who.directory.glob("*.entry.json"):
@@ -133,6 +137,9 @@ class Story:
             )
             with open_client(f"http://{who.http}") as client:
                 self.words["CHAIN_ID"] = client.status().chain_id.hex()
+            return
+        if "guts node run" in command:
+            who.stay(command).wait_for("is ready at", PATIENCE_SECONDS)
             return
         request = who.stay(command).wait_for(r"guts network admit (guts_node_[0-9a-f]+)", PATIENCE_SECONDS)
         self.words[f"REQUEST_OF_{who.name.upper()}"] = request[1]
