@@ -22,7 +22,7 @@ from guts_core.names import BlockHash, ChainId, NodeId, TxId
 from guts_core.node.attestation import EARLY_PER_SIGNER_MAX, GROUP_ALL
 from guts_core.node.messages import AvailSaid, Submit
 from guts_core.simplex import bounds
-from guts_core.simplex.messages import Fetch, Kind, Proposal, Propose, Vote
+from guts_core.simplex.messages import Fetch, Kind, Proposal, Propose, SuppliedBlock, Supply, Vote
 from guts_net.handle import RunningNode
 from guts_net.peers.bulk import CREDIT_CHUNKS
 from guts_net.peers.link import dial
@@ -130,6 +130,13 @@ class Words:
         for number in range(FLOOD_MESSAGES // 2):
             yield to_bytes(Fetch(0, max(view - number % 50, 0), (BlockHash(number.to_bytes(32, "big")),)))
 
+    def answers(self, view: int) -> Iterator[bytes]:
+        """To nothing, but for the first few, which are empty; the others are large, and no blocks at all."""
+        for _ in range(bounds.ASKED_MAX):
+            yield to_bytes(Supply((), ()))
+        block = SuppliedBlock(self.proposal(view + 1, 0), bytes(MIB // FRAME_MESSAGES))
+        yield from [to_bytes(Supply((), (block,)))] * (FLOOD_MESSAGES // 5)
+
     def transactions(self, _view: int) -> Iterator[bytes]:
         """Of people whom this network does not know."""
         stranger = chain_world.Network()
@@ -145,6 +152,7 @@ FLOODS: dict[str, Callable[[Words, int], Iterator[bytes]]] = {
     "proposals": Words.proposals,
     "avails": Words.avails,
     "questions": Words.questions,
+    "answers": Words.answers,
     "transactions": Words.transactions,
 }
 
