@@ -20,6 +20,7 @@ MISSED_LEAST, MISSED_SHARE = 5, 10
 # Writes stop at the reserve; there shall be time to act before that.
 RESERVES_FREE = 2
 MIB = 1 << 20
+_WHO_VOTES = "guts network validators --node URL"
 
 
 @frozen
@@ -63,7 +64,7 @@ def _advice(status: Status, awaited: Sequence[Awaited]) -> Iterator[Advice]:
     yield from _is_unverified(status)
     if status.role == "stranger" and status.validator_index is not None:
         words = "the network does not know its new network key yet, and talks with it from the epoch on that brings it"
-        yield Advice("unknown-key", words, "guts network validators --node URL")
+        yield Advice("unknown-key", words, _WHO_VOTES)
     yield from _agreement(status)
     if status.held_back is not None:
         yield Advice("held-back", f"{status.held_back}; it does so again by itself")
@@ -97,7 +98,7 @@ def _agreement(status: Status) -> Iterator[Advice]:
         return
     if status.peers == 0:
         words = "no other validator is connected: look whether this machine has a network and its p2p port is open"
-        yield Advice("alone", words)
+        yield Advice("alone", f"{words}, and of another node, whether this one has its place still", _WHO_VOTES)
     else:
         yield Advice("no-quorum", f"agreement needs {lacking} more of {_names(away)}: tell their operators")
 

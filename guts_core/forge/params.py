@@ -29,7 +29,12 @@ class Registration(IntEnum):
 
 
 class Followers(IntEnum):
-    """Who may replicate the chain without voting."""
+    """
+    Who may replicate the chain without voting.
+
+    OPEN is for links alone: any node is taken as a guest, after all members. No state knows it, so it has no
+    number and no name, no token can name it as gateway, and it passes no pushes on; who wants that is admitted.
+    """
 
     ADMITTED = 1
     OPEN = 2

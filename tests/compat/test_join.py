@@ -240,7 +240,8 @@ def test_a_joining_node_that_is_killed_goes_on(net: Devnet, joiner: Joiner) -> N
     wait_until((joiner.node / "chain.db").exists, "it has begun to take blocks")
     assert joiner.stop(signal.SIGKILL) == -signal.SIGKILL
 
-    said = net.guts_json(*words, "--no-run", home=joiner.home)
+    assert words[words.index("--chain-id") + 1] == net.info["chain_id"]
+    said = net.guts_json(*words, "--yes", "--no-run", home=joiner.home)
     joiner.start(*joiner.page("run"))
     joiner.wait_level()
 
