@@ -7,6 +7,7 @@ from attrs import define, evolve
 
 from guts_core.chain import compose
 from guts_core.chain.admission import candidate_of
+from guts_core.chain.block_cap import FLOOR_BYTES
 from guts_core.chain.genesis import chain_id
 from guts_core.chain.memory import MemoryStore
 from guts_core.chain.mempool import PAYER_SHARE
@@ -223,6 +224,29 @@ def test_a_node_with_little_room_left_refuses_its_own_clients_and_hears_its_peer
     world.say(1, 0, Submit((item,)))
 
     assert ledger.is_pending(own)
+
+
+def test_a_leader_whose_view_is_nullified_proposes_less_when_it_learns_of_it() -> None:
+    """Its block reached nobody; what waited stands in another one, and nobody else changes its habits."""
+    world = World()
+    leader = world.seats[0].node.engine.leader
+    other = (leader + 1) % len(world.seats)
+    world.cut = {leader}
+    lost = world.submit(leader, world.signed(creation("lost")))
+    kept = world.submit(other, world.signed(creation("kept")))
+    world.pass_time(5_000)
+    caps = [seat.node.ledger.block_cap for seat in world.seats]
+    assert len(set(caps)) == 1  # it knows of nothing final yet
+    world.cut = set()
+
+    world.pass_time(10_000)
+
+    caps = [seat.node.ledger.block_cap for seat in world.seats]
+    assert caps.pop(leader) == FLOOR_BYTES
+    assert set(caps) == {world.genesis.params.block_bytes_max}
+    assert {seat.node.ledger.transaction_status(one).where for seat in world.seats for one in (lost, kept)} == {
+        Where.FINAL
+    }
 
 
 def test_transactions_go_on_after_many_blocks_are_final_and_unwritten() -> None:
