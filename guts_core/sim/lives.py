@@ -198,6 +198,9 @@ class Lives:
 
     def _plan_strikes(self) -> None:
         plan = self.plan
+        for crash in plan.crashes:
+            if crash.at < plan.chaos_us:
+                self._push(plan.chaos_us - 1, Kind.STRIKE, crash.node, _FIRST, crash)
         for pause in plan.pauses:
             self._push(pause.at, Kind.STRIKE, pause.node, _FIRST, pause)
         for loss in plan.losses:
@@ -213,6 +216,8 @@ class Lives:
     def _strike(self, index: int, number: int, what: object) -> None:
         place = self.places[index]
         match what:
+            case Crash():
+                self._crashes_at_last(index, place, what)
             case Pause():
                 self.faults["stood still"] += place.node is not None
                 place.paused_until = self.time + what.length
@@ -229,6 +234,16 @@ class Lives:
                 self._puts_back(index, place, what)
             case _:
                 raise AssertionError(what)
+
+    def _crashes_at_last(self, index: int, place: Place, crash: Crash) -> None:
+        """A crash that waited for a write in vain happens before the heal: after it nobody may forget a wish."""
+        if crash not in place.armed:
+            return
+        place.armed = [other for other in place.armed if other != crash]
+        place.boundary = place.armed[0].boundary if place.armed else 0
+        if place.node is not None:
+            self._crash(index, place)
+            self._come_back(index, place, crash)
 
     def _off(self, index: int, place: Place) -> None:
         """Switch a machine off for as long as an operator needs; one that is down already comes back by itself."""

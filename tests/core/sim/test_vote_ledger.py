@@ -103,7 +103,7 @@ def test_epochs_have_quorums_and_seats_of_their_own() -> None:
     first = block(2, 1, epoch=1)
     book.hear(certificate(Kind.NOTARIZE, 2, first, 0, 1, 2, epoch=1))
 
-    assert book.voters(Kind.NOTARIZE, 1, 2, first.block_hash) == [0, 1, 2]
+    assert book.voters(Kind.NOTARIZE, 1, 2, first.block_hash) == [7, 5, 0]
     assert book.voters(Kind.NOTARIZE, 0, 2, first.block_hash) == []
     with pytest.raises(Broken, match="I1: node 5 cast two"):
         book.hear(vote(Kind.NOTARIZE, 2, 1, block(2, 1, name=2, epoch=1), epoch=1))
