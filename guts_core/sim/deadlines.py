@@ -19,7 +19,7 @@ _L1_DELTAS, _L1_PATIENCE, _L1_RETRIES = 12, 4, 4
 _L2_DELTAS, _L2_PATIENCE, _L2_RETRIES = 3, 2, 8
 _HOPS = 3
 # Views from one block to the next, in turns of f + 1 leaders. Where nothing is lost: two, since a liar that keeps its
-# body from the next leader costs that one's view too. Where one message in twenty is, a view of an honest leader fails now
+# body from the next leader costs that one's view too. Where one message in twenty is, an honest leader's view fails now
 # and then, and in the largest networks more often than not. Over 100 seeds the most was half of it.
 _L1_TURNS, _L1_LOSSY_TURNS = 2, 6
 
