@@ -24,7 +24,7 @@ from guts_core.names import NodeId, TxId
 from guts_core.node.events import Event, TransactionSubmitted
 from guts_core.node.node import Node
 from guts_core.node.port import Outcome, Phase, WaitingList
-from guts_core.node.waiting import waiting_list
+from guts_core.node.waiting import Lagging, waiting_list
 
 from .protocols import Clock
 from .space import Space
@@ -36,12 +36,6 @@ HAND_IN_SECONDS = 30.0
 # Nothing waits longer than a transaction can live.
 WAIT_MS_MAX = 60 * 60 * 1000
 _PHASES = {Where.EXPIRED: Phase.EXPIRED, Where.REFUSED: Phase.REFUSED}
-
-
-class Lagging(Unavailable):
-    """Writes wait and nothing becomes final: one more would only wait too."""
-
-    code = "lagging"
 
 
 @frozen
@@ -143,9 +137,9 @@ class Submissions:
         if lag <= self._lag_most_ms:
             return
         missing = self.missing_validators()
-        why = f" ({missing} of the validators needed missing)" if missing else ""
+        why = f" ({missing} more validator{'s are' if missing > 1 else ' is'} needed for agreement)" if missing else ""
         raise Lagging(
-            f"nothing has become final for {lag // 1000} s though transactions wait{why}: "
+            f"nothing has become final for {lag / 1000:.1f} s though transactions wait{why}: "
             "nothing was submitted, try again in a few seconds"
         )
 

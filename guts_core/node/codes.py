@@ -10,7 +10,11 @@ from guts_core.chain.mempool import Busy
 from guts_core.errors import GutsError, remade
 from guts_core.forge.refusals import REFUSALS
 
-_OTHERS = {cls.code: cls for cls in (errors.Unavailable, errors.Malformed, errors.BadSignature, errors.Corrupt, Busy)}
+from .waiting import Lagging
+
+_OTHERS: dict[str, type[GutsError]] = {
+    cls.code: cls for cls in (errors.Unavailable, errors.Malformed, errors.BadSignature, errors.Corrupt, Busy, Lagging)
+}
 
 
 def error_with(code: str, message: str, otherwise: type[GutsError] = errors.Refused) -> GutsError:

@@ -6,10 +6,17 @@ from itertools import islice
 
 from guts_core.chain.admission import Candidate
 from guts_core.chain.mempool import Mempool
+from guts_core.errors import Unavailable
 from guts_core.forge.mentions import is_about_public
 from guts_core.state.view import View
 
 from .port import WAITING_MAX, Waiting, WaitingList
+
+
+class Lagging(Unavailable):
+    """Writes wait and nothing becomes final: one more would only wait too."""
+
+    code = "lagging"
 
 
 def waiting_list(mempool: Mempool, view: View, now: int) -> WaitingList:

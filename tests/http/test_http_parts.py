@@ -25,6 +25,7 @@ from guts_core.forge.refs import Stale
 from guts_core.forge.refusals import REFUSALS
 from guts_core.node.codes import error_with
 from guts_core.node.port import AskStatus, PortError
+from guts_core.node.waiting import Lagging
 from guts_http.app import all_routes
 from guts_http.auth import shown_in
 from guts_http.git.body import Body, ClientGone
@@ -287,4 +288,12 @@ def test_a_mempool_without_room_is_429_and_says_when_to_come_again() -> None:
     answer = answer_to(error_with(Busy.code, "this node has too many waiting transactions"))
 
     assert (answer.status, answer.code) == (429, "busy")
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_a_network_that_lags_is_503_and_says_when_to_come_again() -> None:
+    """By a code of its own: nothing was submitted, unlike where a write is not final in time."""
+    answer = answer_to(error_with(Lagging.code, "nothing has become final for 11.0 s"))
+
+    assert (answer.status, answer.code) == (503, "lagging")
     assert int(answer.headers["Retry-After"]) > 0
