@@ -13,6 +13,7 @@ from typing import assert_never
 
 from guts_core.chain.commit import ChainStore, Commit
 from guts_core.chain.genesis import chain_id
+from guts_core.chain.inadmissible import ExpiresTooLate
 from guts_core.chain.ledger import Ledger
 from guts_core.chain.mempool import Mempool
 from guts_core.chain.standing import Where
@@ -45,7 +46,7 @@ from .events import (
 from .messages import PEER_MESSAGES, Announce, AvailSaid, Hello, PeerMessage, Submit, Witnessed
 from .outgoing import addressed, say, told_to
 from .own import OwnTransactions
-from .pushes import Pushes
+from .pushes import MAY_STILL_HAPPEN, Pushes
 from .reports import Reports
 
 
@@ -345,7 +346,9 @@ class Node:
             self.attestations.forget(tx_id)
             standing = self.ledger.transaction_status(tx_id)
             if standing.error is not None and standing.message is not None and standing.where is not Where.FINAL:
-                out.append(Refuse(tx_id, standing.error, standing.message))
+                # What expires too late by a clock that was wrong is soon in time, and others were told of it.
+                doubt = MAY_STILL_HAPPEN if standing.error == ExpiresTooLate.code else ""
+                out.append(Refuse(tx_id, standing.error, standing.message + doubt))
         self.pushes.forget_promises(self._applied_time)
         return out
 
