@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from guts_core.simplex.ports import Instant
+
 SECOND = 1_000_000
 CHAOS_US, HEAL_US = 6 * SECOND, 5 * SECOND
+_EPOCH_MS = 1_700_000_000_000
 # Retry and help are tested only while something is still lost.
 HEAL_LOSS_PER_MILLE = 50
 # What nodes are told a message may take when all is well.
@@ -56,9 +59,10 @@ class Clock:
     wall_ms: int  # wall clock skew
     drift_ppm: int  # how much faster its monotonic clock runs
 
-    def monotonic(self, time: int) -> int:
-        """Its monotonic clock at a true time."""
-        return self.start + time + time * self.drift_ppm // 1_000_000
+    def shows(self, time: int, jump_ms: int) -> Instant:
+        """Both clocks at a true time, its wall clock having jumped by so much."""
+        monotonic = self.start + time + time * self.drift_ppm // 1_000_000
+        return Instant(monotonic, _EPOCH_MS + time // 1000 + self.wall_ms + jump_ms)
 
     def true(self, monotonic: int) -> int:
         """The first true time at which its monotonic clock shows at least this."""

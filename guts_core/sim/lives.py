@@ -28,7 +28,6 @@ from .ports import Act, Cast, Fault
 _HEAD = Struct(">QHHI").pack
 # A hash is told many small pieces at once.
 _UNTRACED_MAX = 512
-_EPOCH_MS = 1_700_000_000_000
 # How long an operator takes to put a disk right, and a machine to start again after its power failed.
 _REPAIR_US = 100_000
 _FIRST, _SECOND = 0, 1  # a restore has two times: that of the copy, and that of its return
@@ -77,12 +76,8 @@ class Lives:
             untraced.clear()
 
     def _now(self, index: int) -> Instant:
-        clock, time = self._clocks[index], self.time
-        wall = _EPOCH_MS + time // 1000 + clock.wall_ms
-        jump_ms = self.places[index].jump_ms
-        if jump_ms and time < self.plan.chaos_us:
-            wall += jump_ms
-        return Instant(clock.monotonic(time), wall)
+        time, jump_ms = self.time, self.places[index].jump_ms
+        return self._clocks[index].shows(time, jump_ms if jump_ms and time < self.plan.chaos_us else 0)
 
     def _step(self, index: int, call: Callable[..., list[Act]], arguments: tuple[Any, ...]) -> None:
         try:

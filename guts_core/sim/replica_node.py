@@ -98,6 +98,7 @@ class ReplicaNode:
             ring,
             self.replica,
         )
+        self.next_deadline = self.engine.next_deadline
 
     @property
     def signer(self) -> Signer:
@@ -170,7 +171,8 @@ class ReplicaNode:
             raise Malformed("an empty message")
         if data[0] == 0:
             return self._take(data[1:], now)
-        return self._acts(self.engine.receive(peer, self.reader.read(data), now))
+        effects = self.engine.receive(peer, self.reader.read(data), now)
+        return self._acts(effects) if effects or self.replica.fresh else []
 
     def tick(self, now: Instant) -> list[Act]:
         """The deadline passed."""
@@ -191,18 +193,12 @@ class ReplicaNode:
         """A whole log to replace the present one."""
         return self.engine.snapshot_records()
 
-    def next_deadline(self) -> int | None:
-        """When to tick."""
-        return self.engine.next_deadline()
-
     def _take(self, command: bytes, now: Instant) -> list[Act]:
         self.replica.submit(command)
         return self._acts(self.engine.work_arrived(now))
 
     def _acts(self, effects: list[Effect]) -> list[Act]:
         acts: list[Act] = []
-        if not effects and not self.replica.fresh:
-            return acts
         last: Message | None = None
         for effect in effects:
             if isinstance(effect, Send):

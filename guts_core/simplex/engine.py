@@ -244,9 +244,12 @@ class Engine:
         s = self._state
         changed = True
         seat = s.seats.get(peer)
-        if not isinstance(message, Vote) and not door.permits(s, peer, message):
+        if isinstance(message, Vote):
+            epoch: int | None = message.epoch
+        elif door.permits(s, peer, message):
+            epoch = epoch_of(message)
+        else:
             return False
-        epoch = epoch_of(message)
         if epoch is not None and epoch != s.config.epoch:
             catchup.meet(s, peer, epoch, message)
             return True

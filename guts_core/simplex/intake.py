@@ -36,8 +36,8 @@ def on_vote(s: State, peer: int, vote: Vote) -> bool:
 
 
 def _take(s: State, vote: Vote) -> bool:
-    held = s.seen(vote.view)
-    gives_up = _gives_up(s, vote)
+    held = s.rounds.get(vote.view)
+    gives_up = vote.kind is NULLIFY and _gives_up(s, vote)
     checked = gives_up
     if held is not None:
         tally = held.tallies[vote.kind]
@@ -66,8 +66,8 @@ def _take(s: State, vote: Vote) -> bool:
 
 
 def _gives_up(s: State, vote: Vote) -> bool:
-    """Whether this node follows a leader that nullifies its own view: it does so at once, once it knows that it did."""
-    if vote.kind is not NULLIFY or vote.view != s.view or vote.signer != s.committee.leader(vote.view):
+    """Whether this node follows a leader that gives its own view up: it does so at once, once it knows that it did."""
+    if vote.view != s.view or vote.signer != s.committee.leader(vote.view):
         return False
     held = s.seen(vote.view)
     return s.may_vote(vote.view) and (held is None or held.may_cast(NULLIFY))
