@@ -20,9 +20,9 @@ from guts_core.forge.params import Params
 from guts_core.identity import Ed25519Verifier
 from guts_core.link.frames import MESSAGE_BYTES_MAX
 from guts_core.names import AccountId, TxId
-from guts_core.node.effects import CommitBlock, Disconnect, Refuse, Stop
+from guts_core.node.effects import CommitBlock, Disconnect, Refuse, SendPeer, Stop
 from guts_core.node.events import Committed, PeerConnected, PeerDisconnected, PeerSaid, Ticked, TransactionSubmitted
-from guts_core.node.messages import Hello, Submit
+from guts_core.node.messages import PEER_MESSAGES, Hello, Submit
 from guts_core.node.node import Node, NodeConfig
 from guts_core.simplex.effects import Persist
 from guts_core.simplex.messages import Kind, Vote
@@ -261,3 +261,31 @@ def test_transactions_go_on_after_many_blocks_are_final_and_unwritten() -> None:
         world.tell(0, Committed(commit.commit.height))
 
     assert [world.seats[0].store.receipt(tx_id) is not None for tx_id in ids] == [True] * 5
+
+
+def test_what_clients_bring_together_is_passed_on_as_one() -> None:
+    """Under load a message for each would cost every node more than the transaction itself."""
+    world = World()
+    items = [Item(world.signed(creation(f"r{number}")), None, ()) for number in range(3)]
+    events = [TransactionSubmitted(item, None) for item in items]
+
+    effects = world.seats[0].node.receive_all(events, world.instant)
+
+    sent = [PEER_MESSAGES.from_bytes(effect.data) for effect in effects if isinstance(effect, SendPeer)]
+    assert [Submit(tuple(items))] == [message for message in sent if isinstance(message, Submit)]
+
+
+def test_what_waits_long_is_said_again_ever_more_rarely() -> None:
+    """In a network whose blocks are full, saying everything again is what it can bear least."""
+    world = World()
+    world.cut = {0}
+    world.submit(0, world.signed(creation("waits")))
+    retry_ms = world.genesis.params.retry_ms
+
+    before = len(world.seats[0].said_of(Submit))
+    for _ in range(40):
+        world.now += retry_ms
+        world.tell(0, Ticked())
+
+    # After 1 retry, and 2, 4, 8 and 16 more; after 16 more again it is not yet time.
+    assert len(world.seats[0].said_of(Submit)) - before == 5
