@@ -1,13 +1,15 @@
 """
 ``python -m benchmarks.loaded_node WORLD INDEX PORT``: one validator of a benchmark's network, with clients of its own.
 
-A line ``[rate, seconds]`` on standard input asks for so many transactions a second; "signed" answers. The next line is
-the moment (monotonic) at which to begin: then each is handed in at its time, whether or not the ones before are final
-(open loop), and a ``Taken`` as JSON answers.
+A line ``[rate, seconds, profiled]`` on standard input asks for so many transactions a second; "signed" answers. The
+next line is the moment (monotonic) at which to begin: then each is handed in at its time, whether or not the ones
+before are final (open loop), and a ``Taken`` as JSON answers. The clients are part of this process and go the way that
+the HTTP doors go: a conversation of the port, over a pair of sockets, for each transaction.
 """
 
 from __future__ import annotations
 
+import cProfile
 import json
 import os
 import sys
@@ -16,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 
 import trio
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from guts_core.chain import compose
 from guts_core.chain.genesis import chain_id
@@ -32,6 +34,8 @@ from guts_net.handle import RunningNode
 from guts_net.runtime import open_node
 from guts_net.settings import KEY_FILES, NodeSettings
 
+from .profiling import told
+
 WAIT_MS = 30_000
 
 
@@ -41,6 +45,7 @@ class Taken:
 
     final: list[tuple[float, float]]
     others: dict[str, int]
+    profile: str  # what the main thread's time went to, where that was asked for
 
 
 class Clients:
@@ -84,7 +89,7 @@ class Clients:
             for at in range(len(signed)):
                 await trio.sleep(max(0.0, begins + at / rate - time.monotonic()))
                 nursery.start_soon(one, at)
-        return Taken(final, dict(others))
+        return Taken(final, dict(others), "")
 
     def _signed(self, action: Action) -> bytes:
         expires = int(time.time() * 1000) + compose.LIFETIME_MS
@@ -110,11 +115,15 @@ async def run(path: Path, index: int, port: int) -> None:
         await clients.prepare()
         print("ready", flush=True)
         while line := await _line():
-            rate, seconds = json.loads(line)
+            rate, seconds, profiled = json.loads(line)
             signed = clients.sign(round(rate * seconds))
             print("signed", flush=True)
-            taken = await clients.offer(signed, rate, json.loads(await _line()))
-            print(json.dumps(asdict(taken)), flush=True)
+            begins, profile = json.loads(await _line()), cProfile.Profile()
+            if profiled:
+                profile.enable()
+            taken = await clients.offer(signed, rate, begins)
+            profile.disable()
+            print(json.dumps(asdict(evolve(taken, profile=told(profile) if profiled else ""))), flush=True)
 
 
 async def _line() -> str:

@@ -46,10 +46,13 @@ class Served:
     times: list[float]
     cpu_ms: float
     others: dict[str, int]
+    profile: str = ""
 
     @property
     def words(self) -> str:
         """For a table of loads."""
+        if not self.times:
+            return f"{self.offered:,}/s offered: none in time"
         p50, p99 = percentile(self.times, 0.5), percentile(self.times, 0.99)
         return f"{self.offered:,}/s offered: {self.rate:,.0f}/s, p50 {p50:.0f} ms, p99 {p99:.0f} ms"
 
@@ -95,10 +98,10 @@ def started(world: World) -> Iterator[Sequence[Node]]:
             node.process.wait()
 
 
-def offer(nodes: Sequence[Node], load: int, seconds: float) -> Served:
-    """One load, the same share at every node, one after another."""
-    for node in nodes:
-        node.say([load / len(nodes), seconds])
+def offer(nodes: Sequence[Node], load: int, seconds: float, *, profiled: bool = False) -> Served:
+    """One load, the same share at every node, one after another; with the profile of one node if asked for."""
+    for index, node in enumerate(nodes):
+        node.say([load / len(nodes), seconds, profiled and not index])
     for node in nodes:
         assert node.hear() == "signed"
     pids = [node.process.pid for node in nodes]
@@ -113,11 +116,12 @@ def offer(nodes: Sequence[Node], load: int, seconds: float) -> Served:
     for answer in answers:
         for name, count in answer["others"].items():
             others[name] = others.get(name, 0) + count
-    return Served(load, len(counted) / (seconds - WARM_UP_SECONDS), counted, used * 1000 / max(1, len(every)), others)
+    rate, cpu_ms = len(counted) / (seconds - WARM_UP_SECONDS), used * 1000 / max(1, len(every))
+    return Served(load, rate, counted, cpu_ms, others, answers[0]["profile"])
 
 
-def sample(path: Path, seconds: float) -> list[Served]:
-    """Every load up to the first that is not served."""
+def sample(path: Path, seconds: float) -> tuple[list[Served], str]:
+    """Every load up to the first that is not served, and a profile of one node at a calm one."""
     taken: list[Served] = []
     with started(found(path, VALIDATORS, params=PARAMS)) as nodes:
         for load in LOADS:
@@ -125,26 +129,35 @@ def sample(path: Path, seconds: float) -> list[Served]:
             print(f"    {taken[-1].words}", taken[-1].others or "", file=sys.stderr, flush=True)
             if taken[-1].rate < load * SERVED_LEAST:
                 break
-    return taken
+        half = calm(taken)
+        # Apart from those that are counted: a profiler doubles what it watches.
+        return taken, offer(nodes, half.offered, seconds, profiled=True).profile
 
 
 def measure(run: Run) -> list[Figure]:
     """The most that was final in a second, and the time it took at half of that."""
-    taken = sample(run.fresh("throughput"), run.times(int(SECONDS), int(QUICK_SECONDS)))
+    taken, profile = sample(run.fresh("throughput"), run.times(int(SECONDS), int(QUICK_SECONDS)))
     verify_ms = next(cost.median for cost in run.costs if cost.name == "Ed25519 verify")
-    return figures(taken, verify_ms, os.cpu_count() or 1)
+    return figures(taken, verify_ms, os.cpu_count() or 1, profile)
 
 
-def figures(taken: Sequence[Served], verify_ms: float, cores: int) -> list[Figure]:
+def calm(taken: Sequence[Served]) -> Served:
+    """The largest load of those that are at most half of what was served at best."""
+    best = max(served.rate for served in taken)
+    return ([served for served in taken if served.offered <= best / 2] or [taken[0]])[-1]
+
+
+def figures(taken: Sequence[Served], verify_ms: float, cores: int, profile: str) -> list[Figure]:
     """The figures of these loads, beside what verifying one signature a transaction on every node allows."""
     best = max(taken, key=lambda served: served.rate)
-    calm = [served for served in taken if served.offered <= best.rate / 2] or [taken[0]]
     bound = 1000 * cores / (VALIDATORS * verify_ms)
     note = (
         f"goal {GOAL:,}; {best.cpu_ms:.2f} processor ms each on all nodes, their clients' part included; libsodium's "
-        f"bound for one signature on every node {bound:,.0f}/s; " + "; ".join(served.words for served in taken)
+        f"bound for one signature on every node {bound:,.0f}/s; "
+        + "; ".join(served.words for served in taken)
+        + f"; by profile of one node's main thread at half of it: {profile}"
     )
-    half = calm[-1]
+    half = calm(taken)
     return [
         figure("transactions final a second, n=4", "/s", [best.rate], note=note),
         figure(f"finality p50 at {half.offered:,}/s", "ms", half.times),
