@@ -95,9 +95,9 @@ class Links:
             self._faults["duplicated" if delays else "lost"] += 1
         elif delays[0] > self._late:
             self._faults["late"] += 1
-        if self._is_plain or not delays:
+        if self._is_plain or not is_chaos or not delays:
             return delays
-        extra = self._held(time, sender, receiver, len(data), message) if is_chaos else 0
+        extra = self._held(time, sender, receiver, len(data), message)
         return tuple(delay + extra for delay in delays) if extra else delays
 
     def passes(self, time: int, sender: int, receiver: int) -> bool:

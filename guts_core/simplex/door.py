@@ -10,6 +10,7 @@ from .messages import Certificate, Message, Propose, Supply
 from .state import State
 
 _SIGNATURE_BYTES = 64
+_CERTIFICATE = Sort.CERTIFICATE
 # A canonical record begins with how many fields it has and its kind: an answer shows itself before it is decoded.
 _ANSWER = to_bytes(Supply((), ()))[:3]
 
@@ -23,7 +24,7 @@ def permits(s: State, peer: int, message: Message) -> bool:
     """Whether a message is heard; questions are counted where they are answered."""
     match message:
         case Certificate():
-            return s.budget.take(peer, Sort.CERTIFICATE, s.now.monotonic, _weight((message,)))
+            return s.budget.take(peer, _CERTIFICATE, s.now.monotonic, _SIGNATURE_BYTES * len(message.signatures))
         case Propose():
             size = len(message.body) + _weight(message.justification)
             return s.budget.take(peer, Sort.PROPOSAL, s.now.monotonic, size)

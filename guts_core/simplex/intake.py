@@ -94,6 +94,10 @@ def checked_news(s: State, certificates: tuple[Certificate, ...]) -> list[Certif
 
 def on_certificate(s: State, peer: int, certificate: Certificate) -> bool:
     """A certificate, from anyone; whether it was news."""
+    held = s.rounds.get(certificate.view)
+    same = held.certificates.get(certificate.kind) if held else None
+    if same is not None and certificate.view > s.final.view and same.proposal == certificate.proposal:
+        return False  # most are: each node passes its own on
     news = checked_news(s, (certificate,))
     for one in news:
         admit(s, one, peer)

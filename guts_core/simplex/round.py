@@ -14,7 +14,7 @@ class Round:
     def __init__(self) -> None:
         self.proposal: Proposal | None = None
         self.refused = False  # the application called the proposal invalid
-        self.tallies = {kind: Tally() for kind in Kind}
+        self.tallies: dict[Kind, Tally] = {NOTARIZE: Tally(), NULLIFY: Tally(), FINALIZE: Tally()}
         self.certificates: dict[Kind, Certificate] = {}
         self.mine: dict[Kind, Vote] = {}
 
