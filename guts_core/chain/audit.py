@@ -20,7 +20,8 @@ from guts_core.errors import Corrupt, Malformed
 from guts_core.names import BlockHash, Root
 from guts_core.state.keys import KEY_PREFIX_BYTES, tree_key
 from guts_core.state.nodes import EMPTY_ROOT, TREE_KEY_BITS, value_hash
-from guts_core.state.pages import ITEMS_MAX, ROOT_PATH, Item, Page, build, decode, path_of, seal
+from guts_core.state.pages import build, seal
+from guts_core.state.stored import ITEMS_MAX, ROOT_PATH, Item, Page, decode, path_of
 from guts_core.state.tree import GetPage
 from guts_core.state.view import Pair
 
@@ -116,9 +117,9 @@ def _leaf(place: bytes, get_page: GetPage, pages: dict[bytes, Page]) -> bytes | 
             if raw is None:
                 return None
             page = pages[path] = decode(path, raw)
-        at, _ = page.find(place)
+        at, below, _ = page.find(place, int.from_bytes(place, "big"))
         if at < 0:
             return None
-        if page.bits[at] == TREE_KEY_BITS:
+        if not below:
             return page.hashed(at)
-        path = path_of(page.key(at), page.bits[at])
+        path = below

@@ -20,6 +20,16 @@ EMPTY_ROOT = Root(bytes(HASH_BYTES))
 # A copied state costs half of a fresh one (0.18 against 0.37 us), and a write hashes about 15 nodes.
 NODE_STATE = blake2b(digest_size=HASH_BYTES, person=Tag.STATE_NODE.value)
 
+# Of every byte, its first 0 to 7 bits.
+_CUT = tuple(tuple(bytes((byte & (0xFF00 >> rest) & 0xFF,)) for byte in range(256)) for rest in range(8))
+
+# A whole key as one number: an `&` with one of these costs a quarter of cutting bytes (0.1 against 0.4 us for a head).
+# By bits of a node's prefix: what chooses its right side; its prefix; what its hash covers before that prefix.
+SIDES = tuple(1 << (TREE_KEY_BITS - 1 - bits) for bits in range(TREE_KEY_BITS))
+PREFIXES = tuple((1 << TREE_KEY_BITS) - (1 << (TREE_KEY_BITS - bits)) for bits in range(TREE_KEY_BITS))
+LEADS = tuple((1 << 16 | bits) << TREE_KEY_BITS for bits in range(TREE_KEY_BITS))
+HEAD_BYTES = 3 + TREE_KEY_BYTES
+
 
 def value_hash(value: bytes) -> bytes:
     """What a leaf says of its record."""
@@ -47,10 +57,8 @@ def inner_head(bits: int, key: bytes) -> bytes:
 
 def prefix_of(key: bytes, bits: int) -> bytes:
     """The first bits of a key in as many bytes as they need; the rest of the last byte is zero."""
-    whole, rest = divmod(bits, 8)
-    if not rest:
-        return key[:whole]
-    return key[:whole] + bytes((key[whole] & (0xFF00 >> rest) & 0xFF,))
+    rest = bits & 7
+    return key[: bits >> 3] + _CUT[rest][key[bits >> 3]] if rest else key[: bits >> 3]
 
 
 def common_bits(one: bytes, other: bytes) -> int:

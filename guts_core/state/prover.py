@@ -5,8 +5,8 @@ from __future__ import annotations
 from guts_core.errors import Conflict, NotFound
 from guts_core.names import Root
 from guts_core.state.nodes import EMPTY_ROOT, TREE_KEY_BITS, TREE_KEY_BYTES, bit, prefix_of
-from guts_core.state.pages import ROOT_PATH, Page, path_of
 from guts_core.state.proof import AbsenceProof, CompleteProof, End, InclusionProof, Inner, Leaf, Step
+from guts_core.state.stored import ROOT_PATH, Page, path_of
 from guts_core.state.tree import Tree
 
 
@@ -47,20 +47,19 @@ def _walk(tree: Tree, root: Root, prefix: bytes) -> tuple[tuple[Step, ...], End 
     ref = page.top
     while True:
         if ref < 0:
-            if page.bits[~ref] == TREE_KEY_BITS:
+            bits = page.bits_of(~ref)
+            if bits == TREE_KEY_BITS:
                 return tuple(steps), Leaf(page.key(~ref), page.hashed(~ref))
-            page = tree.page(path_of(page.key(~ref), page.bits[~ref]), page.hashed(~ref))
+            page = tree.page(path_of(page.key(~ref), bits), page.hashed(~ref))
             ref = page.top
             continue
-        bits = page.shared[ref]
+        bits, left, right = page.node(ref)
         if bits >= len(prefix) * 8 or prefix_of(page.key(ref), bits) != prefix_of(prefix, bits):
             return tuple(steps), _inner(page, ref)
-        left, right = page.lefts[ref], page.rights[ref]
         ref, other = (right, left) if bit(prefix, bits) else (left, right)
         steps.append(Step(bits, page.hash_of(other)))
 
 
 def _inner(page: Page, ref: int) -> Inner:
-    bits = page.shared[ref]
-    prefix = prefix_of(page.key(ref), bits)
-    return Inner(bits, prefix, page.hash_of(page.lefts[ref]), page.hash_of(page.rights[ref]))
+    bits, left, right = page.node(ref)
+    return Inner(bits, prefix_of(page.key(ref), bits), page.hash_of(left), page.hash_of(right))

@@ -11,28 +11,17 @@ into the parent, so all leaves stay about equally many pages deep.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import TypeAlias
 
 from guts_core.errors import Corrupt
 from guts_core.names import Root
 from guts_core.state.nodes import EMPTY_ROOT, TREE_KEY_BITS, TREE_KEY_BYTES, value_hash
-from guts_core.state.pages import (
-    PAGE_BYTES_LEAST,
-    PAGE_BYTES_MAX,
-    ROOT_PATH,
-    Draft,
-    Item,
-    Page,
-    build,
-    decode,
-    path_of,
-    seal,
-    weight,
-)
+from guts_core.state.pages import PAGE_BYTES_LEAST, PAGE_BYTES_MAX, Draft, build, seal, weight
+from guts_core.state.stored import ROOT_PATH, Change, Item, Page, Turn, decode, path_of
 
 GetPage: TypeAlias = Callable[[bytes], bytes | None]
 PageWrites: TypeAlias = dict[bytes, bytes | None]
-_Change: TypeAlias = tuple[bytes, bytes | None]  # tree key, value hash or None: gone
 
 # A page read takes about 3 KB, one that was changed up to twice that. At a million records this holds all pages above
 # the lowest, and a tenth of those.
@@ -63,18 +52,15 @@ class PageCache:
 
     def get(self, path: bytes, raw: bytes) -> Page:
         """The page with these bytes; raises Corrupt."""
-        page = self._pages.pop(path, None)
+        page = self._pages.get(path)
         if page is None or (page.raw is not raw and page.raw != raw):
             page = decode(path, raw)
-        self._keep(path, page)
+            self.put(path, page)
         return page
 
     def put(self, path: bytes, page: Page) -> None:
-        """Remember a page as the newest, forgetting the one least recently used."""
+        """Remember a page as the newest, forgetting the one that was made or read from its bytes longest ago."""
         self._pages.pop(path, None)
-        self._keep(path, page)
-
-    def _keep(self, path: bytes, page: Page) -> None:
         self._pages[path] = page
         if len(self._pages) > self._most:
             del self._pages[next(iter(self._pages))]
@@ -101,10 +87,13 @@ class Tree:
         Writing what is there or removing what is not changes nothing. Raises Corrupt when the stored
         pages are not those of ``root``.
         """
-        changes = [(key, None if value is None else value_hash(value)) for key, value in sorted(writes.items())]
         if any(len(key) != TREE_KEY_BYTES for key in writes):
             raise ValueError(f"a tree key has {TREE_KEY_BYTES} bytes")
-        return _Update(self).run(root, changes)
+        changes = [
+            (key, int.from_bytes(key, "big"), None if value is None else value_hash(value))
+            for key, value in sorted(writes.items())
+        ]
+        return _Update(self).run(root, changes) if changes else (root, {})
 
     def page(self, path: bytes, expected: bytes) -> Page:
         """The page kept under a path, if its topmost hash is the expected one; else raises Corrupt."""
@@ -128,9 +117,9 @@ class _Update:
         self._tree = tree
         self._writes: PageWrites = {}
 
-    def run(self, root: Root, changes: list[_Change]) -> tuple[Root, PageWrites]:
+    def run(self, root: Root, changes: list[Change]) -> tuple[Root, PageWrites]:
         if root == EMPTY_ROOT:
-            page, items = None, self._changed_leaves(changes)
+            page, items = None, _changed_leaves(changes)
         else:
             page = self._tree.page(ROOT_PATH, root)
             after = self._change(page, changes)
@@ -140,7 +129,7 @@ class _Update:
                 self._write(ROOT_PATH, after)
                 return Root(after.root()), self._writes
             items = after
-        return self._new_root(page, items, [key for key, _ in changes]), self._writes
+        return self._new_root(page, items, [change[0] for change in changes]), self._writes
 
     def _new_root(self, old: Page | None, items: list[Item], changed: list[bytes]) -> Root:
         if not items:
@@ -154,43 +143,54 @@ class _Update:
         self._write(ROOT_PATH, seal(draft, ROOT_PATH))
         return Root(draft.root())
 
-    def _change(self, page: Page, changes: list[_Change]) -> Page | list[Item]:
+    def _change(self, page: Page, changes: list[Change]) -> Page | list[Item]:
         """The page itself if nothing changes, a page with other hashes, or other items to make one of."""
         if len(changes) == 1:
-            return self._change_one(page, changes)
-        found: dict[int, list[_Change]] = {}
-        trails: dict[int, list[int]] = {}
-        for change in changes:
-            at, trails[at] = page.find(change[0])
-            found.setdefault(at, []).append(change)
-        added = self._changed_leaves(found.pop(-1, []))
+            return self._change_one(page, changes[0])
+        found, strays, nodes = page.part(changes)
+        added = _changed_leaves(strays)
+        if strays and not added:  # removed what is not there: such a key does not tell the prefix of nodes on its way
+            return self._change(page, sorted(chain.from_iterable(found.values()))) if found else page
         replaced = {at: self._change_item(page, at, under) for at, under in found.items()}
-        if not added and all(_is_still(page, at, new) for at, new in replaced.items()):
-            hashes = [(at, new[0][2]) for at, new in replaced.items() if new[0][2] != page.hashed(at)]
-            return page.with_hashes(hashes, {node for at, _ in hashes for node in trails[at]}) if hashes else page
-        return _replaced(page, replaced, added)
+        if added or not all(_is_still(page, at, new) for at, new in replaced.items()):
+            return _replaced(page, replaced, added)
+        hashes = [(at, new[0][2]) for at, new in replaced.items()]
+        if all(hashed == page.hashed(at) for at, hashed in hashes):
+            return page
+        return page.with_hashes(hashes, nodes)
 
-    def _change_one(self, page: Page, changes: list[_Change]) -> Page | list[Item]:
-        """The same for a single change: what most pages see of a block."""
-        at, trail = page.find(changes[0][0])
-        if at < 0:
-            added = self._changed_leaves(changes)
-            return _replaced(page, {}, added) if added else page
-        new = self._change_item(page, at, changes)
-        if not _is_still(page, at, new):
-            return _replaced(page, {at: new}, [])
-        hashed = new[0][2]
-        return page if hashed == page.hashed(at) else page.with_hash(at, hashed, trail)
+    def _change_one(self, page: Page, change: Change) -> Page | list[Item]:
+        """The same for a single change, which is what most pages see of a block: down to its leaf and up again."""
+        above: list[tuple[bytes, Page, int, list[Turn]]] = []
+        key, number, _ = change
+        at, path, turns = page.find(key, number)
+        while path and at >= 0:
+            above.append((path, page, at, turns))
+            page = self._tree.page(path, page.hashed(at))
+            at, path, turns = page.find(key, number)
+        after = _changed_leaf(page, at, turns, change)
+        while above:
+            below = page
+            path, page, at, turns = above.pop()
+            if after is below:
+                after = page
+            elif isinstance(after, Page):
+                self._write(path, after)
+                after = page.with_hash(at, after.root(), key, number, turns)
+            else:
+                new = self._in_place_of(path, below, after, [key])
+                if _is_still(page, at, new):
+                    after = page.with_hash(at, new[0][2], key, number, turns)
+                else:
+                    after = _replaced(page, {at: new}, [])
+        return after
 
-    @staticmethod
-    def _changed_leaves(changes: list[_Change]) -> list[Item]:
-        return [(key, TREE_KEY_BITS, hashed) for key, hashed in changes if hashed is not None]
-
-    def _change_item(self, page: Page, at: int, changes: list[_Change]) -> list[Item]:
+    def _change_item(self, page: Page, at: int, changes: list[Change]) -> list[Item]:
         """What stands in place of an item after the changes to it or under it."""
-        if page.bits[at] == TREE_KEY_BITS:
-            return self._changed_leaves(changes)
-        item = page.key(at), page.bits[at], page.hashed(at)
+        bits = page.bits_of(at)
+        if bits == TREE_KEY_BITS:
+            return _changed_leaves(changes)
+        item = page.key(at), bits, page.hashed(at)
         path = path_of(item[0], item[1])
         child = self._tree.page(path, item[2])
         after = self._change(child, changes)
@@ -198,11 +198,15 @@ class _Update:
             return [item]
         if isinstance(after, Page):
             self._write(path, after)
-            return [after.top_item()]
+            return [(item[0], item[1], after.root())]
+        return self._in_place_of(path, child, after, [change[0] for change in changes])
+
+    def _in_place_of(self, path: bytes, old: Page, items: list[Item], changed: list[bytes]) -> list[Item]:
+        """What a parent holds in place of the link to a page whose items are others now."""
         self._writes[path] = None
-        if len(after) <= ITEMS_INLINE_MAX:
-            return after
-        return self._parts(build(after, child, [key for key, _ in changes]))
+        if len(items) <= ITEMS_INLINE_MAX:
+            return items
+        return self._parts(build(items, old, changed))
 
     def _parts(self, page: Draft) -> list[Item]:
         """What a parent holds of a new child page: one link if it is small enough, else its parts."""
@@ -250,6 +254,20 @@ class _Update:
         self._tree.remember(path, page)
 
 
+def _changed_leaves(changes: list[Change]) -> list[Item]:
+    return [(key, TREE_KEY_BITS, hashed) for key, _, hashed in changes if hashed is not None]
+
+
+def _changed_leaf(page: Page, at: int, turns: list[Turn], change: Change) -> Page | list[Item]:
+    """A page after the one change that ends in it: at the place of a leaf, or (-1) beside all its items."""
+    key, number, hashed = change
+    if hashed is None:
+        return page if at < 0 else _replaced(page, {at: []}, [])
+    if at < 0:
+        return _replaced(page, {}, _changed_leaves([change]))
+    return page if hashed == page.hashed(at) else page.with_hash(at, hashed, key, number, turns)
+
+
 def _replaced(page: Page, replaced: Mapping[int, list[Item]], added: list[Item]) -> list[Item]:
     """The items of a page with others in some places, and more."""
     items = [item for at, item in enumerate(page.items()) if at not in replaced]
@@ -260,7 +278,7 @@ def _replaced(page: Page, replaced: Mapping[int, list[Item]], added: list[Item])
 
 def _is_still(page: Page, at: int, now: list[Item]) -> bool:
     """Whether an item stands where it stood, be it with another hash."""
-    return len(now) == 1 and now[0][1] == page.bits[at] and now[0][0] == page.key(at)
+    return len(now) == 1 and now[0][1] == page.bits_of(at) and now[0][0] == page.key(at)
 
 
 def _all_leaves(items: list[Item]) -> bool:

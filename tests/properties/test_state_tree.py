@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from guts_core.names import Root
 from guts_core.state.nodes import EMPTY_ROOT, root_of, value_hash
-from guts_core.state.pages import PAGE_BYTES_LEAST, PAGE_BYTES_MAX, ROOT_PATH, decode, path_of
+from guts_core.state.pages import PAGE_BYTES_LEAST, PAGE_BYTES_MAX
 from guts_core.state.proof import (
     AbsenceProof,
     BadProof,
@@ -26,6 +26,7 @@ from guts_core.state.proof import (
     verify_inclusion,
 )
 from guts_core.state.prover import prove_absence, prove_complete, prove_inclusion
+from guts_core.state.stored import ROOT_PATH, decode, path_of
 from guts_core.state.tree import PageOverlay, PageWrites, Tree
 from tests.core.state.oracle import oracle_root
 

@@ -7,7 +7,8 @@ import pytest
 from guts_core.chain.audit import audit_page
 from guts_core.errors import Corrupt
 from guts_core.state.nodes import TREE_KEY_BITS, TREE_KEY_BYTES
-from guts_core.state.pages import ROOT_PATH, Item, build, path_of, seal
+from guts_core.state.pages import build, seal
+from guts_core.state.stored import ROOT_PATH, Item, path_of
 
 # Neighbours that share from no bit to all but the last one.
 LEAVES: list[Item] = [

@@ -7,12 +7,14 @@ import pytest
 from guts_core.errors import Conflict, Corrupt, NotFound
 from guts_core.names import Root
 from guts_core.state.keys import Kind, Scope, key, tree_key
-from guts_core.state.nodes import EMPTY_ROOT, TREE_KEY_BITS
-from guts_core.state.pages import ROOT_PATH, decode, path_of
+from guts_core.state.nodes import EMPTY_ROOT, TREE_KEY_BITS, root_of, value_hash
 from guts_core.state.prover import prove_absence, prove_inclusion
+from guts_core.state.stored import ROOT_PATH, decode, path_of
 from guts_core.state.tree import PageCache, Tree
 
 BATCH = 50
+# First and last byte of keys: two in one subtree, one in the other, and one that belongs to neither.
+_APART = ((0xFF, 0), (0xFF, 1), (0x00, 0), (0x80, 0))
 
 
 def place(repository: int, ref: int = 0) -> bytes:
@@ -81,6 +83,17 @@ def test_a_state_emptied_again_leaves_no_page() -> None:
 
     assert stored.root == EMPTY_ROOT
     assert stored.pages == {}
+
+
+def test_removing_what_is_not_there_beside_a_change_leaves_the_nodes_above_it_true() -> None:
+    """The absent key parts from the others above the node that both ways lead to: it does not tell its prefix."""
+    one, other, beside, absent = (bytes((first,)) + bytes(63) + bytes((last,)) for first, last in _APART)
+    stored = Stored()
+    stored.write({one: b"1", other: b"2", beside: b"3"})
+
+    stored.write({one: b"new", absent: None})
+
+    assert stored.root == root_of([(beside, value_hash(b"3")), (one, value_hash(b"new")), (other, value_hash(b"2"))])
 
 
 def test_a_missing_page_is_told(grown: Stored) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from guts_core.chain.audit import audit_page
 from guts_core.errors import Corrupt
-from guts_core.state.pages import ROOT_PATH, decode
+from guts_core.state.stored import ROOT_PATH, decode
 
 
 def fuzz(data: bytes) -> None:
