@@ -216,7 +216,7 @@ def test_a_node_joins_from_honest_peers_which_share_the_work() -> None:
 
 
 @pytest.mark.parametrize("kind", LIARS, ids=lambda kind: kind.__name__)
-def test_a_liar_among_honest_peers_delays_and_changes_nothing(kind: type[Liar]) -> None:
+def test_bad_J13_a_liar_among_honest_peers_delays_and_changes_nothing(kind: type[Liar]) -> None:
     """Ten orders of answers each: what is lied about is reached in most of them, and the count says so."""
     lies = 0
     for seed in range(10):
@@ -248,7 +248,7 @@ def test_who_lies_is_named_and_asked_no_more(kind: type[Liar]) -> None:
 
 
 @pytest.mark.parametrize("kind", [OtherState, NoState])
-def test_two_who_offer_a_false_state_together_are_found_out_by_its_root(kind: type[Honest]) -> None:
+def test_bad_J13_two_who_offer_a_false_state_together_are_found_out_by_its_root(kind: type[Honest]) -> None:
     """They are the majority, so theirs is tried first; the root is the only check that matters."""
     servers = {0: kind(a_chain(), EPOCHS), 1: kind(a_chain(), EPOCHS), 2: honest()}
     joining = Joining(a_chain(), servers)
@@ -274,7 +274,7 @@ def test_two_who_offer_a_false_state_together_are_found_out_by_its_root(kind: ty
         lambda one: evolve(one, past=one.height + 1),
     ],
 )
-def test_a_manifest_that_does_not_fit_its_header_is_refused_before_a_piece_is_asked_for(
+def test_bad_J13_a_manifest_that_does_not_fit_its_header_is_refused_before_a_piece_is_asked_for(
     change: Callable[[StateManifest], StateManifest],
 ) -> None:
     liars = [OtherManifest(a_chain(), EPOCHS, change), OtherManifest(a_chain(), EPOCHS, change)]
@@ -287,7 +287,7 @@ def test_a_manifest_that_does_not_fit_its_header_is_refused_before_a_piece_is_as
     assert not any(isinstance(one, StatePieceWanted) for liar in liars for one in liar.asked)
 
 
-def test_a_snapshot_at_a_height_that_nobody_proved_is_not_asked_for() -> None:
+def test_bad_J13_a_snapshot_at_a_height_that_nobody_proved_is_not_asked_for() -> None:
     class Elsewhere(Honest):
         def offers(self) -> tuple[Offer, ...]:
             """What it answers."""
