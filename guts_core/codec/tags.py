@@ -67,7 +67,10 @@ class Tag(Enum):
 
 def digest(tag: Tag, *parts: bytes) -> bytes:
     """H(tag, parts joined): 32 bytes. Give parts of fixed length, or one canonical encoding."""
-    state = blake2b(digest_size=HASH_BYTES, person=tag.value)
+    # ``_value_`` is what ``value`` answers after two calls of its own; half the time of a short hash goes there.
+    if len(parts) == 1:
+        return blake2b(parts[0], digest_size=HASH_BYTES, person=tag._value_).digest()
+    state = blake2b(digest_size=HASH_BYTES, person=tag._value_)
     for part in parts:
         state.update(part)
     return state.digest()

@@ -23,6 +23,8 @@ from .records import Credential, Repository, Role, Scope, TextRecord
 class Permission(Enum):
     """What someone may want to do; the value completes "may not ..."."""
 
+    __hash__ = object.__hash__  # a member is one object; by name, as enums do it, takes a call for each look-up
+
     READ_REPOSITORY = "read this repository"
     WRITE_REPOSITORY = "write to this repository"
     ADMIN_REPOSITORY = "administer this repository"
