@@ -29,6 +29,7 @@ from guts_core.forge.records import ObjectFormat
 from guts_core.identity import KeyPair
 from guts_core.names import RefName, RepoId
 from guts_core.node.port import REPLIES, Outcome, Phase, SubmitTransaction
+from guts_net.collecting import collect_rarely
 from guts_net.conversation import Conversation
 from guts_net.handle import RunningNode
 from guts_net.runtime import open_node
@@ -111,6 +112,7 @@ async def run(path: Path, index: int, port: int) -> None:
     directory, genesis = path / f"node{index}", path / "genesis.json"
     settings = NodeSettings(directory, genesis, p2p=f"127.0.0.1:{port}", log_path=path / f"node{index}.log")
     async with open_node(settings) as node:
+        collect_rarely()  # as ``guts node run`` does
         clients = Clients(node, directory)
         await clients.prepare()
         print("ready", flush=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import trio
 
+from guts_net.collecting import collect_rarely
 from guts_net.runtime import open_node
 from guts_net.settings import NodeSettings
 
@@ -17,6 +18,7 @@ async def run(path: Path, index: int, port: int) -> None:
         path / f"node{index}", path / "genesis.json", p2p=f"127.0.0.1:{port}", log_path=path / f"node{index}.log"
     )
     async with open_node(settings):
+        collect_rarely()
         await trio.sleep_forever()
 
 

@@ -24,6 +24,7 @@ from guts_http.app import create_app
 from guts_http.middleware import Access
 from guts_http.serving import serve as serve_http
 from guts_net.archive import FarBehind
+from guts_net.collecting import collect_rarely
 from guts_net.handle import RunningNode
 from guts_net.lock import refuse_held
 from guts_net.logs import ROOT, Log
@@ -126,6 +127,7 @@ async def _run_once(
     try:
         async with open_node(settings) as node:
             logging.getLogger(ROOT).setLevel(config.node.log_level.upper())
+            collect_rarely()
             await _serve(node, directory, config, on_ready, stop)
     except* FarBehind:
         is_behind = True
