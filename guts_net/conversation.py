@@ -9,13 +9,16 @@ from guts_core.errors import Malformed
 from guts_core.node.port import FRAME_BYTES_MAX
 
 _LENGTH_BYTES = 4
+# Most frames are smaller: one read for each, not one for its length and one for the rest.
+READ_BYTES = 4096
 
 
 class Conversation:
-    """Reads and writes records; one frame in memory at a time."""
+    """Reads and writes records; little more than one frame in memory at a time."""
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
+        self._ahead = bytearray()  # read, and not asked for yet
 
     async def say(self, record: object) -> None:
         """Send one record; waits while the other end does not read."""
@@ -31,10 +34,11 @@ class Conversation:
         return family.from_bytes(await self._exactly(size))
 
     async def _exactly(self, size: int) -> bytes:
-        data = bytearray()
-        while len(data) < size:
-            piece = await self._stream.receive_some(size - len(data))
+        while len(self._ahead) < size:
+            piece = await self._stream.receive_some(max(READ_BYTES, size - len(self._ahead)))
             if not piece:
                 raise trio.EndOfChannel
-            data += piece
-        return bytes(data)
+            self._ahead += piece
+        found = bytes(self._ahead[:size])
+        del self._ahead[:size]
+        return found
