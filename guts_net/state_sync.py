@@ -190,7 +190,9 @@ class Joiner:
         self._disk.make_directory(self._staging)
         if _kept_height(self._staging) <= own_height:
             self._forget()  # it is installed, or blocks overtook it
-        return StateSync(self._genesis, Ed25519Verifier(), _kept(self._staging), own_height)
+        sync = StateSync(self._genesis, Ed25519Verifier(), _kept(self._staging), own_height)
+        sync.room_bytes = self._disk.free_bytes(self._staging)
+        return sync
 
     def _build(self, sync: StateSync) -> Root | None:
         assert sync.download is not None

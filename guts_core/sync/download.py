@@ -9,11 +9,18 @@ from guts_core.errors import PeerFault
 
 from .messages import PastWanted, Question, StatePieceWanted
 from .past import Past
-from .records import PastBlock, PastRun, StateManifest, manifest_digest, piece_hash
+from .records import PIECE_BYTES_MAX, PastBlock, PastRun, StateManifest, manifest_digest, piece_hash
+
+# Pieces lie beside the database that is made of them, and that has the pages of the tree, too.
+STATE_COPIES = 3
 
 
-def check_manifest(manifest: StateManifest, header: Header | None) -> None:
-    """Raises PeerFault unless this is a snapshot of the proven end of its epoch, with the state and history of it."""
+def check_manifest(manifest: StateManifest, header: Header | None, room_bytes: int | None = None) -> None:
+    """
+    Raises PeerFault unless this is a snapshot of the proven end of its epoch, with the state and history of it.
+
+    How many pieces a state has is nowhere proven: more than the disk has room for are not even begun.
+    """
     if header is None or (header.height, block_hash(header)) != (manifest.height, manifest.block_hash):
         raise PeerFault(f"a snapshot at height {manifest.height}, where epoch {manifest.epoch} does not end")
     if (manifest.chain_id, manifest.state_root) != (header.chain_id, header.state_root):
@@ -22,6 +29,9 @@ def check_manifest(manifest: StateManifest, header: Header | None) -> None:
         raise PeerFault(f"a snapshot with another history than that of height {manifest.height}")
     if not 1 <= manifest.past <= manifest.height or not manifest.pieces:
         raise PeerFault(f"a snapshot of height {manifest.height} without a state or without a past")
+    wanted = len(manifest.pieces) * PIECE_BYTES_MAX * STATE_COPIES
+    if room_bytes is not None and wanted > room_bytes:
+        raise PeerFault(f"a snapshot that may take {wanted} bytes, where the disk has room for {room_bytes}")
 
 
 class Download:

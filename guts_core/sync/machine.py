@@ -83,6 +83,7 @@ class StateSync:
         self, genesis: Genesis, verifier: Verifier, kept: Iterable[tuple[str, bytes]] = (), own_height: int = 0
     ) -> None:
         self._own_height = own_height
+        self.room_bytes: int | None = None  # what this node's disk has room for, where whoever drives this knows it
         self.route = Route(genesis, verifier)
         self.download: Download | None = None
         self._lies: set[bytes] = set()  # manifests that turned out to be none
@@ -239,7 +240,7 @@ class StateSync:
             raise PeerFault(f"offered for height {told.height} the snapshot of height {manifest.height}")
         header = self.route.header(manifest.epoch)
         try:
-            check_manifest(manifest, header)
+            check_manifest(manifest, header, self.room_bytes)
         except PeerFault as error:
             return self._lie(wanted.digest, str(error))
         assert header is not None

@@ -44,6 +44,7 @@ class Joining:
     dropped: dict[int, str] = field(factory=dict)
     installed: list[Pair] | None = None
     orders: int = 0
+    room_bytes: int | None = None
     _dice: Random = field(init=False)
     _coming: list[tuple[int, int, int, Answer]] = field(factory=list)
     _built: list[Pair] | None = None
@@ -54,6 +55,7 @@ class Joining:
     def run(self, seconds: int = 600) -> StateSync:
         """From a start to the installed state, or until the time is over."""
         sync = StateSync(self.chain.genesis, Ed25519Verifier(), sorted(self.kept.items()))
+        sync.room_bytes = self.room_bytes
         self._coming.clear()
         for peer in self.servers:
             self._perform(sync, sync.came(peer, self.now))

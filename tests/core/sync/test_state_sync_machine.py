@@ -32,7 +32,7 @@ from guts_core.sync.messages import (
     SyncAbsent,
 )
 from guts_core.sync.pieces import cut
-from guts_core.sync.records import Offer, Piece, StateManifest, manifest_digest
+from guts_core.sync.records import PIECES_MAX, Offer, Piece, StateManifest, manifest_digest
 from tests.core.sync.simulated_sync import Crashed, Joining
 from tests.core.sync.sync_world import EPOCHS, Chain, Honest, a_chain, certificate
 
@@ -284,6 +284,23 @@ def test_bad_J13_a_manifest_that_does_not_fit_its_header_is_refused_before_a_pie
 
     assert is_whole(joining)
     assert {0, 1} == set(joining.dropped)
+    assert not any(isinstance(one, StatePieceWanted) for liar in liars for one in liar.asked)
+
+
+def test_bad_J13_a_manifest_of_more_than_the_disk_takes_is_refused_before_a_piece_is_asked_for() -> None:
+    """How large a state is nobody proves: two who agree on a lie could fill the disk with pieces that fit it."""
+
+    def endless(one: StateManifest) -> StateManifest:
+        return evolve(one, pieces=one.pieces * (PIECES_MAX // len(one.pieces)))
+
+    liars = [OtherManifest(a_chain(), EPOCHS, endless) for _ in range(2)]
+    joining = Joining(a_chain(), {0: liars[0], 1: liars[1], 2: honest()}, room_bytes=1 << 30)
+
+    joining.run()
+
+    assert is_whole(joining)
+    assert {0, 1} == set(joining.dropped)
+    assert "room for" in joining.dropped[0]
     assert not any(isinstance(one, StatePieceWanted) for liar in liars for one in liar.asked)
 
 
