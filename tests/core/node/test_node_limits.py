@@ -7,8 +7,10 @@ from attrs import evolve
 from guts_core.codec import to_bytes
 from guts_core.node.effects import Disconnect
 from guts_core.node.events import PeerSaid
-from guts_core.simplex.messages import Kind, Supply
+from guts_core.simplex.budget import RATES, Sort
+from guts_core.simplex.messages import Fetch, Kind, Supply
 from tests.core.node.node_world import World
+from tests.core.node.test_node_epochs import EPOCH_MS, a_world, epoch
 from tests.core.node.test_node_reports import a_vote
 
 _KIND_BYTES = 3  # of a canonical record: its fields are counted, and its kind is named
@@ -41,3 +43,21 @@ def test_an_answer_to_nothing_is_not_even_decoded() -> None:
     assert world.tell(0, PeerSaid(1, nonsense)) == []
     assert node.engine.dropped["answers"] == 1
     assert [effect.peer for effect in world.tell(0, PeerSaid(2, nonsense)) if isinstance(effect, Disconnect)] == [2]
+
+
+def test_an_epoch_that_begins_forgives_nobody() -> None:
+    """What a peer said too much stays counted and spent, and who was silent before is not waited for anew."""
+    world = a_world()
+    world.pass_time(EPOCH_MS - 2_000)
+    world.cut.add(3)
+    question = Fetch(0, 0, (), 0)
+    for _ in range(RATES[Sort.QUESTION].messages + 10):
+        world.say(2, 0, question)
+    dropped, heard = world.seats[0].node.engine.dropped, dict(world.seats[0].node.engine._state.heard)
+    assert dropped["questions"] >= 10
+    while epoch(world, 0) == 0:
+        world.pass_time(100)
+
+    state = world.seats[0].node.engine._state
+    assert world.seats[0].node.engine.dropped["questions"] >= dropped["questions"]
+    assert (state.heard[3], state.began) == (heard[3], 0)
