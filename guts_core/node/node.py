@@ -234,7 +234,6 @@ class Node:
 
     def _hear(self, peer: int, data: bytes, now: Instant) -> list[Effect]:
         """A peer that breaks the protocol changes nothing and loses its link."""
-
         if self.engine.is_unasked(peer, data):
             return []
 
