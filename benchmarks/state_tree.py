@@ -3,8 +3,12 @@ What one written key costs in the state tree, over the database of a node, at se
 
     python -m benchmarks.state_tree [--sizes 10000,100000,1000000] [--json]
 
-Each round writes 100 random keys and commits them as a block is committed (synchronous = FULL). Told
-apart: ``apply`` (find, hash and encode pages) and ``commit`` (pages into the database, synced).
+Each round writes 100 keys and commits them as a block is committed (synchronous = FULL): a transaction
+that moves a ref writes three (ref, repository, the payer's quota), a push five (its pack and the pack's seat
+too), so that is a block of 33 moves or 20 pushes. ``change`` and ``add`` take keys anywhere in the state, no
+two of one repository, which is the worst case; ``push`` takes the keys that pushes write, most of which lie
+beside each other. Told apart: ``apply`` (find, hash and encode pages) and ``commit`` (pages into the
+database, synced), and ``cpu``, the processor time of both.
 """
 
 from __future__ import annotations
@@ -36,8 +40,9 @@ from .run import Run
 # What one written key shall cost at a million; a plain layout was measured at 290 to 500.
 GOAL_US = 60
 SIZES = (10_000, 100_000, 1_000_000)
-WRITES = ("change", "add")
+WRITES = ("change", "add", "push")
 BATCH = 100
+KEYS_PER_PUSH = 5
 ROUNDS = 60
 # Filling goes in larger blocks: it is not what is measured.
 FILL_BATCH = 20_000
@@ -46,7 +51,7 @@ REFS_PER_REPOSITORY = 10
 
 
 def measure(run: Run) -> list[Figure]:
-    """Elapsed microseconds of changing a key, and of adding one, at every size."""
+    """Elapsed microseconds of changing a key, of adding one, and of a key that a push writes, at every size."""
     result = measure_sizes(SIZES[: run.times(3, 2)])
     return [_figure(int(size), what, measured[what]) for size, measured in result["sizes"].items() for what in WRITES]
 
@@ -55,7 +60,7 @@ def _figure(size: int, what: str, measured: dict[str, dict[str, float]]) -> Figu
     total = measured["total_us"]
     parts = ", ".join(f"{name[:-3]} {measured[name]['median']}" for name in ("apply_us", "commit_us", "cpu_us"))
     note = f"{parts}; goal at a million {GOAL_US} us"
-    name = f"state tree, {what} a key of {size:,}"
+    name = f"state tree, {what} a key of {size:,}" if what != "push" else f"state tree, a push's key of {size:,}"
     return Figure(name, "us", total["median"], total["p10"], total["p90"], ROUNDS, note=note)
 
 
@@ -75,10 +80,12 @@ def _measure(size: int) -> dict[str, Any]:
         changed = _rounds(chain, lambda turn: {_key(dice.randrange(size)): b"new %d" % turn for _ in range(BATCH)})
         fresh = iter(range(size, size + BATCH * ROUNDS))
         added = _rounds(chain, lambda turn: {_key(next(fresh) * 7919 + size): b"%d" % turn for _ in range(BATCH)})
+        pushed = _rounds(chain, lambda turn: _pushes(dice, size, turn))
         chain.database.close()
     return {
         "change": changed,
         "add": added,
+        "push": pushed,
         "fill_us_per_key": round(filled / size * 1e6, 1),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
@@ -87,6 +94,20 @@ def _measure(size: int) -> dict[str, Any]:
 def _key(at: int) -> bytes:
     scope = (at // REFS_PER_REPOSITORY).to_bytes(32, "big")
     return tree_key(key(Scope.REPOSITORY, scope, Kind.REF, b"refs/heads/%d" % at))
+
+
+def _pushes(dice: random.Random, size: int, turn: int) -> dict[bytes, bytes | None]:
+    """What pushes write, each to another repository by another account: those are as many as repositories."""
+    written: dict[bytes, bytes | None] = {}
+    for repository in dice.sample(range(size // REFS_PER_REPOSITORY), BATCH // KEYS_PER_PUSH):
+        scope, value = repository.to_bytes(32, "big"), b"%d" % turn
+        ref = repository * REFS_PER_REPOSITORY + dice.randrange(REFS_PER_REPOSITORY)
+        written[_key(ref)] = value
+        written[tree_key(key(Scope.REPOSITORY, scope, Kind.REPOSITORY, b""))] = value
+        written[tree_key(key(Scope.REPOSITORY, scope, Kind.PACK, turn.to_bytes(8, "big")))] = value
+        written[tree_key(key(Scope.REPOSITORY, scope, Kind.PACK_SEAT, b"%d" % turn))] = value
+        written[tree_key(key(Scope.ACCOUNT, scope, Kind.QUOTA, b""))] = value
+    return written
 
 
 class _Chain:
@@ -135,7 +156,7 @@ def _lines(result: dict[str, Any]) -> Iterator[str]:
     yield f"state tree, {result['batch']} keys a block, {result['rounds']} blocks; us per written key: median (p10-p90)"
     for size, measured in result["sizes"].items():
         for what in WRITES:
-            told = [f"{size:>8} keys, {what:<6}"]
+            told = [f"{size:>9} keys, {what:<6}"]
             for name in ("total_us", "apply_us", "commit_us", "cpu_us"):
                 spread = measured[what][name]
                 told.append(f"{name[:-3]} {spread['median']} ({spread['p10']}-{spread['p90']})")
