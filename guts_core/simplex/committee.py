@@ -27,8 +27,8 @@ class Committee:
         self.quorum = quorum(self.size, fault_model)
         self._verifier = verifier
         self._contents: dict[tuple[Kind, int, Proposal | None], bytes] = {}
-        # Of each kind the last one asked for: a view's votes come one after another, and often name the same object.
-        self._latest: dict[Kind, tuple[int, Proposal | None, bytes]] = {}
+        # By view and kind the last one asked for: the votes of a view mostly name the same object.
+        self._latest: dict[int, tuple[Proposal | None, bytes]] = {}
 
     def leader(self, view: int) -> int:
         """Round robin, offset by the epoch: bounds how long one absent validator can hold us up."""
@@ -36,18 +36,20 @@ class Committee:
 
     def content(self, kind: Kind, view: int, proposal: Proposal | None) -> bytes:
         """What a vote's signature covers, beside the tag and the chain id."""
-        latest = self._latest.get(kind)
-        if latest is not None and latest[0] == view and latest[1] is proposal:
-            return latest[2]
+        place = view << 2 | kind
+        latest = self._latest.get(place)
+        if latest is not None and latest[0] is proposal:
+            return latest[1]
         key = (kind, view, proposal)
         found = self._contents.get(key)
         if found is None:
             if len(self._contents) >= CONTENTS_KEPT:
                 self._contents.clear()
+                self._latest.clear()
             named = _NOTHING if proposal is None else to_bytes(proposal)
             found = array_of((_KINDS[kind], self._epoch, encode(view), named))
             self._contents[key] = found
-        self._latest[kind] = view, proposal, found
+        self._latest[place] = proposal, found
         return found
 
     def has_signed(self, signer: int, kind: Kind, view: int, proposal: Proposal | None, signature: bytes) -> bool:

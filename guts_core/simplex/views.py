@@ -101,6 +101,9 @@ def next_deadline(s: State) -> int | None:
     proposes = proposes_at(s)
     # What could not be proposed when it was due is tried again with the next question or event.
     later = proposes if proposes is not None and proposes > s.now.monotonic else None
+    due = expires(s)
     watch = (s.watch.ask_at, s.watch.until) if s.watch is not None else ()
-    times = [at for at in (s.retry_at, s.sync_at, expires(s), later, *watch) if at is not None]
-    return min(times) if times else None
+    for at in (s.retry_at, s.sync_at, later, *watch):
+        if at is not None and (due is None or at < due):
+            due = at
+    return due
