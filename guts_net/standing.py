@@ -99,7 +99,9 @@ class Standing:
             private_reads=len(node.vote_keys) == 1 or age_us / 1e6 <= self._grace_seconds,
             mempool=len(ledger.mempool),
             peer_statuses=tuple(
-                self._peer(at) for at, one in enumerate(ledger.network.seats) if one.node_key != self._node_id
+                self._peer(at)
+                for at, one in enumerate(ledger.network.seats)
+                if at != seat and one.node_key != self._node_id
             ),
             halted=ledger.stopped or node.engine.halted,
             disk_free=self._space.free,

@@ -98,7 +98,7 @@ def _keys(own: OwnNode) -> Iterator[Finding]:
 
 def _key(path: Path) -> Iterator[Finding]:
     if not path.exists():
-        yield wrong("keys", f"{path} is gone", f"restore it from your backup: {HOW_TO}")
+        yield wrong("keys", f"{path} is gone", f"restore it from your backup, or have a new one: {HOW_TO}")
     else:
         read_pair(path)
 

@@ -9,7 +9,7 @@ import click
 
 from guts_cli.acting import open_network
 from guts_cli.commands.network_decisions import NODE
-from guts_cli.keys import OPERATOR_KEY, VOTE_KEY, new_pair, read_pair, write_pair
+from guts_cli.keys import NODE_KEY, OPERATOR_KEY, VOTE_KEY, new_pair, read_pair, write_pair
 from guts_cli.node_directory import NodeDirectory, write_public
 from guts_cli.operating import (
     Council,
@@ -132,6 +132,8 @@ def _place(path: Path, home: NodeDirectory | None) -> str:
             run = f"guts node run --dir {shlex.quote(str(home.path))}"
             return f"  {path} is found there by its node, which has no vote until then: `{run}` unless it runs"
         return f"  {path} is found there by its node; keep {VOTE_KEY} beside it until the epoch has ended"
+    if path.name == NODE_KEY and path.parent.name == "keys":
+        return f"  {path} is in its place: start the node with it, and others talk with it from then on"
     return f"  {path} goes to DIR/keys of its node then, which is started again"
 
 
