@@ -7,6 +7,7 @@ Chance has its say last, in ``Fates.carry``; what is decided here follows from t
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 
 from guts_core.simplex.messages import Certificate, Fetch, Kind, Message, Propose, Supply, Vote
 
@@ -19,6 +20,9 @@ _CERTIFICATES = {Kind.NOTARIZE: "notarization", Kind.NULLIFY: "nullification", K
 SORTS = ("propose", *_VOTES.values(), *_CERTIFICATES.values(), "fetch", "supply", "other")
 LAST_VOTE, ONE_CERTIFICATE = "last vote", "one certificate"
 TRICKS = (LAST_VOTE, ONE_CERTIFICATE)
+
+# How copies of some bytes travel at a time from one node to another: after how long each arrives.
+Carry = Callable[[int, int, int, bytes, Message | None], Delays]
 
 
 def sort_in(message: Message | None) -> str:

@@ -6,8 +6,8 @@ from attrs import define, field, frozen
 
 from guts_core.simplex.messages import Certificate, Fetch, Kind, Message, Propose, Supply, Vote
 
+from .fates import Delays
 from .forge_world import ForgeWorld
-from .place import Kind as EventKind
 from .place import Place
 from .ports import Fault, Say, Store
 from .report import Report, report_of
@@ -75,7 +75,6 @@ class _Watched(World):
     """Keeps a story of itself."""
 
     story: Story
-    _saying: list[Leg] | None = None
 
     def _tells(self, sort: str, node: int, words: str, view: int | None = None) -> Moment:
         moment = Moment(self.time, node, words, sort, view)
@@ -85,17 +84,14 @@ class _Watched(World):
     def _say(self, index: int, say: Say) -> None:
         words, view = _told(self.cast.read(say.data))
         moment = self._tells("said", index, words, view)
-        self._saying = moment.legs
-        super()._say(index, say)
-        reached = {leg.receiver for leg in moment.legs}
-        wanted = [say.to] if say.to is not None else [peer for peer in range(self.size) if peer != index]
-        moment.legs += [Leg(peer, None) for peer in wanted if peer not in reached and peer != index]
-        self._saying = None
 
-    def _push(self, time: int, kind: EventKind, node: int, number: int, what: object) -> None:
-        if self._saying is not None and kind is EventKind.DELIVER:
-            self._saying.append(Leg(node, time - self.time))
-        super()._push(time, kind, node, number, what)
+        def carry(time: int, sender: int, receiver: int, data: bytes, said: Message | None) -> Delays:
+            delays = self.links.carry(time, sender, receiver, data, said)
+            moment.legs += [Leg(receiver, delay) for delay in delays] or [Leg(receiver, None)]
+            return delays
+
+        self._carry = carry
+        super()._say(index, say)
 
     def _boot(self, index: int) -> None:
         again = self.places[index].incarnation > 0

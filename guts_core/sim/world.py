@@ -18,7 +18,7 @@ from .deadlines import Deadlines, Strides
 from .fates import Fates
 from .faults import SECOND, Crash, Plan
 from .ledger import Broken, Forked, VoteLedger
-from .links import Links
+from .links import Carry, Links
 from .lives import Lives
 from .place import Event, Kind, Place
 from .ports import Accuse, Act, Cast, Fault, Knock, Say, SimNode, Stall, Store, Taker, Write
@@ -55,6 +55,7 @@ class World(Lives):
         self.ledger = ledger
         ledger.excuse(self.liars)
         self.links = Links(plan, self.fates, ledger.quorum, self.faults)
+        self._carry: Carry = self.links.carry
         self._workload = workload or Words()
         self.refused: Counter[int] = Counter()  # by sender: messages that honest nodes refused
         self.accused: Counter[int] = Counter()  # by signer: contradictions that honest nodes reported
@@ -69,8 +70,7 @@ class World(Lives):
         self.strides = Strides()
         self.resumed: dict[int, int] = {}  # how long after the heal a node had its first block, us
         self._due: list[bytes] = []
-        self._said: Message | None = None
-        self._sayer = -1
+        self._said: tuple[Message | None, int] = None, -1  # by whom
 
     def run(self) -> None:
         """All of it; raises Broken at the first broken invariant."""
@@ -314,11 +314,11 @@ class World(Lives):
     def _say(self, index: int, say: Say) -> None:
         message = self.cast.read(say.data)
         # The same words of the same node to one peer after another are one saying.
-        if message is not None and (message is not self._said or index != self._sayer):
-            self._said, self._sayer = message, index
+        if message is not None and (message is not self._said[0] or index != self._said[1]):
+            self._said = message, index
             if index not in self.liars or self.cast.is_signed(message):
                 self.ledger.hear(message)
-        carry, time, data, heap, sequence = self.links.carry, self.time, say.data, self._heap, self._sequence
+        carry, time, data, heap, sequence = self._carry, self.time, say.data, self._heap, self._sequence
         for receiver in range(self.size) if say.to is None else (say.to,):
             if receiver != index:
                 for delay in carry(time, index, receiver, data, message):

@@ -199,6 +199,17 @@ def test_watching_changes_nothing() -> None:
     assert story.report == scenario_of(6).play()
 
 
+def test_a_story_tells_what_arrived_and_what_was_lost() -> None:
+    story = story_of(scenario_of(6))
+    delays = [leg.delay for moment in story.moments for leg in moment.legs]
+
+    assert story.report is not None
+    faults = story.report.faults
+    taken = sum(faults.get(name, 0) for name in ("lost", "cut off", "scripted away", "shown to one node only"))
+    # A network that silences whom it showed a certificate takes more than it counts.
+    assert 0 < taken <= delays.count(None) < len(delays) // 2
+
+
 @pytest.mark.parametrize("seed", range(0, 60, 3))
 def test_every_sort_of_fault_can_be_taken_away_with_its_node(seed: int) -> None:
     """What a swarm draws names nodes in many ways; afterwards nobody speaks of one who is not there."""
