@@ -11,7 +11,7 @@ from guts_core.errors import Malformed
 from guts_core.names import ChainId
 from guts_core.sim import crypto
 from guts_core.sim.replica import Leaf, Replica, page_of
-from guts_core.simplex import ancestry, catchup, voting
+from guts_core.simplex import ancestry, catchup, fence, voting
 from guts_core.simplex.budget import RATES, Rate
 from guts_core.simplex.certificates import signers_of
 from guts_core.simplex.committee import Committee
@@ -247,6 +247,17 @@ def catching_up_only_when_a_view_times_out(patch: Patch) -> None:
     patch.setattr(
         "guts_core.simplex.catchup.is_stuck", lambda s: right(s) and s.now.monotonic > s.entered + 3 * s.delta
     )
+
+
+def a_bar_that_goes_on_into_the_next_epoch(patch: Patch) -> None:
+    """Once real: views that others had left in the old epoch, above its last block, come again in the new one."""
+    right = fence.inherit
+
+    def inherit(s: State, before: State) -> None:
+        right(s, before)
+        s.barred = before.barred
+
+    patch.setattr("guts_core.simplex.fence.inherit", inherit)
 
 
 # ---- execution and memory ----

@@ -27,6 +27,7 @@ Campaign = Callable[[int], str | None]
 _TOO_OLD = "the database is older than the log's floor"
 # Either account alone fills a block with so many.
 _FLOOD = 8
+EPOCH_MS = 2_000
 _STEP_MS = 1000  # between two blocks of a chain by fiat
 
 
@@ -38,6 +39,11 @@ def agreement(seed: int) -> str | None:
 def whole_nodes(seed: int) -> str | None:
     """Pushes, packs and texts."""
     return simulate_forge(seed).problem
+
+
+def short_epochs(seed: int) -> str | None:
+    """Whole nodes whose epochs last two seconds."""
+    return simulate_forge(seed, epoch_ms=EPOCH_MS).problem
 
 
 def twins(number: int) -> str | None:
@@ -108,6 +114,7 @@ def timing(seed: int) -> str | None:
 CAMPAIGNS: dict[Campaign, str] = {
     agreement: "agreement",
     whole_nodes: "whole nodes",
+    short_epochs: "short epochs",
     twins: "twins",
     old_databases: "old databases",
     replays: "replays",

@@ -22,6 +22,7 @@ from .campaigns import (
     joining,
     old_databases,
     replays,
+    short_epochs,
     timing,
     twins,
     whole_nodes,
@@ -33,6 +34,7 @@ LIVENESS = ("L1", "L2")
 SEEDS = {
     agreement: 112,
     whole_nodes: 100,
+    short_epochs: len(FORGE_KINDS),
     twins: 500,
     old_databases: 40,
     replays: 40,
@@ -122,6 +124,7 @@ MUTANTS = (
     # Helping.
     _mutant(a.no_retry_and_no_help, Hunt(agreement, LIVENESS)),
     _mutant(a.catching_up_only_when_a_view_times_out, Hunt(agreement, LIVENESS)),
+    _mutant(a.a_bar_that_goes_on_into_the_next_epoch, Hunt(short_epochs, LIVENESS)),
     # Execution and memory.
     _mutant(a.execution_that_is_not_deterministic, Hunt(agreement, ("I8", "node", *LIVENESS))),
     _mutant(a.commands_executed_twice, Hunt(agreement, ("I9",))),

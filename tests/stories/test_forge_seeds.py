@@ -92,7 +92,7 @@ def test_every_seed_crashes_cuts_and_loses(campaign: list[Report]) -> None:
     for name in ("crashed", "lost"):
         assert [report.seed for report in campaign if not report.faults.get(name)] == []
     for name in ("unsynced lost", "cut off"):
-        assert sum(bool(report.faults.get(name)) for report in campaign) >= len(campaign) * 9 // 10, name
+        assert sum(bool(report.faults.get(name)) for report in campaign) >= len(campaign) * 8 // 10, name
     assert [report.seed for report in campaign if report.work["final: ok"] < 20] == []
     assert [report.seed for report in campaign if report.work.get("ref created", 0) == 0] == []
 

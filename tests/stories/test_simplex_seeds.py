@@ -33,7 +33,7 @@ def test_four_nodes_with_a_villain_agree_in_every_seed(part: int, figure: Figure
     assert sum(map(is_thin, reports)) <= THIN_MOST
     assert all(report.faults["crashed"] for report in reports)
     for name in ("unsynced lost", "cut off"):
-        assert sum(bool(report.faults.get(name)) for report in reports) >= len(reports) * 9 // 10, name
+        assert sum(bool(report.faults.get(name)) for report in reports) >= len(reports) * 8 // 10, name
     assert all(report.faults["lost"] for report in reports)
     fired = {name for report in reports for name, count in report.fired.items() if count}
     assert {rule.name for rule in Rule} == fired
