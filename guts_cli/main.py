@@ -133,6 +133,7 @@ PROPOSE = Group(
     entries={
         "add": _entry("network_decisions", "add", "Give a node a seat."),
         "remove": _entry("network_decisions", "remove", "Take a validator's seat away."),
+        "rotate": _entry("network_nodes", "rotate", "Give your validator other keys; nobody votes on that."),
         "set": _entry("network_decisions", "set_", "Change parameters: KEY=VALUE..."),
         "rules": _entry("network_decisions", "rules", "Go over to other rules."),
         "end-epoch": _entry("network_decisions", "end_epoch", "End the epoch before its time."),
@@ -145,7 +146,7 @@ NETWORK = Group(
         "trust": _entry("network", "trust", "Pin the genesis file of a network."),
         "list": _entry("network", "list_", "List the networks that are pinned."),
         "validators": _entry("network_nodes", "validators", "Show who votes until when."),
-        "propose": Entry(HERE, "PROPOSE", "Propose a change: add, remove, set, rules, end-epoch."),
+        "propose": Entry(HERE, "PROPOSE", "Propose a change: add, remove, rotate, set, rules, end-epoch."),
         "vote": _entry("network_decisions", "vote", "Approve or reject what was proposed."),
         "show": _entry("network_decisions", "show", "Show what was proposed and who voted."),
         "rotate": _entry("network_nodes", "rotate", "Give your validator other keys."),

@@ -168,6 +168,7 @@ def _files(told: Story) -> None:
 def _council(told: Story) -> None:
     """Of one operator, who decides alone."""
     tell, by = told.tell, ("--operator-key", "net/node0/keys/operator.key")
+    tell("network", "propose", "rotate", "--dir", "net/node0", *by)
     tell("network", "propose", "end-epoch", *by)
     tell("network", "validators")
     request = tell("network", "entry", "--dir", "n0")["request"]
