@@ -100,7 +100,7 @@ class _Covered(World):
             return
         before = dict(node.fired)
         super()._step(index, call, arguments)
-        if node.fired == before:
+        if dict.__eq__(node.fired, before):  # that of counters goes through every count by itself
             return
         on, fired = self._on(arguments), node.fired
         applied = [rule.name for rule, count in fired.items() if count > before.get(rule, 0)]
@@ -117,10 +117,11 @@ class _Covered(World):
 
     def _say(self, index: int, say: Say) -> None:
         message = self.cast.read(say.data)
+        if message is None:
+            super()._say(index, say)
+            return
         before = [self.faults[name] for name in _FATES]
         super()._say(index, say)
-        if message is None:
-            return
         if isinstance(message, Propose) and index not in self.liars:
             self._view = max(self._view, message.proposal.view)
         fault = HEALED if self.time >= self.plan.chaos_us else "chaos"
