@@ -3,21 +3,20 @@ How large a block this node proposes (``consensus.md`` 4): half as large after o
 a little larger after each that did.
 
 A block that the network cannot carry or execute in time costs a view; the one that made it is who can make it
-smaller. Only an own limit: a voter accepts what the network's parameters allow.
+smaller. It is counted as turns are, a small transaction as 1 KiB: executing many takes as long as carrying much.
+Only an own limit: a voter accepts what the network's parameters allow.
 """
 
 from __future__ import annotations
 
-from guts_core.forge.params import TRANSACTION_BYTES_MAX, Params
+from guts_core.forge.params import Params
 from guts_core.names import BlockHash
 
-from .admission import WITNESS_BYTES_MAX
-from .block import BLOCK_OVERHEAD_BYTES
-
-# Back from half a mebibyte to a whole one within 32 own blocks that became final.
+# Back from the least to a whole mebibyte within 60 own blocks that became final.
 STEP_BYTES = 16 * 1024
-# The largest legal transaction fits, with its witness. One that is larger by its texts stands alone, whatever the cap.
-FLOOR_BYTES = TRANSACTION_BYTES_MAX + WITNESS_BYTES_MAX + BLOCK_OVERHEAD_BYTES
+# 64 small transactions, some 20 ms of executing: no line that carries votes is too slow for them. What is larger than
+# the cap stands alone in a block, or it would never stand anywhere.
+FLOOR_BYTES = 64 * 1024
 # Blocks whose fate is open: some three while the network agrees, and what is older than these tells nothing new.
 OFFERED_MAX = 64
 
@@ -32,7 +31,7 @@ class BlockCap:
     def bytes(self, params: Params) -> int:
         """How many an own block may have now."""
         most = params.block_bytes_max
-        return most if self._bytes is None else max(min(self._bytes, most), FLOOR_BYTES)
+        return most if self._bytes is None else min(max(self._bytes, FLOOR_BYTES), most)
 
     def offered(self, view: int, block_hash: BlockHash) -> None:
         """This node proposed a block."""

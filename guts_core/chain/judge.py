@@ -33,7 +33,7 @@ from .inadmissible import (
 from .indexed import ref_moves
 from .receipt import Receipt, receipts_root
 from .trail import proposal_of
-from .turns import Turns
+from .turns import ITEM_BYTES_LEAST, Turns, cost_of
 
 # A leader's own limit: at some 0.3 ms each, a block of these executes well within two message delays.
 PROPOSED_ITEMS_MAX = 1_000
@@ -173,13 +173,12 @@ class Judge:
     def _choose(self, run: Run, turns: Turns, bytes_most: int) -> tuple[list[Candidate], set[TxId]]:
         chosen: list[Candidate] = []
         doubtful: set[TxId] = set()
-        most = run.network.params.block_bytes_max - BLOCK_OVERHEAD_BYTES
-        room = min(bytes_most - BLOCK_OVERHEAD_BYTES, most)
+        room, cap = run.network.params.block_bytes_max - BLOCK_OVERHEAD_BYTES, bytes_most
         for candidate in turns:
-            if len(chosen) == PROPOSED_ITEMS_MAX or room < ITEM_BYTES_MIN:
+            if len(chosen) == PROPOSED_ITEMS_MAX or room < ITEM_BYTES_MIN or cap < ITEM_BYTES_LEAST:
                 break
-            # One that is larger than this leader's own limit stands alone, or it would never stand anywhere.
-            if candidate.size > (room if chosen else most):
+            # The first stands however large it is: what is larger than this leader's own limit stands alone.
+            if candidate.size > room or (chosen and cost_of(candidate) > cap):
                 turns.pass_over()
                 continue
             try:
@@ -191,6 +190,7 @@ class Judge:
                 continue
             chosen.append(candidate)
             room -= candidate.size
+            cap -= cost_of(candidate)
         return chosen, doubtful
 
     def _taken_apart(self, body: bytes) -> _Bound:
