@@ -8,36 +8,20 @@ lie at or below the *fence*; ``docs/explanation/protocol.md`` says why.
 
 from __future__ import annotations
 
-from attrs import define, field
-
 from guts_core.errors import KeyInUse
 
 from .budget import Sort
 from .catchup import best_certificate
 from .certificates import check, signers_of
 from .journal import LogFence
-from .messages import Certificate, Kind, Proposal, Recall, Recalled, Vote
+from .messages import Certificate, Recall, Recalled, Vote
 from .state import State
 from .views import lead
 from .voting import admit
+from .watch import Watch
 
 # Above a fence so many views pass before this key votes: the votes of a second process show in their certificates.
 WATCH_VIEWS = 8
-
-
-@define
-class Watch:
-    """A start that has not heard enough yet."""
-
-    mark: int  # of this life: answers to an earlier one say too little
-    began: int  # the view at which the log ends
-    known: int  # votes up to this view are of no use any more
-    own: dict[tuple[int, Kind], Proposal | None]  # what the log tells above it
-    stale: bool  # the log is known to have forgotten votes
-    ask_at: int
-    told: int = 0  # the highest view in which one of those that answered stands, shown by a certificate
-    answered: set[int] = field(factory=set)
-    until: int | None = None  # when the rest is waited for no longer; set when a quorum has answered
 
 
 def begin(s: State) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 from attrs import field, frozen, validators
 
@@ -24,9 +23,7 @@ from .ports import Application, End, Instant, Verdict
 from .quorum import FaultModel
 from .round import Round
 from .slots import Slots
-
-if TYPE_CHECKING:
-    from .fence import Watch
+from .watch import Watch
 
 
 class Rule(IntEnum):
