@@ -119,7 +119,7 @@ class _Source:
         joined = f"b''.join(({', '.join(parts)},))"
         if self._cls.__written_often__:  # type: ignore[attr-defined]  # set by @record
             # Records never change, so the same object has the same bytes. A pair: threads write at the same time.
-            last = self._name([(None, b"")])
+            last = self._name([(object(), b"")])
             self._lines = ["def run(record):", f" one, found = {last}[0]", " if one is record: return found"]
             self._lines += [f" if record.__class__ is not {cls}: raise _Unusual", f" found = {joined}"]
             self._lines += [f" {last}[0] = record, found", " return found"]

@@ -50,7 +50,9 @@ def inherit(s: State, before: State) -> None:
         fence.begin(s)
         announce(s)
     else:
-        s.log(_start(s), sync=True)
+        s.log(_start(s), sync=not s.forgot)
+        if s.forgot:
+            s.log(LogFence(s.config.epoch, None), sync=True)
         enter(s, s.final.view + 1)
         if before.unheard:
             fence.begin(s)

@@ -103,7 +103,9 @@ def next_deadline(s: State) -> int | None:
     later = proposes if proposes is not None and proposes > s.now.monotonic else None
     due = expires(s)
     watch = (s.watch.ask_at, s.watch.until) if s.watch is not None else ()
-    for at in (s.retry_at, s.sync_at, later, *watch):
+    # So is a block of which the application could not tell; a question's patience may last longer than the view.
+    again = s.ask_again if s.ask_again > s.now.monotonic else None
+    for at in (s.retry_at, s.sync_at, later, again, *watch):
         if at is not None and (due is None or at < due):
             due = at
     return due

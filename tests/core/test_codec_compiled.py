@@ -129,3 +129,10 @@ def test_an_array_that_lies_about_its_length_costs_nothing() -> None:
 
     with pytest.raises(Malformed):
         from_bytes(Certificate, lying)
+
+
+def test_nothing_is_not_mistaken_for_what_was_written_last() -> None:
+    """In a fresh process nothing of its sort was written yet; it still is no vote."""
+    written = compile_writer(Vote)
+    with pytest.raises(_Unusual):
+        written(None)

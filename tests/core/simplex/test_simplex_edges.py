@@ -9,6 +9,7 @@ from guts_core.simplex.effects import Send
 from guts_core.simplex.engine import Rule
 from guts_core.simplex.journal import LogVote
 from guts_core.simplex.messages import Fetch, Propose, SuppliedBlock, Supply, Vote
+from tests.core.simplex import simplex_world
 from tests.core.simplex.simplex_world import DELTA, HEARTBEAT, RETRY, F, N, World, X
 
 
@@ -215,3 +216,25 @@ def test_every_vote_is_on_disk_with_its_body_before_it_is_said() -> None:
     logged = [entry.vote for entry in world.written() if isinstance(entry, LogVote)]
     assert world.votes_said() == logged
     assert [vote.kind for vote in logged] == [N]
+
+
+def test_what_the_application_cannot_tell_yet_is_asked_again_within_the_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A block of a leader whose clock is just beyond what is tolerated is voted for when it is not any more.
+
+    Although a question to a peer is under way, which is waited for longer than a view.
+    """
+    monkeypatch.setattr(simplex_world, "RETRY", 4 * DELTA)
+    world = World()
+    first = world.block(1)
+    world.hear(3, world.certificate(N, 1, first.proposal, (1, 2, 3)))
+    world.wait(DELTA // 2 + 1_000)
+    asked = [send.to for send in world.said if isinstance(send.message, Fetch) and send.message.want]
+    assert asked[-1] is not None
+    second = world.block(2, first.proposal, wall=world.now.wall + 10_040)
+    world.hear(2, second)
+    world.hear(asked[-1], supply_for(world, first))
+
+    world.wait(3 * DELTA + 10_000)
+
+    assert [vote.kind for vote in world.votes_said() if vote.view == 2][:1] == [N]
