@@ -42,7 +42,7 @@ from guts_core.simplex.messages import Kind, Proposal
 from guts_core.simplex.quorum import FaultModel
 from guts_core.state.keys import tree_key
 from guts_core.state.nodes import EMPTY_ROOT
-from guts_core.state.tree import PageCache, Tree
+from guts_core.state.tree import Tree
 from guts_core.state.view import Pair
 
 from .figures import Figure, figure
@@ -129,7 +129,7 @@ def large_state(records: int) -> LargeState:
     items = sorted(written.items())
     for first in range(0, len(items), FILL_BATCH):
         root = tree.write(root, dict(items[first : first + FILL_BATCH]))
-    source = Source(chain_id(genesis), _Chain(written, tree, _block(genesis, keys, root)), pages=tree.cache)
+    source = Source(chain_id(genesis), _Chain(written, tree, _block(genesis, keys, root)))
     return LargeState(genesis, source, tuple(names[1:]), about_refs(owner, name))
 
 
@@ -196,11 +196,10 @@ class _Pages:
 
     def __init__(self) -> None:
         self.stored: dict[bytes, bytes | None] = {}
-        self.cache = PageCache()
 
     def write(self, root: Root, records: dict[bytes, bytes]) -> Root:
         changes = {tree_key(key): value for key, value in records.items()}
-        root, pages = Tree(self.stored.get, self.cache).apply(root, changes)
+        root, pages = Tree(self.stored.get).apply(root, changes)
         self.stored |= pages
         return root
 

@@ -30,7 +30,7 @@ from guts_core.names import BlockHash, Root
 from guts_core.simplex.messages import Proposal
 from guts_core.state.keys import Kind, Scope, key, tree_key
 from guts_core.state.nodes import EMPTY_ROOT
-from guts_core.state.tree import PageCache, Tree
+from guts_core.state.tree import Tree
 from guts_net.disk import LocalDisk
 from guts_net.store import ChainDatabase
 
@@ -115,12 +115,11 @@ class _Chain:
 
     def __init__(self, path: Path) -> None:
         self.database = ChainDatabase(path, LocalDisk())
-        self._cache = PageCache()
         self._root: Root = EMPTY_ROOT
 
     def write(self, records: dict[bytes, bytes | None]) -> dict[str, float]:
         started, busy = perf_counter(), process_time()
-        self._root, pages = Tree(self.database.page, self._cache).apply(self._root, records)
+        self._root, pages = Tree(self.database.page).apply(self._root, records)
         applied = perf_counter()
         self.database.commit(_commit(self.database.height() + 1, pages))
         ended, busy = perf_counter(), process_time() - busy

@@ -24,7 +24,6 @@ from guts_core.names import BlockHash, ChainId, TxId
 from guts_core.node.port import PROOF_PIECE_BYTES, AskProof, ProofAnswer
 from guts_core.proof.prove import prove
 from guts_core.proof.source import HistoryNodes, Source
-from guts_core.state.tree import PageCache
 from guts_core.state.view import Pair
 
 from .conversation import Conversation
@@ -33,8 +32,6 @@ from .conversation import Conversation
 WAITING_MAX = 64
 # Reading does not wait for writing in WAL mode; only a checkpoint that resets the log may be met.
 BUSY_SECONDS = 5.0
-# The upper pages of the state tree, some 12 KB each decoded: all proofs walk through them.
-CACHED_PAGES_MAX = 200
 
 _NEWEST_CERTIFIED = (
     "SELECT height, hash, proposal, body, certificate FROM blocks"
@@ -130,7 +127,7 @@ class Prover:
     def __init__(self, database: Path, chain_id: ChainId, uncommitted: Callable[[], tuple[Commit, ...]]) -> None:
         self._database, self._chain_id, self._uncommitted = database, chain_id, uncommitted
         self._turn = trio.Lock()
-        self._nodes, self._pages = HistoryNodes(), PageCache(CACHED_PAGES_MAX)
+        self._nodes = HistoryNodes()
 
     async def answer(self, conversation: Conversation, asked: AskProof) -> None:
         """Say the proof, in pieces; raises Refused or Unavailable where there is none."""
@@ -145,6 +142,6 @@ class Prover:
         async with self._turn:
             # In one step: what is final and not in the snapshot is among what the ledger still holds.
             with open_snapshot(self._database) as snapshot:
-                source = Source(self._chain_id, snapshot, self._uncommitted(), self._nodes, self._pages)
+                source = Source(self._chain_id, snapshot, self._uncommitted(), self._nodes)
                 proof = await trio.to_thread.run_sync(prove, source, asked.question, asked.repo)
                 return source.height(), proof

@@ -28,7 +28,7 @@ from guts_core.state.keys import KEY_PREFIX_BYTES, SCOPE_BYTES, Kind, Scope
 from guts_core.state.view import Pair
 from guts_core.version import VERSION
 
-from .page_cache import PageCache
+from .page_cache import StoredPages
 from .protocols import Disk
 from .seen import seen_in
 
@@ -76,11 +76,11 @@ class ChainDatabase:
     def __init__(self, path: Path, disk: Disk) -> None:
         self._path, self._disk = path, disk
         self._writing = threading.Lock()
-        self._pages = PageCache()
         try:
             self._writer = _open(path, disk)
             self._reader = _connect(path, read_only=True)
             self._seen = seen_in(self._reader)
+            self._pages = StoredPages(self._reader, self._writer, self._writing)
         except sqlite3.DatabaseError as error:
             raise Corrupt(f"{path} does not open as a database: {error}") from error
 
@@ -94,9 +94,11 @@ class ChainDatabase:
     def snapshot(self) -> Iterator[None]:
         """Reads inside see one commit, however many are written meanwhile. Nothing may be awaited inside."""
         self._reader.execute("BEGIN")
+        self._pages.is_snapshot = True
         try:
             yield
         finally:
+            self._pages.is_snapshot = False
             self._reader.execute("COMMIT")
 
     def get(self, key: bytes) -> bytes | None:
@@ -114,14 +116,7 @@ class ChainDatabase:
 
     def page(self, path: bytes) -> bytes | None:
         """As Store.page."""
-        known = self._pages.get(path)
-        if known is not None:
-            return known
-        commits = self._pages.commits
-        found = self._one(schema.GET_PAGE, path)
-        if found is not None:
-            self._pages.learn(path, found, commits)
-        return found
+        return self._pages.page(path)
 
     def meta(self, name: str) -> bytes | None:
         """As ChainStore.meta."""
@@ -263,7 +258,7 @@ class ChainDatabase:
             with _Transaction(self._writer):
                 _write(self._writer, commit, missing, missing_texts)
             self._disk.observe("commit", self._path.name)
-            self._pages.committed(commit.pages)
+            self._pages.cache.committed(commit.pages)
 
     def _one(self, sql: str, argument: bytes | str | int) -> bytes | None:
         row = self._reader.execute(sql, (argument,)).fetchone()
@@ -277,6 +272,8 @@ class _Transaction:
         self._writer = writer
 
     def __enter__(self) -> None:
+        if self._writer.in_transaction:  # in which pages were read
+            self._writer.execute("COMMIT")
         self._writer.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

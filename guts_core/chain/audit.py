@@ -91,7 +91,7 @@ def _made_of(items: Sequence[Item], path: bytes) -> bytes | None:
     if len(items) > ITEMS_MAX or any(len(prefix) != -(-bits // 8) for prefix, bits, _ in items):
         return None
     try:
-        return seal(build(items, None, ()), path).raw
+        return seal(build(items, None, ()), path)
     except IndexError:  # neighbours share more than their keys are long
         return None
 

@@ -14,7 +14,7 @@ from attrs import define, field
 from guts_core.names import BlockHash, Root, TxId
 from guts_core.simplex.messages import Proposal
 from guts_core.state.keys import tree_key
-from guts_core.state.tree import PageCache, PageWrites, Tree
+from guts_core.state.tree import PageWrites, Tree
 from guts_core.state.view import Overlay, Pair
 
 from .admission import Network
@@ -70,7 +70,6 @@ class Branches:
     def __init__(self, store: ChainStore, head: Executed) -> None:
         self.store = store
         self._blocks: dict[BlockHash, Executed] = {head.block_hash: head}
-        self._cache = PageCache()
         self._read: dict[bytes, bytes | None] = {}
 
     def get(self, block_hash: BlockHash) -> Executed | None:
@@ -94,7 +93,7 @@ class Branches:
 
     def next_root(self, parent: Executed, writes: dict[bytes, bytes | None]) -> tuple[Root, PageWrites]:
         """The state root after writes on top of a block, and the pages that change."""
-        tree = Tree(self.view(parent.block_hash).page, self._cache)
+        tree = Tree(self.view(parent.block_hash).page)
         return tree.apply(parent.state_root, {tree_key(key): value for key, value in writes.items()})
 
     def stored(self, key: bytes) -> bytes | None:

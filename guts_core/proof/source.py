@@ -16,7 +16,7 @@ from guts_core.chain.trail import EpochStep
 from guts_core.codec import from_bytes
 from guts_core.errors import NotFound
 from guts_core.names import ChainId, TxId
-from guts_core.state.tree import PageCache, Tree
+from guts_core.state.tree import Tree
 from guts_core.state.view import Pair, Store
 
 # Nodes over this many headers are kept: 150 bytes for each 256, and no path needs to read more than a few runs again.
@@ -75,7 +75,6 @@ class Source:
         store: CommittedChain,
         above: Iterable[Commit] = (),
         nodes: HistoryNodes | None = None,
-        pages: PageCache | None = None,
     ) -> None:
         self.chain_id = chain_id
         self._store = store
@@ -87,7 +86,7 @@ class Source:
         self._nodes = nodes or HistoryNodes()
         base = store.base()
         self._peaks = {} if base is None else base.nodes()
-        self.tree = Tree(store.page, pages)
+        self.tree = Tree(store.page)
 
     def get(self, key: bytes) -> bytes | None:
         """As View.get, at the applied height."""

@@ -19,7 +19,7 @@ from guts_core.state.nodes import (
     leaf_hash,
     prefix_of,
 )
-from guts_core.state.stored import HEAD, ITEMS_MAX, LAYOUT, Item, Page, decode, places, skipped
+from guts_core.state.stored import HEAD, ITEMS_MAX, LAYOUT, Item, Page, places, skipped
 
 # A row of a SQLite table fits one 4096-byte database page up to 4061 bytes with its key: one write
 # per changed page, and no overflow page.
@@ -133,7 +133,7 @@ def _arrange(shared: Sequence[int]) -> tuple[list[int], list[int], int]:
     return lefts, rights, spine[0] if spine else ~0
 
 
-def seal(draft: Draft, path: bytes) -> Page:
+def seal(draft: Draft, path: bytes) -> bytes:
     """The draft as it is stored under its path."""
     skip, count = skipped(path), len(draft.keys)
     assert count <= ITEMS_MAX
@@ -147,8 +147,7 @@ def seal(draft: Draft, path: bytes) -> Page:
     numbers = struct.pack(f"<{3 * count}H", *draft.shared, *draft.bits, *starts)
     children = struct.pack(f"{2 * (count - 1)}b", *draft.lefts, *draft.rights)
     head = HEAD.pack(LAYOUT, count, draft.top)
-    raw = b"".join((head, numbers, children, *rests, *draft.node_hashes, *draft.hashes))
-    return decode(path, raw)
+    return b"".join((head, numbers, children, *rests, *draft.node_hashes, *draft.hashes))
 
 
 def weight(items: Sequence[Item], shared: int = 0) -> int:

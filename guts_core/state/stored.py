@@ -40,7 +40,7 @@ ROOT_PATH = b""
 LAYOUT = 2
 # Layout, items, topmost node.
 HEAD = struct.Struct("<BBb")
-_TOP_AT = 2
+_COUNT_AT, _TOP_AT = 1, 2
 _NODES_MAX = ITEMS_MAX - 1  # a child that reads as more is an item
 _HASH = 32
 # Numbers are stored with the least byte first, as nearly all machines hold them.
@@ -54,6 +54,8 @@ Turn = tuple[int, int, int]
 Passed = tuple[int, int, int]
 # (prefix, whole bytes, zero padded; its bits, TREE_KEY_BITS for a leaf; value hash or node hash)
 Item = tuple[bytes, int, bytes]
+# A page with other hashes, as stored, and the hash of its topmost node
+Made = tuple[bytes, bytes]
 
 
 def path_of(prefix: bytes, bits: int) -> bytes:
@@ -95,11 +97,19 @@ class Page:
     _nodes: int  # where the nodes' hashes begin in ``raw``
     _items: int  # and those of the items
 
-    def __init__(self, raw: bytes, head: bytes, count: int) -> None:
-        self.raw, self.head, self.count, self._places = raw, head, count, places(count)
-        lefts = self._places[3]
-        self._nodes = raw[lefts - 2] | raw[lefts - 1] << 8
-        self._items = self._nodes + _HASH * (count - 1)
+    def __init__(self, path: bytes, raw: bytes) -> None:
+        # Decoding is most of what a page costs that one key goes through, so these are the checks and no more.
+        count, top = raw[_COUNT_AT], raw[_TOP_AT]
+        if raw[0] != LAYOUT or not 0 < count <= ITEMS_MAX:
+            raise ValueError(f"layout {raw[0]} with {count} items")
+        if not (top + 1 < count if top <= _NODES_MAX else 255 - top < count):
+            raise ValueError(f"node {top} of {count - 1} is the topmost one")
+        self._places = _, _, starts, lefts, _, keys = places(count)
+        nodes = raw[lefts - 2] | raw[lefts - 1] << 8
+        if raw[starts] | raw[starts + 1] << 8 != keys or len(raw) != nodes + _HASH * (count + count - 1):
+            raise ValueError(f"{len(raw)} bytes of {count} items")
+        self.raw, self.count, self.head = raw, count, path[2 : 2 + ((path[0] << 8 | path[1]) >> 3)] if path else b""
+        self._nodes, self._items = nodes, nodes + _HASH * (count - 1)
 
     def __len__(self) -> int:
         return self.count
@@ -164,7 +174,7 @@ class Page:
         Between them the path of the page that an item links to, empty for a leaf.
         """
         raw, child, turns = self.raw, self.raw[_TOP_AT], []
-        shared, _, _, lefts, rights, _ = self._places
+        shared, items, starts, lefts, rights, _ = self._places
         try:
             for _ in range(self.count):
                 if child > _NODES_MAX:
@@ -182,10 +192,13 @@ class Page:
         at = 255 - child
         if not at < self.count:
             raise Corrupt("a page of the state tree leads in a circle, or nowhere")
-        place, bits = self.key(at), self.bits_of(at)
+        start = starts + at + at
+        place = self.head + raw[raw[start] | raw[start + 1] << 8 : raw[start + 2] | raw[start + 3] << 8]
+        start = items + at + at
+        bits = raw[start] | raw[start + 1] << 8
         if bits >= TREE_KEY_BITS:
             return (at if place == key else -1), ROOT_PATH, turns
-        return (at if prefix_of(key, bits) == place else -1), path_of(place, bits), turns
+        return (at if prefix_of(key, bits) == place else -1), bits.to_bytes(2, "big") + place, turns
 
     def part(self, changes: list[Change]) -> tuple[dict[int, list[Change]], list[Change], list[Passed]]:
         """Changes by the item that they are to or under; those to none; and every node on the way, parents first."""
@@ -228,12 +241,10 @@ class Page:
 
     def hash_of(self, ref: int) -> bytes:
         """The hash of a node of this page, or of an item (~index)."""
-        if ref >= 0:
-            start = self._nodes + _HASH * ref
-            return self.raw[start : start + _HASH]
-        if self.bits_of(~ref) == TREE_KEY_BITS:
-            return leaf_hash(self.key(~ref), self.hashed(~ref))
-        return self.hashed(~ref)
+        if ref < 0:
+            return self._item_hash(self.raw, ~ref)
+        start = self._nodes + _HASH * ref
+        return self.raw[start : start + _HASH]
 
     def root(self) -> bytes:
         """The hash of the topmost node."""
@@ -249,35 +260,35 @@ class Page:
         bits = self.node(top)[0]
         return prefix_of(self.key(top), bits), bits, self.hash_of(top)
 
-    def with_hash(self, at: int, hashed: bytes, key: bytes, number: int, turns: list[Turn]) -> Page:
+    def with_hash(self, at: int, hashed: bytes, key: bytes, number: int, turns: list[Turn]) -> Made:
         """The page after an item changed its hash, which is or is above ``key``; ``turns`` as ``find`` told them."""
-        raw, nodes, buffer = self.raw, self._nodes, bytearray(self.raw)
+        raw, nodes, buffer, copy = self.raw, self._nodes, bytearray(self.raw), NODE_STATE.copy
         start = self._items + _HASH * at
         buffer[start : start + _HASH] = hashed
         if self.bits_of(at) == TREE_KEY_BITS:
             hashed = leaf_hash(key, hashed)
         for turn, bits, beside in reversed(turns):
             if beside > _NODES_MAX:
-                other = self.hash_of(beside - 256)
+                other = self._item_hash(raw, 255 - beside)
             else:
                 start = nodes + _HASH * beside
                 other = raw[start : start + _HASH]
             head = (number & PREFIXES[bits] | LEADS[bits]).to_bytes(HEAD_BYTES, "big")
-            state = NODE_STATE.copy()
+            state = copy()
             if turn >= 0:
                 state.update(head + hashed + other)
                 start = nodes + _HASH * turn
             else:
                 state.update(head + other + hashed)
                 start = nodes + _HASH * ~turn
-            hashed = state.digest()
-            buffer[start : start + _HASH] = hashed
-        return Page(bytes(buffer), self.head, self.count)
+            buffer[start : start + _HASH] = hashed = state.digest()
+        return bytes(buffer), hashed
 
-    def with_hashes(self, changes: Iterable[tuple[int, bytes]], nodes: Sequence[Passed]) -> Page:
+    def with_hashes(self, changes: Iterable[tuple[int, bytes]], nodes: Sequence[Passed]) -> Made:
         """The page after some items changed their hashes; ``nodes`` are those above them, as ``part`` told them."""
         raw, base, buffer = self.raw, self._nodes, bytearray(self.raw)
         _, _, _, lefts, rights, _ = self._places
+        hashed = b""
         for at, hashed in changes:
             start = self._items + _HASH * at
             buffer[start : start + _HASH] = hashed
@@ -292,34 +303,31 @@ class Page:
             state = NODE_STATE.copy()
             state.update(head)
             start = base + _HASH * node
-            buffer[start : start + _HASH] = state.digest()
-        return Page(bytes(buffer), self.head, self.count)
+            buffer[start : start + _HASH] = hashed = state.digest()
+        return bytes(buffer), hashed
 
-    def _item_hash(self, buffer: bytearray, at: int) -> bytearray | bytes:
+    def _item_hash(self, hashes: bytes | bytearray, at: int) -> bytes:
+        """The hash of a leaf, or of the node that an item links to, where a page like this one holds other hashes."""
+        # Written out: every other key that changes asks for that of a leaf or two.
+        raw, (_, items, starts, _, _, _) = self.raw, self._places
         start = self._items + _HASH * at
-        hashed = buffer[start : start + _HASH]
-        return leaf_hash(self.key(at), hashed) if self.bits_of(at) == TREE_KEY_BITS else hashed
+        hashed = hashes[start : start + _HASH]
+        start = items + at + at
+        if raw[start] | raw[start + 1] << 8 != TREE_KEY_BITS:
+            return bytes(hashed)
+        start = starts + at + at
+        key = raw[raw[start] | raw[start + 1] << 8 : raw[start + 2] | raw[start + 3] << 8]
+        state = NODE_STATE.copy()
+        state.update(b"\0" + self.head + key + hashed)
+        return state.digest()
 
 
 def decode(path: bytes, raw: bytes) -> Page:
     """A page from its stored bytes; raises Corrupt."""
     try:
-        return _decode(path, raw)
-    except (struct.error, ValueError, IndexError) as error:
+        return Page(path, raw)
+    except (ValueError, IndexError) as error:
         raise Corrupt(f"page {path.hex() or 'root'} of the state tree does not read") from error
-
-
-def _decode(path: bytes, raw: bytes) -> Page:
-    layout, count, top = HEAD.unpack_from(raw)
-    if layout != LAYOUT or not 0 < count <= ITEMS_MAX:
-        raise ValueError(f"layout {layout} with {count} items")
-    if not -count <= top < count - 1:
-        raise ValueError(f"node {top} of {count - 1} is the topmost one")
-    _, _, starts, lefts, _, keys = places(count)
-    numbers = _shorts(raw[starts:lefts])
-    if numbers[0] != keys or len(raw) != numbers[count] + _HASH * (2 * count - 1):
-        raise ValueError(f"{len(raw)} bytes of {count} items")
-    return Page(raw, path[2 : 2 + skipped(path)], count)
 
 
 def _child(stored: int) -> int:

@@ -18,14 +18,11 @@ from guts_core.errors import Corrupt
 from guts_core.names import Root
 from guts_core.state.nodes import EMPTY_ROOT, TREE_KEY_BITS, TREE_KEY_BYTES, value_hash
 from guts_core.state.pages import PAGE_BYTES_LEAST, PAGE_BYTES_MAX, Draft, build, seal, weight
-from guts_core.state.stored import ROOT_PATH, Change, Item, Page, Turn, decode, path_of
+from guts_core.state.stored import ROOT_PATH, Change, Item, Made, Page, Turn, decode, path_of
 
 GetPage: TypeAlias = Callable[[bytes], bytes | None]
 PageWrites: TypeAlias = dict[bytes, bytes | None]
 
-# A page read takes about 3 KB, one that was changed up to twice that. At a million records this holds all pages above
-# the lowest, and a tenth of those.
-CACHED_PAGES_MAX = 8000
 # A subtree of so few items is not worth a page of its own.
 ITEMS_INLINE_MAX = 2
 
@@ -43,42 +40,18 @@ class PageOverlay:
         return self._below(path)
 
 
-class PageCache:
-    """Decoded pages by path, each used only where the stored bytes are the same: forks may share one."""
-
-    def __init__(self, most: int = CACHED_PAGES_MAX) -> None:
-        self._most = most
-        self._pages: dict[bytes, Page] = {}
-
-    def get(self, path: bytes, raw: bytes) -> Page:
-        """The page with these bytes; raises Corrupt."""
-        page = self._pages.get(path)
-        if page is None or (page.raw is not raw and page.raw != raw):
-            page = decode(path, raw)
-            self.put(path, page)
-        return page
-
-    def put(self, path: bytes, page: Page) -> None:
-        """Remember a page as the newest, forgetting the one that was made or read from its bytes longest ago."""
-        self._pages.pop(path, None)
-        self._pages[path] = page
-        if len(self._pages) > self._most:
-            del self._pages[next(iter(self._pages))]
-
-
 class Tree:
-    """The tree whose pages ``get_page`` reads; several trees (one per block) may share a cache."""
+    """The tree whose pages ``get_page`` reads."""
 
-    def __init__(self, get_page: GetPage, cache: PageCache | None = None, page_bytes_max: int = PAGE_BYTES_MAX) -> None:
+    def __init__(self, get_page: GetPage, page_bytes_max: int = PAGE_BYTES_MAX) -> None:
         # Less, and a page of three items over long keys would not fit.
         assert page_bytes_max >= PAGE_BYTES_LEAST
         self.page_bytes_max = page_bytes_max
         self._get_page = get_page
-        self._cache = PageCache() if cache is None else cache
 
     def over(self, writes: PageWrites) -> Tree:
         """The tree after these page writes, which stay in memory."""
-        return Tree(PageOverlay(self._get_page, writes).page, self._cache, self.page_bytes_max)
+        return Tree(PageOverlay(self._get_page, writes).page, self.page_bytes_max)
 
     def apply(self, root: Root, writes: Mapping[bytes, bytes | None]) -> tuple[Root, PageWrites]:
         """
@@ -100,14 +73,10 @@ class Tree:
         raw = self._get_page(path)
         if raw is None:
             raise Corrupt(f"page {path.hex() or 'root'} of the state tree is missing")
-        page = self._cache.get(path, raw)
+        page = decode(path, raw)
         if page.root() != expected:
             raise Corrupt(f"page {path.hex() or 'root'} of the state tree is not the one its parent names")
         return page
-
-    def remember(self, path: bytes, page: Page) -> None:
-        """Keep a page that was just made, so that the next block need not decode it."""
-        self._cache.put(path, page)
 
 
 class _Update:
@@ -125,9 +94,10 @@ class _Update:
             after = self._change(page, changes)
             if after is page:
                 return root, self._writes
-            if isinstance(after, Page):
-                self._write(ROOT_PATH, after)
-                return Root(after.root()), self._writes
+            if isinstance(after, tuple):
+                self._writes[ROOT_PATH], changed = after
+                return Root(changed), self._writes
+            assert isinstance(after, list)
             items = after
         return self._new_root(page, items, [change[0] for change in changes]), self._writes
 
@@ -140,10 +110,10 @@ class _Update:
         while weight(items) > self._tree.page_bytes_max:
             items = self._parts(draft)
             draft = build(items, draft, [])
-        self._write(ROOT_PATH, seal(draft, ROOT_PATH))
+        self._writes[ROOT_PATH] = seal(draft, ROOT_PATH)
         return Root(draft.root())
 
-    def _change(self, page: Page, changes: list[Change]) -> Page | list[Item]:
+    def _change(self, page: Page, changes: list[Change]) -> Page | Made | list[Item]:
         """The page itself if nothing changes, a page with other hashes, or other items to make one of."""
         if len(changes) == 1:
             return self._change_one(page, changes[0])
@@ -151,15 +121,20 @@ class _Update:
         added = _changed_leaves(strays)
         if strays and not added:  # removed what is not there: such a key does not tell the prefix of nodes on its way
             return self._change(page, sorted(chain.from_iterable(found.values()))) if found else page
-        replaced = {at: self._change_item(page, at, under) for at, under in found.items()}
-        if added or not all(_is_still(page, at, new) for at, new in replaced.items()):
+        hashes: dict[int, bytes] = {}
+        replaced: dict[int, list[Item]] = {}
+        for at, under in found.items():
+            new = self._change_item(page, at, under)
+            if isinstance(new, list):
+                replaced[at] = new
+            elif new != page.hashed(at):
+                hashes[at] = new
+        if added or replaced:
+            replaced.update((at, [(page.key(at), page.bits_of(at), hashed)]) for at, hashed in hashes.items())
             return _replaced(page, replaced, added)
-        hashes = [(at, new[0][2]) for at, new in replaced.items()]
-        if all(hashed == page.hashed(at) for at, hashed in hashes):
-            return page
-        return page.with_hashes(hashes, nodes)
+        return page.with_hashes(hashes.items(), nodes) if hashes else page
 
-    def _change_one(self, page: Page, change: Change) -> Page | list[Item]:
+    def _change_one(self, page: Page, change: Change) -> Page | Made | list[Item]:
         """The same for a single change, which is what most pages see of a block: down to its leaf and up again."""
         above: list[tuple[bytes, Page, int, list[Turn]]] = []
         key, number, _ = change
@@ -174,10 +149,11 @@ class _Update:
             path, page, at, turns = above.pop()
             if after is below:
                 after = page
-            elif isinstance(after, Page):
-                self._write(path, after)
-                after = page.with_hash(at, after.root(), key, number, turns)
+            elif isinstance(after, tuple):
+                self._writes[path], hashed = after
+                after = page.with_hash(at, hashed, key, number, turns)
             else:
+                assert isinstance(after, list)
                 new = self._in_place_of(path, below, after, [key])
                 if _is_still(page, at, new):
                     after = page.with_hash(at, new[0][2], key, number, turns)
@@ -185,21 +161,22 @@ class _Update:
                     after = _replaced(page, {at: new}, [])
         return after
 
-    def _change_item(self, page: Page, at: int, changes: list[Change]) -> list[Item]:
-        """What stands in place of an item after the changes to it or under it."""
+    def _change_item(self, page: Page, at: int, changes: list[Change]) -> bytes | list[Item]:
+        """The hash of an item after the changes to it or under it, or what stands in its place."""
         bits = page.bits_of(at)
         if bits == TREE_KEY_BITS:
-            return _changed_leaves(changes)
-        item = page.key(at), bits, page.hashed(at)
-        path = path_of(item[0], item[1])
-        child = self._tree.page(path, item[2])
+            return changes[0][2] or []
+        path, hashed = path_of(page.key(at), bits), page.hashed(at)
+        child = self._tree.page(path, hashed)
         after = self._change(child, changes)
         if after is child:
-            return [item]
-        if isinstance(after, Page):
-            self._write(path, after)
-            return [(item[0], item[1], after.root())]
-        return self._in_place_of(path, child, after, [change[0] for change in changes])
+            return hashed
+        if isinstance(after, tuple):
+            self._writes[path], hashed = after
+            return hashed
+        assert isinstance(after, list)
+        new = self._in_place_of(path, child, after, [change[0] for change in changes])
+        return new[0][2] if _is_still(page, at, new) else new
 
     def _in_place_of(self, path: bytes, old: Page, items: list[Item], changed: list[bytes]) -> list[Item]:
         """What a parent holds in place of the link to a page whose items are others now."""
@@ -246,19 +223,15 @@ class _Update:
     def _new_page(self, part: Draft) -> Item:
         link = part.top_item()
         path = path_of(link[0], link[1])
-        self._write(path, seal(part, path))
+        self._writes[path] = seal(part, path)
         return link
-
-    def _write(self, path: bytes, page: Page) -> None:
-        self._writes[path] = page.raw
-        self._tree.remember(path, page)
 
 
 def _changed_leaves(changes: list[Change]) -> list[Item]:
     return [(key, TREE_KEY_BITS, hashed) for key, _, hashed in changes if hashed is not None]
 
 
-def _changed_leaf(page: Page, at: int, turns: list[Turn], change: Change) -> Page | list[Item]:
+def _changed_leaf(page: Page, at: int, turns: list[Turn], change: Change) -> Page | Made | list[Item]:
     """A page after the one change that ends in it: at the place of a leaf, or (-1) beside all its items."""
     key, number, hashed = change
     if hashed is None:

@@ -12,7 +12,7 @@ from attrs import frozen
 from guts_core.names import Root
 from guts_core.state.keys import tree_key
 from guts_core.state.nodes import EMPTY_ROOT
-from guts_core.state.tree import GetPage, PageCache, PageWrites, Tree
+from guts_core.state.tree import GetPage, PageWrites, Tree
 from guts_core.state.view import Pair
 
 from .pieces import read_piece
@@ -32,7 +32,7 @@ class Rebuilding:
     def __init__(self, get_page: GetPage) -> None:
         self.root: Root = EMPTY_ROOT
         self.records = 0
-        self._tree = Tree(get_page, PageCache())
+        self._tree = Tree(get_page)
         self._last = b""
 
     def take(self, piece: bytes) -> Written:

@@ -17,6 +17,7 @@ from guts_core.forge.records import Pack
 from guts_core.names import RepoId, TxId
 from guts_core.state.keys import Kind, Scope, key
 from guts_net.disk import LocalDisk
+from guts_net.page_cache import ASKED_AGAIN_MAX, ASKED_ONCE_MAX, PageCache
 from guts_net.store import ChainDatabase, OtherBuild
 from tests.properties.state_commits import block_hash, commit_of
 
@@ -165,12 +166,57 @@ def test_a_page_is_never_older_than_the_last_commit(database: ChainDatabase) -> 
 def test_a_page_read_while_a_commit_ends_is_not_remembered(database: ChainDatabase) -> None:
     """The reading thread may hold the page of before when the committing one has already told the cache."""
     database.commit(commit_of(1, pages={b"\x00": b"one"}))
-    commits = database._pages.commits
+    commits = database._pages.cache.commits
     database.commit(commit_of(2, pages={b"\x00": b"two"}))
 
-    database._pages.learn(b"\x00", b"one", commits)
+    database._pages.cache.learn(b"\x00", b"one", commits)
 
     assert database.page(b"\x00") == b"two"
+
+
+def test_pages_are_read_beside_a_commit_too(database: ChainDatabase) -> None:
+    """The connection that writes reads them while it is free, the other one while it is not, and all writes go on."""
+    database.commit(commit_of(1, pages={b"\x00": b"one", b"\x01": b"one"}))
+    database._pages.cache = PageCache()
+
+    assert (database.page(b"\x00"), database._writer.in_transaction) == (b"one", True)
+    seen = database.write(lambda _: (database.page(b"\x01"), database.page(b"\x00")))
+    database.commit(commit_of(2, pages={b"\x00": b"two", b"\x01": None}))
+
+    database._pages.cache = PageCache()
+    assert seen == (b"one", b"one")
+    assert (database.page(b"\x00"), database.page(b"\x01")) == (b"two", None)
+
+
+def test_a_snapshot_shows_the_pages_of_its_commit(database: ChainDatabase) -> None:
+    """Nor are those remembered, which are older than what was committed meanwhile."""
+    database.commit(commit_of(1, pages={b"\x00": b"one"}))
+    with database.snapshot():
+        assert database.height() == 1
+        database.commit(commit_of(2, pages={b"\x00": b"two"}))
+        database._pages.cache = PageCache()
+        assert database.page(b"\x00") == b"one"
+
+    assert database.page(b"\x00") == b"two"
+
+
+def test_pages_asked_for_again_outlive_those_asked_for_once() -> None:
+    """The upper pages of a large tree stay, however many lowest pages are read and written; memory is bounded."""
+    cache = PageCache()
+    cache.committed({b"root": b"1"})
+    assert cache.get(b"root") == b"1"
+    lowest = [b"%d" % at for at in range(ASKED_ONCE_MAX + 10)]
+    for path in lowest:
+        cache.learn(path, b"page", cache.commits)
+    cache.committed({b"root": b"2", lowest[-1]: None})
+
+    assert cache.get(b"root") == b"2"
+    assert [cache.get(path) for path in (lowest[9], lowest[10], lowest[-1])] == [None, b"page", None]
+    for at in range(ASKED_AGAIN_MAX):
+        cache.learn(b"%d" % -at, b"page", cache.commits)
+        cache.get(b"%d" % -at)
+    assert cache.get(b"root") is None
+    assert len(cache._again) == ASKED_AGAIN_MAX
 
 
 def test_missing_rows_come_and_go(database: ChainDatabase) -> None:

@@ -27,7 +27,7 @@ def is_found(path: bytes, raw: bytes) -> bool:
 
 
 def test_bad_page_with_any_bit_changed_is_found() -> None:
-    raw = seal(build(LEAVES, None, ()), ROOT_PATH).raw
+    raw = seal(build(LEAVES, None, ()), ROOT_PATH)
     assert not is_found(ROOT_PATH, raw)
 
     for at in range(len(raw) * 8):
@@ -41,7 +41,7 @@ def test_bad_page_below_the_root_with_any_bit_changed_or_cut_anywhere_is_found()
     items = LEAVES[:3]
     page = build(items, None, ())
     path = path_of(items[0][0], page.shared[page.top])
-    raw = seal(build(items, None, ()), path).raw
+    raw = seal(build(items, None, ()), path)
     assert not is_found(path, raw)
 
     for at in range(len(raw) * 8):
@@ -59,4 +59,4 @@ def test_bad_page_under_another_path_is_found(at: int) -> None:
     page = seal(build(items[1:], None, ()), path_of(items[1][0], build(items[1:], None, ()).shared[0]))
     damaged = bytearray(path)
     damaged[at // 8] ^= 1 << at % 8
-    assert is_found(bytes(damaged), page.raw)
+    assert is_found(bytes(damaged), page)

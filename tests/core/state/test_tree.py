@@ -10,7 +10,7 @@ from guts_core.state.keys import Kind, Scope, key, tree_key
 from guts_core.state.nodes import EMPTY_ROOT, TREE_KEY_BITS, root_of, value_hash
 from guts_core.state.prover import prove_absence, prove_inclusion
 from guts_core.state.stored import ROOT_PATH, decode, path_of
-from guts_core.state.tree import PageCache, Tree
+from guts_core.state.tree import Tree
 
 BATCH = 50
 # First and last byte of keys: two in one subtree, one in the other, and one that belongs to neither.
@@ -122,17 +122,6 @@ def test_a_page_that_does_not_read_is_told(grown: Stored) -> None:
     for bad in (b"", b"\x00" + page[1:], page[:-1], page + b"\0", page[:2]):
         with pytest.raises(Corrupt, match="page root"):
             Tree({ROOT_PATH: bad}.get).apply(grown.root, {place(3, 3): b"other"})
-
-
-def test_a_full_cache_forgets_and_reads_again(grown: Stored) -> None:
-    """Memory is bounded; answers do not depend on what is remembered."""
-    cache = PageCache(most=2)
-    tree = Tree(grown.pages.get, cache)
-
-    for repository in range(30):
-        expected = Tree(grown.pages.get).apply(grown.root, {place(repository): b"other"})
-        assert tree.apply(grown.root, {place(repository): b"other"}) == expected
-    assert len(cache._pages) == 2
 
 
 def test_keys_of_another_length_are_our_mistake() -> None:
