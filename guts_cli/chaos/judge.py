@@ -28,6 +28,8 @@ T = TypeVar("T")
 # Everything is well again: a restart, a handshake, and what was missed; ten times what an idle machine needs.
 CONVERGED_SECONDS = 90.0
 POLL_SECONDS = 0.5
+# Longer than any view lasts, whatever the network was through.
+LEFT_BEHIND_SECONDS = 15.0
 CLONE_SECONDS = 120.0
 
 
@@ -52,7 +54,7 @@ class Verdict:
 
 
 async def judge(nodes: Nodes, record: Record, directory: Path, token: str) -> Verdict:
-    """Wait until every node is where the highest is, then hold what they tell against each other and the record."""
+    """Wait until nothing is under way at any node, then hold what they tell against each other and the record."""
     began = trio.current_time()
     height = await _converged(nodes)
     seconds = trio.current_time() - began
@@ -69,15 +71,20 @@ async def judge(nodes: Nodes, record: Record, directory: Path, token: str) -> Ve
 
 
 async def _converged(nodes: Nodes) -> int | None:
-    """The height that every node has reached with all its packs."""
-    goal = 0
+    """The height that every node has reached with all its packs, when nothing is under way any more."""
+    goal, waiting, since = 0, [0], trio.current_time()
     with trio.move_on_after(CONVERGED_SECONDS):
         while True:
-            found = await ask_all(nodes)
-            goal = goal or max((status.height for status in found if status), default=0)
-            ready = [status for status in found if status and status.height >= goal and not status.missing_packs]
-            if goal and len(ready) == nodes.count:
+            found = [status for status in await ask_all(nodes) if status]
+            is_whole = len(found) == nodes.count and not any(status.missing_packs for status in found)
+            if goal and is_whole and all(status.height >= goal for status in found):
                 return goal
+            before, waiting = waiting, [status.mempool for status in found]
+            if waiting != before:
+                since = trio.current_time()
+            # What clients left behind when they were stopped becomes final yet, or waits for what never comes.
+            is_quiet = not any(waiting) or trio.current_time() - since > LEFT_BEHIND_SECONDS
+            goal = max(status.height for status in found) if is_whole and is_quiet else 0
             await trio.sleep(POLL_SECONDS)
     return None
 
