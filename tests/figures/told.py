@@ -40,7 +40,7 @@ class Teller:
     """Appends what tests told to a file; workers send it with their reports."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path = path.absolute()  # tests go elsewhere
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A test, or its set-up, said how it went."""
