@@ -276,6 +276,7 @@ class _Machine:
         await self._prepare()
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            await nursery.start(Watchdog(self.log, self.tally, self.node, self.clock).run)
             listeners = await self.transport.listen(self.settings.p2p)
             await nursery.start(self.network.run, listeners)
             bound = self.transport.address_of(listeners[0])
@@ -288,7 +289,6 @@ class _Machine:
             nursery.start_soon(self.scrubber.run)
             nursery.start_soon(self.remover.run)
             nursery.start_soon(self.archive.run)
-            nursery.start_soon(Watchdog(self.log, self.tally, self.node, self.clock).run)
             nursery.start_soon(self._decide, self.records)
             self.records = ()
             task_status.started(bound)

@@ -50,12 +50,13 @@ class Watchdog:
         self._was_seen = False  # that the loop stalls, by the thread
         self._over = threading.Event()
 
-    async def run(self) -> None:
-        """Until cancelled."""
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled; started once the thread looks on."""
         self._loop, self._beat = threading.get_ident(), time.monotonic()
         thread = threading.Thread(target=self._look_on, name="watchdog", daemon=True)
         thread.start()
         try:
+            task_status.started()
             while True:
                 await trio.sleep(self._patience.beat_seconds)
                 self._note()
