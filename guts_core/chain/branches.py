@@ -128,8 +128,15 @@ class Branches:
             block = self._blocks.get(BlockHash(block.proposal.parent_hash))
         return self.store.is_replay(tx_id)
 
+    def __len__(self) -> int:
+        """How many blocks are remembered."""
+        return len(self._blocks)
+
     def keep_above(self, final: Executed) -> None:
-        """Drop every unfinalized block that does not descend from this finalized one."""
+        """Drop what the store holds by now, and every unfinalized block that does not descend from this final one."""
+        parent = self._blocks.get(BlockHash(final.proposal.parent_hash))
+        if parent is not None and parent.is_committed:  # the head until now, which ``committed`` left
+            del self._blocks[parent.block_hash]
         low = [block.height for block in self._blocks.values() if block.height <= final.height]
         if len(low) == final.height - min(low) + 1:
             return  # one a height: nothing rivals it, as in thousands of blocks that a laggard catches up on

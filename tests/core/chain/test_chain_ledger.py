@@ -418,6 +418,17 @@ def test_genesis_reaches_the_store_with_block_one() -> None:
     assert store.meta("state_root") == network.ledgers[0].head.state_root
 
 
+def test_committed_blocks_are_not_remembered() -> None:
+    """Below the head nothing is needed, whether a block was committed as the head or after it: no list grows."""
+    network = Network()
+    alice = network.a_person("alice")
+    for number in range(5):
+        network.submit(network.by_token(alice, creation(f"repo{number}")), to=0)
+        network.step()
+
+    assert [len(ledger._branches) for ledger in network.ledgers] == [1] * len(network.ledgers)
+
+
 def test_the_store_of_another_network_is_refused() -> None:
     """Mixing up two data directories must not look like a new beginning."""
     network = Network()
