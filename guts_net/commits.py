@@ -15,6 +15,7 @@ import trio
 
 from guts_core.chain.commit import Commit
 
+from .offload import Offload
 from .packs import PackStore
 from .space import Space
 from .store import ChainDatabase
@@ -39,6 +40,7 @@ class Committer:
     ) -> None:
         self._database, self._packs, self._texts = database, packs, texts
         self._space, self._done, self._tally = space, done, tally
+        self._commits = Offload()
         self._send, self._receive = trio.open_memory_channel[Commit](COMMITS_WAITING_MAX)
 
     async def put(self, commit: Commit) -> None:
@@ -62,7 +64,7 @@ class Committer:
             if not await self._packs.link(pack.repo, pack.digest):
                 missing.add(pack.digest)
         if not (commit.texts or commit.erased):
-            await trio.to_thread.run_sync(self._database.commit, commit, frozenset(missing))
+            await self._commits.run(partial(self._database.commit, commit, frozenset(missing)))
             return
         async with self._texts.changing:
             await trio.to_thread.run_sync(self._write_with_texts, commit, frozenset(missing))

@@ -32,6 +32,7 @@ from guts_core.simplex.ports import Instant
 
 from .journal import Journal
 from .logs import Log as NodeLog
+from .offload import Offload
 from .peers import events as link_events
 from .peers.limits import kind_in
 from .peers.links import PeerNetwork
@@ -88,6 +89,7 @@ class Pump:
         self._node, self._journal, self._network, self._clock, self._log = node, journal, network, clock, log
         self._commit, self._check, self._refuse, self._observe = commit, check, refuse, observe
         self._tally = tally
+        self._syncs = Offload()
         self.started = False  # the log is replayed
         self._send, self._receive = inbox
         self._held_back: str | None = None  # as it was told last
@@ -122,6 +124,9 @@ class Pump:
         """At least one event, waiting until the node's deadline; then all that are there already."""
         deadline = self._deadline()
         events: list[Event] = []
+        if self._receive.statistics().current_buffer_used:
+            # Links have read nothing while the log was synced in place.
+            await trio.lowlevel.checkpoint()
         self._take_waiting(events)
         if not events:
             with trio.CancelScope(deadline=deadline):
@@ -164,7 +169,7 @@ class Pump:
             self._journal.append([effect.record for effect in records])
             if any(effect.sync for effect in records):
                 with self._tally.timed("log_syncs"):
-                    await trio.to_thread.run_sync(self._journal.sync)
+                    await self._syncs.run(self._journal.sync)
         for effect in effects:
             match effect:
                 case Persist() | CompactLog():
