@@ -8,12 +8,13 @@ transaction in to hearing that its block is committed on that node's disk.
 from __future__ import annotations
 
 import cProfile
+import gc
 import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import trio
@@ -23,6 +24,7 @@ from guts_core.forge.actions import CreateRepository
 from guts_core.forge.params import Params
 from guts_core.forge.records import ObjectFormat
 from guts_core.node.port import Act, Outcome, Phase
+from guts_net.collecting import collect_rarely
 from guts_net.handle import RunningNode
 from guts_net.runtime import open_node
 from tests.net.world import WAIT_MS, World, ask, found, status
@@ -58,12 +60,25 @@ async def network(path: Path) -> AsyncIterator[tuple[World, RunningNode, list[in
             with trio.fail_after(30):
                 while (await status(node)).peers < VALIDATORS - 1:  # noqa: ASYNC110 -- asked as any client asks
                     await trio.sleep(0.05)
-            yield world, node, [os.getpid(), *(other.pid for other in others)]
+            with _as_a_node():
+                yield world, node, [os.getpid(), *(other.pid for other in others)]
     finally:
         for other in others:
             other.terminate()
         for other in others:
             other.wait()
+
+
+@contextmanager
+def _as_a_node() -> Iterator[None]:
+    """Garbage is collected as in ``guts node run`` and the other three, and afterwards as before."""
+    thresholds = gc.get_threshold()
+    collect_rarely()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)
 
 
 def _start(path: Path, index: int, port: int) -> subprocess.Popen[bytes]:
