@@ -44,9 +44,9 @@ from .seats import (
     check_leaving,
     check_new_key,
     check_proof,
-    enqueue,
     enqueue_joining,
     enqueue_leaving,
+    enqueue_rotation,
     numbers_to_come,
     put_queue,
 )
@@ -108,7 +108,7 @@ def is_open(decision: Decision, time: int) -> bool:
 
 
 def rotate_seat(action: RotateSeat, state: Overlay, context: Context) -> tuple[SeatRotationQueued]:
-    """Have other keys in an own seat from the next epoch that has room for it."""
+    """Have other keys in an own seat from the next epoch that has room for it; until then they can be replaced."""
     demand(context.principal, Permission.GOVERN, None, state)
     rotation = action.rotation
     node = _own_node(rotation.number, state, context)
@@ -116,7 +116,7 @@ def rotate_seat(action: RotateSeat, state: Overlay, context: Context) -> tuple[S
     for key in (rotation.vote_key, rotation.node_key):
         if key is not None:
             take_node_key(state, node, key)
-    enqueue(SeatChange(SeatMove.ROTATE, node.number, rotation.vote_key, rotation.node_key, None), state)
+    enqueue_rotation(SeatChange(SeatMove.ROTATE, node.number, rotation.vote_key, rotation.node_key, None), state)
     return (SeatRotationQueued(node.number, rotation.vote_key, rotation.node_key),)
 
 
@@ -263,9 +263,6 @@ def _own_node(number: int, state: View, context: Context) -> NodeRecord:
 
 def _check_rotation(action: RotateSeat, node: NodeRecord, state: View, context: Context) -> None:
     rotation = action.rotation
-    waiting = [change for change in queries.queue(state).seats if change.number == node.number]
-    if any(change.move is SeatMove.ROTATE for change in waiting):
-        raise Conflict(f"{node.name} waits for other keys already: one change of keys at a time")
     if node.number not in numbers_to_come(state):
         raise Conflict(f"{node.name} loses its seat: its keys do not matter any more")
     if rotation.vote_key is None and rotation.node_key is None:

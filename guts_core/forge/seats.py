@@ -131,6 +131,21 @@ def enqueue(change: SeatChange, state: Overlay) -> None:
     put_queue(state, evolve(queue, seats=(*queue.seats, change)))
 
 
+def enqueue_rotation(change: SeatChange, state: Overlay) -> None:
+    """
+    Let other keys wait for their turn. Those that wait for a role already give way, and the place in the queue stays.
+
+    Who lost a new key before its epoch would otherwise have to sit that epoch out without a vote.
+    """
+    queue = queries.queue(state)
+    for place, one in enumerate(queue.seats):
+        if (one.move, one.number) == (SeatMove.ROTATE, change.number):
+            both = evolve(one, vote_key=change.vote_key or one.vote_key, node_key=change.node_key or one.node_key)
+            put_queue(state, evolve(queue, seats=(*queue.seats[:place], both, *queue.seats[place + 1 :])))
+            return
+    enqueue(change, state)
+
+
 def enqueue_leaving(number: int, decision: int, state: Overlay, *, now: bool) -> None:
     """
     Let a seat go in its turn; ``now``, before what others wait for, of which its own change of keys is dropped.
