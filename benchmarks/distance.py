@@ -21,7 +21,8 @@ from guts_core.chain.genesis_json import GenesisFile, to_json
 from guts_core.forge.params import Params
 from guts_net.disk import LocalDisk
 from guts_net.store import ChainDatabase
-from tests.net.world import World, found, free_ports
+from tests.net.world import World, found
+from tests.ports import free_ports
 
 from .figures import Figure, figure, percentile
 from .run import VALIDATORS, Run

@@ -17,14 +17,13 @@ import pytest
 from attrs import Factory, define
 
 from guts_cli.main import run
-from guts_cli.ports import free_ports
 from guts_core.identity import token_of
 from tests.cli.desk import PATIENCE_SECONDS, Desk
 from tests.cli.reference import differences, example, sections
 from tests.house.test_house import every_command
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.e2e
-HTTP_FIRST, P2P_FIRST = 23600, 24600
 STRANGERS_TOKEN = token_of(bytes(32))
 # Speaks git's format, whatever it is asked.
 NO_JSON = {"guts credential"}
@@ -86,7 +85,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """All that the commands say in the life of one small network; it goes on running for the refusals."""
     path = tmp_path_factory.mktemp("story")
     told = Story(Desk(path, path / "net"))
-    http = str(free_ports(1, HTTP_FIRST)[0])
+    http = str(free_ports(1)[0])
     told.tell("devnet", "start", "--validators", "1", "--dir", "net", "--http-port", http, "--detach")
     try:
         _people(told)
@@ -152,13 +151,13 @@ def _repositories(told: Story, url: str) -> None:
 
 def _files(told: Story) -> None:
     tell = told.tell
-    p2p = free_ports(2, P2P_FIRST)
+    p2p = free_ports(2)
     entry = tell("node", "init", "--dir", "n0", "--name", "ada", "--p2p", f"127.0.0.1:{p2p[0]}")["entry"]
     tell("node", "config", "--dir", "n0")
     tell("genesis", "new", "our-net", "--account", "carol")
     tell("genesis", "add", entry)
     tell("genesis", "seal")
-    http = free_ports(2, HTTP_FIRST + 50)
+    http = free_ports(2)
     listen = ("--http", f"127.0.0.1:{http[0]}")
     told.end(told.begin("node", "run", "--dir", "n0", "--genesis", "genesis.json", *listen))
     told.end(told.begin("up", "--dir", "alone", "--http-port", str(http[1])))

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from guts_cli.ports import free_ports
 from tests.cli.desk import Desk
 from tests.cli.reference import differences, example
 from tests.compat.pages import Shell, Step, steps
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.e2e
-HTTP_FIRST = 24100
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +23,7 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A network of four nodes; alice is at this desk, and the operators' key files lie beside the nodes'."""
     path = tmp_path_factory.mktemp("governance")
     desk = Desk(path, path / "net")
-    port = str(free_ports(4, HTTP_FIRST)[0])
+    port = str(free_ports(4)[0])
     desk.json("devnet", "start", "--validators", "4", "--dir", "net", "--http-port", port, "--detach")
     yield desk
     desk.run("devnet", "stop", "--dir", "net")

@@ -13,12 +13,11 @@ from guts_cli import rotation
 from guts_cli.acting import Network, open_network
 from guts_cli.home import Home
 from guts_cli.keys import AccountKey
-from guts_cli.ports import free_ports
 from guts_core.chain.compose import rotate_key
 from tests.cli.desk import PATIENCE_SECONDS, Desk
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.e2e
-HTTP_FIRST = 23800
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +25,7 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A network of one node; alice is at this desk."""
     path = tmp_path_factory.mktemp("keys")
     desk = Desk(path, path / "net")
-    port = str(free_ports(1, HTTP_FIRST)[0])
+    port = str(free_ports(1)[0])
     desk.json("devnet", "start", "--validators", "1", "--dir", "net", "--http-port", port, "--detach")
     yield desk
     desk.run("devnet", "stop", "--dir", "net")

@@ -15,13 +15,12 @@ import httpx
 import pytest
 from attrs import define, field
 
-from guts_cli.ports import free_ports
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.e2e
 GUTS = [sys.executable, "-m", "guts_cli"]
 PATIENCE_SECONDS = 60
 # Away from the ports that other local networks choose.
-HTTP_FIRST, P2P_FIRST = 23100, 24100
 
 
 @define
@@ -103,7 +102,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def test_up_starts_a_network_that_takes_a_push_and_resumes(desk: Desk) -> None:
     """The first minute of every newcomer."""
-    port = str(free_ports(1, HTTP_FIRST)[0])
+    port = str(free_ports(1)[0])
     first = desk.begin("up", "--account", "ada", "--http-port", port)
     url, helper = first["nodes"][0]["http"], desk.path / "home" / "credential-helper"
     desk.a_commit()
@@ -124,7 +123,7 @@ def test_up_starts_a_network_that_takes_a_push_and_resumes(desk: Desk) -> None:
 
 def test_a_devnet_is_started_stopped_and_resumed_as_scripts_expect(desk: Desk) -> None:
     """The contract of `guts devnet`: fields, ports, pids, idempotence."""
-    first_port = free_ports(1, HTTP_FIRST + 100)[0]
+    first_port = free_ports(4)[0]
     begin = ("devnet", "start", "--validators", "1", "--dir", "net", "--detach")
     net = desk.run(*begin, "--http-port", str(first_port))
     try:
@@ -151,7 +150,7 @@ def test_a_devnet_is_started_stopped_and_resumed_as_scripts_expect(desk: Desk) -
 
 def test_a_network_formed_by_hand_takes_a_push_from_an_account_an_operator_vouched_for(desk: Desk) -> None:
     """No step of forming a network may need `guts devnet`."""
-    http, p2p = free_ports(4, HTTP_FIRST + 200), free_ports(4, P2P_FIRST)
+    http, p2p = free_ports(4), free_ports(4)
     entries = [
         desk.run("node", "init", "--dir", f"n{i}", "--name", f"node-{i}", "--p2p", f"127.0.0.1:{p2p[i]}")["entry"]
         for i in range(4)
@@ -183,7 +182,7 @@ def test_a_network_formed_by_hand_takes_a_push_from_an_account_an_operator_vouch
 def test_a_node_that_cannot_start_says_why(desk: Desk) -> None:
     """The words are the node's own, and nothing is left running."""
     begin = ("devnet", "start", "--validators", "1", "--dir", "net", "--detach")
-    desk.run(*begin, "--http-port", str(free_ports(1, HTTP_FIRST + 300)[0]))
+    desk.run(*begin, "--http-port", str(free_ports(1)[0]))
     again = desk.run("node", "run", "--dir", "net/node0", "--http", "127.0.0.1:0", "--p2p", "127.0.0.1:0", code=5)
     desk.run("devnet", "stop", "--dir", "net")
     (desk.path / "net" / "node0" / "keys" / "vote.key").chmod(0o644)

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from guts_cli.ports import free_ports
 from tests.cli.desk import Desk
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.e2e
-HTTP_FIRST = 23700
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +22,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A network of one node; alice is at this desk."""
     path = tmp_path_factory.mktemp("repositories")
     desk = Desk(path, path / "net")
-    port = str(free_ports(1, HTTP_FIRST)[0])
+    port = str(free_ports(1)[0])
     desk.json("devnet", "start", "--validators", "1", "--dir", "net", "--http-port", port, "--detach")
     yield desk
     desk.run("devnet", "stop", "--dir", "net")

@@ -24,22 +24,21 @@ from guts_cli.home import Context, Home
 from guts_cli.keys import new_genesis_account, new_pair, write_pair
 from guts_cli.network import DEVNET_PARAMS, Network, Plan, Seat
 from guts_cli.node_directory import NodeDirectory
-from guts_cli.ports import free_ports
 from guts_core.errors import Invalid
 from guts_core.simplex.quorum import FaultModel
 from guts_net.disk import LocalDisk
 from guts_net.journal import Journal
 from guts_net.lock import hold_lock
 from tests.cli.desk import Desk
+from tests.ports import free_ports
 
-HTTP_FIRST, P2P_FIRST = 25100, 25600
 FEW_FILES = 512
 
 
 @pytest.fixture
 def node(tmp_path: Path) -> NodeDirectory:
     """A node that could be started, and never was."""
-    seat = Seat(0, *free_ports(1, HTTP_FIRST), *free_ports(1, P2P_FIRST))
+    seat = Seat(0, *free_ports(1), *free_ports(1))
     network = networks.create(tmp_path / "net", Plan("our-net", "ada", FaultModel.BYZANTINE, DEVNET_PARAMS, (seat,)))
     made = network.node(seat)
     made.adopt_genesis(network.genesis)

@@ -15,12 +15,11 @@ from typing import Any
 import pytest
 import trustme
 
-from guts_cli.ports import free_ports
 from tests.cli.desk import PATIENCE_SECONDS, Desk
 from tests.cli.reference import differences, example
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.e2e
-HTTP_FIRST = 25800
 AHEAD_SECONDS = 60
 
 
@@ -115,7 +114,7 @@ def _certificate(desk: Desk) -> Path:
 def test_a_node_with_a_certificate_is_asked_by_its_directory(tmp_path: Path) -> None:
     """Its own certificate convinces, whatever name stands in it; a stranger's would not."""
     desk = Desk(tmp_path, tmp_path / "home")
-    http, p2p = free_ports(2, HTTP_FIRST + 100)
+    http, p2p = free_ports(2)
     entry = desk.json(
         "node", "init", "--dir", "n", "--name", "ada", "--p2p", f"127.0.0.1:{p2p}", "--http", f"127.0.0.1:{http}"
     )

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_ports
+
 from .devnet import Devnet, Git, wait_until
 from .people import add_collaborator, alice_of, create_repository, newcomer
 
@@ -97,17 +99,6 @@ def run_node(directory: Path, genesis: Path, home: Path) -> subprocess.Popen[byt
     output = (directory / "output").open("wb")
     with output:
         return subprocess.Popen(command, env={**os.environ, "GUTS_HOME": str(home)}, stdout=output, stderr=output)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago."""
-    import socket
-
-    opened = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(one.getsockname()[1]) for one in opened]
-    for one in opened:
-        one.close()
-    return ports
 
 
 def test_what_devnet_start_prints_is_what_scripts_rely_on(own_net: Callable[..., Devnet]) -> None:

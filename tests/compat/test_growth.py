@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from attrs import define, field
 
-from guts_cli.ports import choosing_ports, free_ports
+from guts_cli.ports import choosing_ports
 from guts_http.client import open_client
+from tests.ports import free_ports
 
 from .devnet import PATIENCE_SECONDS, Git, wait_until
 from .pages import Shell, Step, exchanged, steps
@@ -22,7 +23,6 @@ from .terminal import Terminal
 
 pytestmark = pytest.mark.e2e
 NAMES = ("ada", "bea", "cyd", "dan")
-PORTS_FIRST = 26_400
 STOP_SECONDS = 15.0
 # Between two pushes, so that a machine with two cores does something else, too.
 REST_SECONDS = 0.5
@@ -155,7 +155,7 @@ def height(person: Person) -> int:
 def story(tmp_path: Path) -> Iterator[Story]:
     """Four people; their nodes end with the test."""
     with choosing_ports():  # not for longer: `guts up` chooses, too
-        ports = [f"127.0.0.1:{port}" for port in free_ports(2 * len(NAMES), PORTS_FIRST)]
+        ports = [f"127.0.0.1:{port}" for port in free_ports(2 * len(NAMES))]
     with ExitStack() as stack:
         people = {}
         for name, http in zip(NAMES, ports, strict=False):

@@ -16,9 +16,10 @@ import pytest
 import trustme
 from attrs import define, field
 
-from guts_cli.ports import choosing_ports, free_ports
+from guts_cli.ports import choosing_ports
 from tests.http.test_http_nginx import MAIN, the_page
 from tests.optional_programs import program
+from tests.ports import free_ports
 
 from .devnet import PATIENCE_SECONDS, Devnet, wait_until
 from .pages import HOW_TO, Shell, Step, exchanged, steps
@@ -26,7 +27,6 @@ from .terminal import Terminal
 
 pytestmark = pytest.mark.e2e
 OPERATORS = ("ada", "bea", "cyd", "dan")
-PORTS_FIRST = 26_000
 TESTS = Path(__file__).parents[1]
 STOP_SECONDS = 15.0
 
@@ -138,7 +138,7 @@ def test_keys_are_backed_up(own_net: Callable[..., Devnet], tmp_path: Path, open
 def test_nginx_is_put_in_front(own_net: Callable[..., Devnet], tmp_path: Path, opened: Opened) -> None:
     """A site is enabled in an nginx that runs; what the site does is tried in tests/http/test_http_nginx.py."""
     executable = program("nginx", "nginx-light")
-    net, etc, (port,) = own_net(1), tmp_path / "etc", free_ports(1, PORTS_FIRST)
+    net, etc, (port,) = own_net(1), tmp_path / "etc", free_ports(1)
     the_site(etc, net.url(0).removeprefix("http://"), port)
     nginx = [executable, "-p", str(etc), "-c", "nginx.conf", "-e", "error.log"]
     # A reload is done some moments after it was told.
@@ -227,7 +227,7 @@ class Operator:
 def test_four_operators_form_a_network(tmp_path: Path, opened: Opened) -> None:
     """Four directories that share nothing but the files which the page has them send."""
     with choosing_ports(), ExitStack() as stack:
-        ports = free_ports(8, PORTS_FIRST)
+        ports = free_ports(8)
         everybody = {name: an_operator(tmp_path / name, opened, *ports[at::4]) for at, name in enumerate(OPERATORS)}
         stack.callback(hang_up, everybody.values())
         words = {f"{one.name}.example.org:7080": one.p2p for one in everybody.values()}

@@ -19,7 +19,7 @@ from attrs import define, evolve, field
 
 from guts_core.chain.genesis_json import genesis_from_json, to_json
 from tests.cli.reference import differences, example
-from tests.net.world import free_ports
+from tests.ports import free_ports
 
 from .conftest import running
 from .devnet import PATIENCE_SECONDS, Devnet, Git, wait_until

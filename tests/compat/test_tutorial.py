@@ -7,7 +7,6 @@ run`` finds a ``.venv`` whose packages are those of the interpreter that runs th
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -16,7 +15,8 @@ from pathlib import Path
 import pytest
 from attrs import define
 
-from guts_cli.ports import choosing_ports, free_ports
+from guts_cli.ports import choosing_ports
+from tests.ports import free_ports
 
 from .devnet import PATIENCE_SECONDS
 from .pages import Shell, is_shown, steps_of
@@ -28,7 +28,6 @@ CTRL_C = "<!-- Ctrl-C -->"
 # How the table of `make run` ends: a row for the last node.
 READY = r"^3 +http://127\.0\.0\.1:\d+ +\d+ +\d+ +3 *$"
 STOP_SECONDS = 15.0
-PORTS_FIRST, PORTS_CHOICE = 23_000, 500
 # A network of this machine is pinned for whoever started it, so that proofs are checked against it.
 GENESIS = ".guts/networks/ID.json"
 
@@ -86,7 +85,7 @@ def reader() -> Iterator[Reader]:
 def at_work(stranger: Stranger) -> Iterator[Reader]:
     """Both terminals; whatever happens, no node stays."""
     shell = Shell.open(stranger.tree, stranger.environment(), stranger.scratch, **stranger.popen)
-    (first,) = free_ports(1, PORTS_FIRST + 4 * (os.getpid() % PORTS_CHOICE))
+    first = free_ports(4)[0]
     reader = Reader(stranger, shell, f"--http-port {first}")
     try:
         yield reader

@@ -18,7 +18,8 @@ from guts_net.peers import PeerAddress, PeerNetwork, PeerSaid, Urgency, link, li
 from guts_net.protocols import Transport
 from guts_net.tcp import TcpTransport
 from tests.net.peers.peers_world import CHAIN, VOTE, key
-from tests.net.world import free_ports, wait_until
+from tests.net.world import wait_until
+from tests.ports import free_ports
 
 # Waits between dials double while links are short-lived: more would take long and show no more.
 ROUNDS = 5

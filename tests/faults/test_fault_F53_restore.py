@@ -22,7 +22,8 @@ from guts_net.handle import RunningNode
 from guts_net.runtime import open_node
 from guts_net.scrub import Pace
 from guts_net.settings import KEY_FILES, NodeSettings
-from tests.net.world import PARAMS, Packed, World, a_commit, found, free_ports, push, status, wait_until
+from tests.net.world import PARAMS, Packed, World, a_commit, found, push, status, wait_until
+from tests.ports import free_ports
 
 # A start that has no time to look: what was never served from here is looked at in spite of that.
 NO_TIME = Pace(start_seconds=0.0)

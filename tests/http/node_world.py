@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -34,6 +33,7 @@ from guts_net.runtime import open_node
 from guts_net.settings import KEY_FILES, NodeSettings
 from tests.http.http_world import open_server
 from tests.net.world import NO_LAG_SECONDS
+from tests.ports import free_ports
 
 HOUR_MS = 3_600_000
 PARAMS = Params(delta_ms=200, retry_ms=400, heartbeat_ms=60_000)
@@ -191,8 +191,7 @@ def _write_node(directory: Path) -> tuple[dict[str, KeyPair], int]:
     (directory / "keys").mkdir(parents=True)
     for role, key in keys.items():
         (directory / "keys" / KEY_FILES[role]).write_text(key.seed.hex())
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = int(taken.getsockname()[1])
+    (port,) = free_ports(1)
     (directory / "port").write_text(str(port))
     return keys, port
 

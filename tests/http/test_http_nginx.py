@@ -15,14 +15,13 @@ import pytest
 import trio
 import trustme
 
-from guts_cli.ports import free_ports
 from guts_http.site import Settings
 from tests.http.http_world import PATIENCE_SECONDS
 from tests.http.node_world import Node, a_history, git, open_world
 from tests.optional_programs import program
+from tests.ports import free_ports
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/put-nginx-in-front.md"
-PORTS_FIRST = 25_100
 # What Debian's own nginx.conf says around a site, in a directory of the test.
 MAIN = """
 {user}
@@ -63,7 +62,7 @@ async def nginx(executable: str, path: Path, node: Node) -> AsyncIterator[str]:
     issued = trustme.CA().issue_cert("127.0.0.1")
     (path / "fullchain.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
     (path / "privkey.pem").write_bytes(issued.private_key_pem.bytes())
-    (port,) = free_ports(1, PORTS_FIRST)
+    (port,) = free_ports(1)
     user = "user root;" if os.geteuid() == 0 else ""
     site = the_page(port, node.url.removeprefix("http://"), path)
     (path / "nginx.conf").write_text(MAIN.format(user=user, site=site))

@@ -25,8 +25,9 @@ from guts_net.logs import Log
 from guts_net.settings import KEY_FILES, NodeSettings
 from guts_net.snapshots import Snapshots
 from guts_net.store import ChainDatabase
+from tests.ports import free_ports
 
-from .world import World, found, free_ports
+from .world import World, found
 
 SECOND = 1_000
 

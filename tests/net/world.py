@@ -39,6 +39,7 @@ from guts_net.disk import LocalDisk
 from guts_net.handle import RunningNode
 from guts_net.runtime import open_node
 from guts_net.settings import KEY_FILES, NodeSettings
+from tests.ports import free_ports
 
 HOUR_MS = 3_600_000
 # Enough for a loaded machine; a test that needs more has found something.
@@ -102,17 +103,6 @@ class World:
         outcome = await ask(node, SubmitTransaction(to_bytes(signed), (), WAIT_MS))
         assert isinstance(outcome, Outcome)
         return outcome
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago."""
-    import socket
-
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(opened.getsockname()[1]) for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports
 
 
 def found(
