@@ -26,6 +26,11 @@ from guts_core.state.stored import HEAD, ITEMS_MAX, LAYOUT, Item, Page, places, 
 PAGE_BYTES_MAX = 3900
 PAGE_BYTES_LEAST = 600
 
+# What a node takes: its bits, children and hash. And what an item takes beside its key, with the node next to it:
+# where the key begins, bits and hash.
+NODE_BYTES = 2 + 2 + 32
+ITEM_BYTES = 2 + 2 + 32 + NODE_BYTES
+
 
 class Draft:
     """A page that is being made of items; ``seal`` makes it one that can be stored."""
@@ -152,6 +157,5 @@ def seal(draft: Draft, path: bytes) -> bytes:
 
 def weight(items: Sequence[Item], shared: int = 0) -> int:
     """How many bytes a page of these items takes when its path tells that many bits of their keys."""
-    # Key, where it begins, bits and hash of the item; bits, children and hash of the node beside it.
-    each = 2 + 2 + 32 + 2 + 2 + 32 - shared // 8
+    each = ITEM_BYTES - shared // 8
     return HEAD.size + 2 + each * len(items) + sum(len(item[0]) for item in items)

@@ -173,11 +173,11 @@ class Page:
 
         Between them the path of the page that an item links to, empty for a leaf.
         """
-        raw, child, turns = self.raw, self.raw[_TOP_AT], []
+        raw, child, turns, inner = self.raw, self.raw[_TOP_AT], [], self.count - 1
         shared, items, starts, lefts, rights, _ = self._places
         try:
-            for _ in range(self.count):
-                if child > _NODES_MAX:
+            for _ in range(inner):
+                if child >= inner:
                     break
                 start = shared + child + child
                 bits = raw[start] | raw[start + 1] << 8
@@ -202,31 +202,34 @@ class Page:
 
     def part(self, changes: list[Change]) -> tuple[dict[int, list[Change]], list[Change], list[Passed]]:
         """Changes by the item that they are to or under; those to none; and every node on the way, parents first."""
-        raw, (shared, _, _, lefts, rights, _) = self.raw, self._places
+        raw, inner, (shared, _, _, lefts, rights, _) = self.raw, self.count - 1, self._places
         found: dict[int, list[Change]] = {}
         strays: list[Change] = []
         nodes: list[Passed] = []
         todo = [(raw[_TOP_AT], changes)]
         while todo:
             child, under = todo.pop()
-            if child > _NODES_MAX:
+            number = under[0][1]
+            apart = number ^ under[-1][1]
+            while child < inner:
+                if len(nodes) == inner:
+                    raise Corrupt("a page of the state tree leads in a circle")
+                start = shared + child + child
+                bits = raw[start] | raw[start + 1] << 8
+                nodes.append((child, bits, number))
+                if bits >= TREE_KEY_BITS:
+                    raise Corrupt("a node of the state tree stands below all keys")
+                side = SIDES[bits]
+                if apart < side:  # first and last agree as far as here, and so do those between them
+                    child = raw[(rights if number & side else lefts) + child]
+                    continue
+                if right := [change for change in under if change[1] & side]:
+                    todo.append((raw[rights + child], right))
+                if len(right) < len(under):
+                    todo.append((raw[lefts + child], [change for change in under if not change[1] & side]))
+                break
+            else:
                 self._sort_out(255 - child, under, found, strays)
-                continue
-            if len(nodes) + 1 == self.count or not child + 1 < self.count:
-                raise Corrupt("a page of the state tree leads in a circle, or nowhere")
-            start = shared + child + child
-            bits, number = raw[start] | raw[start + 1] << 8, under[0][1]
-            nodes.append((child, bits, number))
-            if bits >= TREE_KEY_BITS:
-                raise Corrupt("a node of the state tree stands below all keys")
-            side = SIDES[bits]
-            if len(under) == 1:
-                todo.append((raw[(rights if number & side else lefts) + child], under))
-                continue
-            if left := [change for change in under if not change[1] & side]:
-                todo.append((raw[lefts + child], left))
-            if len(left) < len(under):
-                todo.append((raw[rights + child], [change for change in under if change[1] & side] if left else under))
         return found, strays, nodes
 
     def _sort_out(self, at: int, changes: list[Change], found: dict[int, list[Change]], strays: list[Change]) -> None:
@@ -242,7 +245,7 @@ class Page:
     def hash_of(self, ref: int) -> bytes:
         """The hash of a node of this page, or of an item (~index)."""
         if ref < 0:
-            return self._item_hash(self.raw, ~ref)
+            return self._item_hash(~ref)
         start = self._nodes + _HASH * ref
         return self.raw[start : start + _HASH]
 
@@ -263,13 +266,14 @@ class Page:
     def with_hash(self, at: int, hashed: bytes, key: bytes, number: int, turns: list[Turn]) -> Made:
         """The page after an item changed its hash, which is or is above ``key``; ``turns`` as ``find`` told them."""
         raw, nodes, buffer, copy = self.raw, self._nodes, bytearray(self.raw), NODE_STATE.copy
+        view = memoryview(buffer)  # a bytearray copies what is put into a part of it once more
         start = self._items + _HASH * at
-        buffer[start : start + _HASH] = hashed
+        view[start : start + _HASH] = hashed
         if self.bits_of(at) == TREE_KEY_BITS:
             hashed = leaf_hash(key, hashed)
         for turn, bits, beside in reversed(turns):
             if beside > _NODES_MAX:
-                other = self._item_hash(raw, 255 - beside)
+                other = self._item_hash(255 - beside)
             else:
                 start = nodes + _HASH * beside
                 other = raw[start : start + _HASH]
@@ -281,40 +285,47 @@ class Page:
             else:
                 state.update(head + other + hashed)
                 start = nodes + _HASH * ~turn
-            buffer[start : start + _HASH] = hashed = state.digest()
+            view[start : start + _HASH] = hashed = state.digest()
         return bytes(buffer), hashed
 
     def with_hashes(self, changes: Iterable[tuple[int, bytes]], nodes: Sequence[Passed]) -> Made:
         """The page after some items changed their hashes; ``nodes`` are those above them, as ``part`` told them."""
-        raw, base, buffer = self.raw, self._nodes, bytearray(self.raw)
+        raw, base, buffer, copy = self.raw, self._nodes, bytearray(self.raw), NODE_STATE.copy
         _, _, _, lefts, rights, _ = self._places
-        hashed = b""
+        view, hashed = memoryview(buffer), b""
+        fresh: dict[int, bytes] = {}  # by the child as stored: of the items that changed, and the nodes above them
         for at, hashed in changes:
             start = self._items + _HASH * at
-            buffer[start : start + _HASH] = hashed
+            view[start : start + _HASH] = hashed
+            fresh[255 - at] = leaf_hash(self.key(at), hashed) if self.bits_of(at) == TREE_KEY_BITS else hashed
         for node, bits, number in reversed(nodes):
+            left, right = raw[lefts + node], raw[rights + node]
             head = (number & PREFIXES[bits] | LEADS[bits]).to_bytes(HEAD_BYTES, "big")
-            for child in (raw[lefts + node], raw[rights + node]):
-                if child <= _NODES_MAX:
-                    start = base + _HASH * child
-                    head += buffer[start : start + _HASH]
-                else:
-                    head += self._item_hash(buffer, 255 - child)
-            state = NODE_STATE.copy()
-            state.update(head)
+            head += fresh.get(left) or self._child_hash(left)
+            state = copy()
+            state.update(head + (fresh.get(right) or self._child_hash(right)))
             start = base + _HASH * node
-            buffer[start : start + _HASH] = hashed = state.digest()
+            view[start : start + _HASH] = fresh[node] = hashed = state.digest()
         return bytes(buffer), hashed
 
-    def _item_hash(self, hashes: bytes | bytearray, at: int) -> bytes:
-        """The hash of a leaf, or of the node that an item links to, where a page like this one holds other hashes."""
+    def _child_hash(self, child: int) -> bytes:
+        """The hash of a child, as stored."""
+        if child > _NODES_MAX:
+            return self._item_hash(255 - child)
+        start = self._nodes + _HASH * child
+        return self.raw[start : start + _HASH]
+
+    def _item_hash(self, at: int) -> bytes:
+        """The hash of a leaf, or of the node that an item links to."""
         # Written out: every other key that changes asks for that of a leaf or two.
+        if not at < self.count:
+            raise Corrupt("a page of the state tree leads nowhere")
         raw, (_, items, starts, _, _, _) = self.raw, self._places
         start = self._items + _HASH * at
-        hashed = hashes[start : start + _HASH]
+        hashed = raw[start : start + _HASH]
         start = items + at + at
         if raw[start] | raw[start + 1] << 8 != TREE_KEY_BITS:
-            return bytes(hashed)
+            return hashed
         start = starts + at + at
         key = raw[raw[start] | raw[start + 1] << 8 : raw[start + 2] | raw[start + 3] << 8]
         state = NODE_STATE.copy()

@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from guts_core.errors import Corrupt
 from guts_core.names import Root
+from guts_core.state.growing import has_room, with_leaf
 from guts_core.state.nodes import EMPTY_ROOT, TREE_KEY_BITS, TREE_KEY_BYTES, value_hash
 from guts_core.state.pages import PAGE_BYTES_LEAST, PAGE_BYTES_MAX, Draft, build, seal, weight
 from guts_core.state.stored import ROOT_PATH, Change, Item, Made, Page, Turn, decode, path_of
@@ -119,6 +120,10 @@ class _Update:
             return self._change_one(page, changes[0])
         found, strays, nodes = page.part(changes)
         added = _changed_leaves(strays)
+        if added and has_room(page, len(added), self._tree.page_bytes_max):
+            for key, number, hashed in strays:
+                page = page if hashed is None else with_leaf(page, key, number)
+            return self._change(page, changes)
         if strays and not added:  # removed what is not there: such a key does not tell the prefix of nodes on its way
             return self._change(page, sorted(chain.from_iterable(found.values()))) if found else page
         hashes: dict[int, bytes] = {}
@@ -143,7 +148,7 @@ class _Update:
             above.append((path, page, at, turns))
             page = self._tree.page(path, page.hashed(at))
             at, path, turns = page.find(key, number)
-        after = _changed_leaf(page, at, turns, change)
+        after = self._changed_leaf(page, at, turns, change)
         while above:
             below = page
             path, page, at, turns = above.pop()
@@ -160,6 +165,19 @@ class _Update:
                 else:
                     after = _replaced(page, {at: new}, [])
         return after
+
+    def _changed_leaf(self, page: Page, at: int, turns: list[Turn], change: Change) -> Page | Made | list[Item]:
+        """A page after the one change that ends in it: at the place of a leaf, or (-1) beside all its items."""
+        key, number, hashed = change
+        if hashed is None:
+            return page if at < 0 else _replaced(page, {at: []}, [])
+        if at >= 0:
+            return page if hashed == page.hashed(at) else page.with_hash(at, hashed, key, number, turns)
+        if not has_room(page, 1, self._tree.page_bytes_max):
+            return _replaced(page, {}, _changed_leaves([change]))
+        grown = with_leaf(page, key, number)
+        at, _, turns = grown.find(key, number)
+        return grown.with_hash(at, hashed, key, number, turns)
 
     def _change_item(self, page: Page, at: int, changes: list[Change]) -> bytes | list[Item]:
         """The hash of an item after the changes to it or under it, or what stands in its place."""
@@ -229,16 +247,6 @@ class _Update:
 
 def _changed_leaves(changes: list[Change]) -> list[Item]:
     return [(key, TREE_KEY_BITS, hashed) for key, _, hashed in changes if hashed is not None]
-
-
-def _changed_leaf(page: Page, at: int, turns: list[Turn], change: Change) -> Page | Made | list[Item]:
-    """A page after the one change that ends in it: at the place of a leaf, or (-1) beside all its items."""
-    key, number, hashed = change
-    if hashed is None:
-        return page if at < 0 else _replaced(page, {at: []}, [])
-    if at < 0:
-        return _replaced(page, {}, _changed_leaves([change]))
-    return page if hashed == page.hashed(at) else page.with_hash(at, hashed, key, number, turns)
 
 
 def _replaced(page: Page, replaced: Mapping[int, list[Item]], added: list[Item]) -> list[Item]:

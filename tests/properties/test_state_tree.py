@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guts_core.chain.audit import audit_page
 from guts_core.names import Root
 from guts_core.state.nodes import EMPTY_ROOT, root_of, value_hash
 from guts_core.state.pages import PAGE_BYTES_LEAST, PAGE_BYTES_MAX
@@ -95,6 +96,8 @@ def test_the_root_is_the_one_of_the_definition_after_every_batch(history: list[B
         assert oracle_root(records) == stored.root
         assert stored.reachable() == set(stored.pages)
         assert all(len(page) <= page_size for page in stored.pages.values())
+        for path, page in stored.pages.items():
+            audit_page(path, page, stored.pages.get)
 
 
 @given(batches, st.randoms(use_true_random=False))
