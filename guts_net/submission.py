@@ -122,6 +122,8 @@ class Submissions:
             self.space.check()
         else:
             self.require_room()
+            # Here it costs a look, and in the node's queue its turn, and its signatures.
+            self._node.ledger.mempool.require_calm(signed.body.author, self._clock.monotonic_us())
         if self._waiters.is_full:
             raise Unavailable("too many clients wait for this node; try again in a moment")
         async with self._waiters.waiting(tx_id) as waiter:

@@ -77,14 +77,14 @@ class Applicants:
             raise TextMissing("a text that the transaction commits to is not here")
         view, time = self._chain.view(), self._chain.next_time(now.believed)
         place = place_of(candidate, view, time, self._chain.is_final)
+        is_governing = governs(candidate, place.payer, view)
+        is_urgent = _is_evidence(candidate) or is_governing
+        if is_own and not is_urgent:
+            self.mempool.require_calm(place.payer, now.monotonic)  # before its signatures, which cost more
         check_signatures(candidate, place, self._chain.network)
         if item.witness is not None or not candidate.needs_witness:
             check_witness(candidate, self._chain.network)
-        is_governing = governs(candidate, place.payer, view)
         check_pays(candidate, place.payer, view, self._chain.network, time, is_governing=is_governing)
-        is_urgent = _is_evidence(candidate) or is_governing
-        if is_own and not is_urgent:
-            self.mempool.require_calm()
         self.mempool.add(candidate, place.payer, now.monotonic, is_urgent=is_urgent)
         self._ended.pop(candidate.tx_id, None)
         return tx_id

@@ -1,16 +1,26 @@
 """
 How large a block this node proposes (``consensus.md`` 4): half as large after one that did not become final, and
-a little larger after each that did.
+a little larger after each that did in good time.
 
 A block that the network cannot carry or execute in time costs a view; the one that made it is who can make it
 smaller. It is counted as turns are, a small transaction as 1 KiB: executing many takes as long as carrying much.
+No block holds more transactions than one that was agreed on lately, or twice as many where that was quick; and where
+several views in a row came to nothing each next one is half as large. So a network that is offered more than it can
+execute learns what it can, and hardly loses a view for that.
 Only an own limit: a voter accepts what the network's parameters allow.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Container
+
+from attrs import frozen
+
 from guts_core.forge.params import Params
 from guts_core.names import BlockHash
+
+from .turns import ITEM_BYTES_LEAST
 
 # Back from the least to a whole mebibyte within 60 own blocks that became final.
 STEP_BYTES = 16 * 1024
@@ -19,6 +29,20 @@ STEP_BYTES = 16 * 1024
 FLOOR_BYTES = 64 * 1024
 # Blocks whose fate is open: some three while the network agrees, and what is older than these tells nothing new.
 OFFERED_MAX = 64
+# What took longer to become final is as large as may be: two thirds of the time that a view has.
+QUICK_DELTAS = 2
+# Some 0.1 s of executing; and which blocks are of late.
+ITEMS_FIRST, AGREED_BLOCKS = 256, 16
+ITEMS_LEAST = FLOOR_BYTES // ITEM_BYTES_LEAST
+# One view that came to nothing tells of its leader, and more of them in a row of what they were to carry.
+_LEADERS_AWAY = 1
+
+
+@frozen
+class _Offer:
+    block_hash: BlockHash
+    cost: int
+    since: int  # monotonic microseconds
 
 
 class BlockCap:
@@ -26,23 +50,52 @@ class BlockCap:
 
     def __init__(self) -> None:
         self._bytes: int | None = None
-        self._offered: dict[int, BlockHash] = {}
+        self._offered: dict[int, _Offer] = {}  # by view
+        self._heard: dict[int, int] = {}  # when this node began with the block of a view
+        self._agreed = deque[int]((), AGREED_BLOCKS)
 
-    def bytes(self, params: Params) -> int:
-        """How many an own block may have now."""
+    def bytes(self, params: Params, lost: int = 0) -> int:
+        """How many an own block may have now, above so many views in a row that came to nothing."""
         most = params.block_bytes_max
-        return most if self._bytes is None else min(max(self._bytes, FLOOR_BYTES), most)
+        own = most if self._bytes is None else self._bytes
+        return min(max(own >> max(0, lost - _LEADERS_AWAY), FLOOR_BYTES), most)
 
-    def offered(self, view: int, block_hash: BlockHash) -> None:
-        """This node proposed a block."""
-        self._offered[view] = block_hash
+    def items(self, lost: int = 0) -> int:
+        """How many transactions it may hold."""
+        return max(max(ITEMS_FIRST, *self._agreed, 0) >> max(0, lost - _LEADERS_AWAY), ITEMS_LEAST)
+
+    def heard(self, view: int, now: int) -> None:
+        """This node begins to execute the block of a view (monotonic microseconds)."""
+        self._heard.setdefault(view, now)
+        if len(self._heard) > OFFERED_MAX:
+            del self._heard[next(iter(self._heard))]
+
+    def offered(self, view: int, block_hash: BlockHash, cost: int = 0, now: int = 0) -> None:
+        """This node proposed a block, so large, now (monotonic microseconds)."""
+        self.heard(view, now)
+        self._offered[view] = _Offer(block_hash, cost, now)
         if len(self._offered) > OFFERED_MAX:
             del self._offered[next(iter(self._offered))]
 
-    def settled(self, view: int, block_hash: BlockHash, params: Params) -> None:
-        """The block of a view is final, and so is what became of own blocks of that view and before."""
+    def passed(self, view: int, below: Container[BlockHash], params: Params) -> None:
+        """Agreement is in a later view, above these blocks: what is not among them will never be final."""
+        for own in [own for own, offer in self._offered.items() if own < view and offer.block_hash not in below]:
+            self._lost(self._offered.pop(own), params)
+
+    def settled(self, view: int, block_hash: BlockHash, params: Params, items: int = 0, now: int = 0) -> None:
+        """The block of a view is final, with so many transactions, and so is the fate of own ones up to that view."""
+        quick = now - self._heard.get(view, now) <= params.delta_ms * 1000
+        self._agreed.append(2 * items if quick else items)
         for own in [own for own in self._offered if own <= view]:
-            is_final = self._offered.pop(own) == block_hash
-            now = self.bytes(params)
-            self._bytes = now + STEP_BYTES if is_final else now // 2
-            self._bytes = self.bytes(params)
+            offer = self._offered.pop(own)
+            if offer.block_hash != block_hash:
+                self._lost(offer, params)
+            elif now - offer.since <= QUICK_DELTAS * params.delta_ms * 1000:
+                self._set(self.bytes(params) + STEP_BYTES, params)
+
+    def _lost(self, offer: _Offer, params: Params) -> None:
+        now = self.bytes(params)
+        self._set(min(now, offer.cost if offer.cost > FLOOR_BYTES else now) // 2, params)
+
+    def _set(self, size: int, params: Params) -> None:
+        self._bytes = min(max(size, FLOOR_BYTES), params.block_bytes_max)

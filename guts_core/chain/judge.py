@@ -64,6 +64,20 @@ class Built:
     block: Executed
     body: bytes
     doubtful: frozenset[TxId]
+    cost: int  # of its transactions, as turns count them
+
+
+@frozen
+class Room:
+    """How much a leader proposes at once."""
+
+    bytes: int
+    items: int = PROPOSED_ITEMS_MAX
+
+    @property
+    def cost(self) -> int:
+        """The same as turns count it."""
+        return min(self.bytes, self.items * ITEM_BYTES_LEAST)
 
 
 @frozen
@@ -86,9 +100,9 @@ class Judge:
         self._network = network
         self._decoded.clear()
 
-    def build(self, base: Executed, view: int, time: int, turns: Turns, bytes_most: int, *, is_child: bool) -> Built:
+    def build(self, base: Executed, view: int, time: int, turns: Turns, room: Room, *, is_child: bool) -> Built:
         """
-        A block of what may stand in it, in the order given and within so many bytes; empty when nothing may.
+        A block of what may stand in it, in the order given and within this room; empty when nothing may.
 
         ``is_child``: it stands above the last block of its epoch, to help it to become final.
         """
@@ -96,13 +110,14 @@ class Judge:
         chosen: list[Candidate] = []
         doubtful: set[TxId] = set()
         if not is_child:  # after the last block of an epoch come only empty ones
-            chosen, doubtful = self._choose(run, turns, bytes_most)
+            chosen, doubtful = self._choose(run, turns, room)
         run.turn()
         root, pages = self._branches.next_root(base, run.state.writes)
         header = _header(run, view, root, _tx_root(chosen))
         body = to_bytes(Block(header, tuple(candidate.item for candidate in chosen)))
         proposal = proposal_of(header)
-        return Built(_executed(proposal, run, header, pages, chosen), body, frozenset(doubtful))
+        executed = _executed(proposal, run, header, pages, chosen)
+        return Built(executed, body, frozenset(doubtful), sum(map(cost_of, chosen)))
 
     def is_bound(self, proposal: Proposal, body: bytes) -> bool:
         """Whether the body is what the proposal names; raises Malformed or Refused when its parts do not fit."""
@@ -170,12 +185,12 @@ class Judge:
     def _has_seen(self, base: Executed, tx_id: TxId) -> bool:
         return self._branches.has_seen(base.block_hash, tx_id)
 
-    def _choose(self, run: Run, turns: Turns, bytes_most: int) -> tuple[list[Candidate], set[TxId]]:
+    def _choose(self, run: Run, turns: Turns, most: Room) -> tuple[list[Candidate], set[TxId]]:
         chosen: list[Candidate] = []
         doubtful: set[TxId] = set()
-        room, cap = run.network.params.block_bytes_max - BLOCK_OVERHEAD_BYTES, bytes_most
+        room, cap = run.network.params.block_bytes_max - BLOCK_OVERHEAD_BYTES, most.bytes
         for candidate in turns:
-            if len(chosen) == PROPOSED_ITEMS_MAX or room < ITEM_BYTES_MIN or cap < ITEM_BYTES_LEAST:
+            if len(chosen) >= most.items or room < ITEM_BYTES_MIN or cap < ITEM_BYTES_LEAST:
                 break
             # The first stands however large it is: what is larger than this leader's own limit stands alone.
             if candidate.size > room or (chosen and cost_of(candidate) > cap):

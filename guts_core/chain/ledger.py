@@ -7,6 +7,8 @@ It builds, judges and executes blocks on any executed parent, and when one is fi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from guts_core.codec import from_bytes
 from guts_core.errors import Corrupt, Malformed, Refused
 from guts_core.forge.rules import KNOWN_RULES
@@ -24,7 +26,7 @@ from .branches import Branches, BranchView, Executed
 from .commit import ChainStore, Commit
 from .continuity import commit_of, end_of, restore
 from .genesis import Genesis
-from .judge import Judge, StateDiffers
+from .judge import PROPOSED_ITEMS_MAX, Judge, Room, StateDiffers
 from .mempool import Mempool
 from .receipt import Receipt
 from .standing import Head, Standing, Where, final_standing
@@ -56,6 +58,7 @@ class Ledger:
         self._uncommitted: dict[BlockHash, Commit] = {}
         self._applicants = Applicants(self.mempool, self)
         self._cap = BlockCap()
+        self.now = 0  # monotonic us of the step under way: by it is told how long blocks take
         self.stands_aside_until = 0  # monotonic us: before that others shall lead, for this node is slow
 
     # ---- what the engine asks ----
@@ -68,14 +71,23 @@ class Ledger:
         # Above the last block of an epoch the next one begins when it is final, and not before.
         is_child = base.is_child or (base.is_last and base is not self._head)
         time = max(now.wall, base.time + 1)
-        most = self.block_cap
-        turns = self.mempool.turns([block.expiries for block in self._branches.above(base.block_hash)], most)
-        built = self._judge.build(base, view, time, turns, most, is_child=is_child)
+        below = list(self._branches.above(base.block_hash))
+        room = self._room(base, below, view)
+        turns = self.mempool.turns([block.expiries for block in below], room.cost)
+        built = self._judge.build(base, view, time, turns, room, is_child=is_child)
         self._branches.put(built.block)
         if not is_child:
-            self._cap.offered(view, built.block.block_hash)
+            self._cap.offered(view, built.block.block_hash, built.cost, now.monotonic)
         self._applicants.left_out(built.doubtful)
         return built.block.block_hash, built.body
+
+    def _room(self, base: Executed, below: Iterable[Executed], view: int) -> Room:
+        """How much to propose above a block, some views after it."""
+        params = self.network.params
+        self._cap.passed(view, {self._head.block_hash, *(block.block_hash for block in below)}, params)
+        is_same = base.proposal.epoch == self.network.epoch
+        lost = view - base.proposal.view - 1 if is_same else 0
+        return Room(self._cap.bytes(params, lost), min(self._cap.items(lost), PROPOSED_ITEMS_MAX))
 
     def is_bound(self, proposal: Proposal, body: bytes) -> bool:
         """
@@ -103,6 +115,7 @@ class Ledger:
                 return Verdict.UNKNOWN
             if self._judge.lacks_texts(body):
                 return Verdict.UNKNOWN
+            self._cap.heard(proposal.view, now.monotonic)
             self._judged(base, proposal, body)
         except (Malformed, Refused) as refusal:
             self.why_invalid = str(refusal)
@@ -163,7 +176,8 @@ class Ledger:
         self._final.append(block)
         self._head = block
         self._branches.keep_above(block)
-        self._cap.settled(proposal.view, block.block_hash, block.network.params)
+        items = len(block.receipts)
+        self._cap.settled(proposal.view, block.block_hash, block.network.params, items, self.now)
         self._applicants.after_block(block.expiries, block.time)
         if block.is_last:
             self._judge.turn(self.network)

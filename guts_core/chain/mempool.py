@@ -25,6 +25,13 @@ MEMPOOL_TRANSACTIONS_MAX = 50_000
 PAYER_SHARE = 20
 # So full, a node takes nothing more from its own clients; the rest is for what clients of the others were promised.
 CALM_PERCENT = 80
+# With a full block of them waiting, who brings more than a network bears is told so, and not kept waiting for it: what
+# waits longer than this is work for every node that makes no block fuller.
+CROWD_TRANSACTIONS = 1_000
+PATIENCE_US = 1_000_000
+
+
+BUSY_WORDS = "this node has too many waiting transactions: try again in a few seconds"
 
 
 class Busy(LimitExceeded):
@@ -109,11 +116,24 @@ class Mempool:
         """Since when what has waited longest waits (monotonic microseconds), of what could be proposed."""
         return next((entry.since for tx_id, entry in self._entries.items() if tx_id in self._ready), None)
 
-    def require_calm(self) -> None:
-        """Raise Busy when this node should not take more from its clients."""
+    @property
+    def is_crowded(self) -> bool:
+        """Whether blocks are full without anything more."""
+        return len(self._ready) >= CROWD_TRANSACTIONS
+
+    def require_calm(self, payer: AccountId, now: int) -> None:
+        """
+        Raise Busy when this node should not take more from its clients (``now``: monotonic microseconds).
+
+        Where blocks are full an account has a say in how long it waits: one that brings more than its turns carry is
+        refused, and all others are not.
+        """
         transactions = self._total.transactions * 100 >= self._transactions_max * CALM_PERCENT
         if transactions or self._total.bytes * 100 >= self._bytes_max * CALM_PERCENT:
-            raise Busy("this node has too many waiting transactions: try again in a few seconds")
+            raise Busy(BUSY_WORDS)
+        first = self._lanes[False].first(payer) if self.is_crowded else None
+        if first is not None and now - self._entries[first].since > PATIENCE_US:
+            raise Busy("this account has waited for its turn for a while already: try again in a few seconds")
 
     def add(self, candidate: Candidate, payer: AccountId, now: int, *, is_urgent: bool = False) -> None:
         """
@@ -125,7 +145,7 @@ class Mempool:
             return
         load = self._loads.get(payer, _Load())
         if self._over(self._total, candidate.size, 1):
-            raise Busy("this node has too many waiting transactions: try again in a few seconds")
+            raise Busy(BUSY_WORDS)
         if self._over(load, candidate.size, PAYER_SHARE):
             raise Busy("this account has too many waiting transactions: try again in a few seconds")
         self._loads[payer] = load

@@ -65,6 +65,11 @@ class Lane:
             if not queue.waiting:
                 del self._queues[account]
 
+    def first(self, account: AccountId) -> TxId | None:
+        """What has waited longest of an account's."""
+        queue = self._queues.get(account)
+        return None if queue is None else next(iter(queue.waiting))
+
     def charge(self, account: AccountId, cost: int) -> None:
         """A final block gave the account so much."""
         queue = self._queues.get(account)

@@ -22,8 +22,8 @@ from guts_core.codec import from_bytes, to_bytes
 from guts_core.errors import BadSignature, PeerFault, Refused
 from guts_core.names import TxId
 from guts_core.simplex import journal
-from guts_core.simplex.effects import Blame, Persist, ReportEquivocation, Send
 from guts_core.simplex.effects import Effect as EngineEffect
+from guts_core.simplex.effects import ReportEquivocation
 from guts_core.simplex.engine import Engine
 from guts_core.simplex.messages import Proposal
 from guts_core.simplex.ports import Instant
@@ -43,11 +43,13 @@ from .events import (
     Ticked,
     TransactionSubmitted,
 )
+from .intake import AT_ONCE, Intake
 from .messages import PEER_MESSAGES, Announce, AvailSaid, Hello, PeerMessage, Submit, Witnessed
-from .outgoing import addressed, say, told_to
+from .outgoing import addressed, of_engine, say, told_to
 from .own import OwnTransactions
 from .pushes import MAY_STILL_HAPPEN, Pushes
 from .reports import Reports
+from .waiting import believed_height
 
 
 class Node:
@@ -73,6 +75,7 @@ class Node:
         self.equivocations = 0
         self._told: dict[int, int] = {}  # the height at which each peer said it was when it greeted us
         self._own = OwnTransactions()
+        self._intake = Intake()
         self._has_work = False  # that agreement has not been told of
         self._on_their_way: dict[int, tuple[int, Commit]] = {}  # to disk: by height, with their views
         self._applied_time = self.ledger.head.time  # of the last block on disk
@@ -88,12 +91,20 @@ class Node:
     def receive_all(self, events: Iterable[Event], now: Instant) -> list[Effect]:
         """The same for events that came together: what clients bring is passed on, and proposed, as one."""
         out: list[Effect] = []
+        self.ledger.now = now.monotonic
         for event in events:
-            if not self._stopped or isinstance(event, Committed):
+            if Intake.is_for(event):
+                out += self._intake.put(event)
+            elif not self._stopped or isinstance(event, Committed):
                 out += self._addressed(partial(self._follow, event), now)
+        if self._intake and not self._stopped:
+            out += self._addressed(self._judge_some, now)
         if self._has_work and not self._stopped:
             out += self._addressed(self._tell_of_work, now)
         return out
+
+    def _judge_some(self, now: Instant) -> list[Effect]:
+        return [effect for event in self._intake.take() for effect in self._follow(event, now)]
 
     def _addressed(self, decide: Callable[[Instant], list[Effect]], now: Instant) -> list[Effect]:
         before = self._validators
@@ -111,6 +122,7 @@ class Node:
             case PeerDisconnected():
                 self.connected.discard(event.peer)
                 self.agreement.lost(event.peer)
+                self._intake.lost(event.peer)
                 return []
             case PeerSaid():
                 return self._hear(event.peer, event.data, now)
@@ -162,14 +174,13 @@ class Node:
         """
         newest = self.engine.finalization
         shown = 0 if newest is None else newest.view - self.engine.final.view
-        voters = self.connected & self._validators
-        told = sorted((height for peer, height in self._told.items() if peer in voters), reverse=True)
-        liars = len(self.vote_keys) - self.quorum
-        believed = told[liars] - self.ledger.head.height if len(told) > liars else 0
-        return max(0, shown, believed)
+        told = [height for peer, height in self._told.items() if peer in self.connected & self._validators]
+        return max(0, shown, believed_height(told, len(self.vote_keys) - self.quorum) - self.ledger.head.height)
 
     def next_deadline(self) -> int | None:
         """When to send Ticked, in monotonic microseconds."""
+        if self._intake and not self._stopped:
+            return AT_ONCE
         deadlines = [d for d in (self.engine.next_deadline(), self._retry_at) if d is not None]
         return min(deadlines, default=None)
 
@@ -327,7 +338,8 @@ class Node:
         out: list[Effect] = self._let_go()
         for own in self.attestations.own():
             out += self.pushes.announce_again(own, self.connected, now)
-        out += [say(None, batch) for batch in self._own.due(now.monotonic, self._retry_us)]
+        again = self._own.due(now.monotonic, self._retry_us, is_crowded=self.ledger.mempool.is_crowded)
+        out += [say(None, batch) for batch in again]
         for report in self.reports.due(self.ledger.next_time(now.believed)):
             out += self._submit(TransactionSubmitted(report, None), now)
         if len(self._own) or len(self.attestations) or len(self.reports):
@@ -381,19 +393,8 @@ class Node:
         return out
 
     def _from_engine(self, effects: list[EngineEffect]) -> list[Effect]:
-        out: list[Effect] = []
         for effect in effects:
-            match effect:
-                case Send():
-                    out.append(say(effect.to, effect.message))
-                case Persist():
-                    out.append(effect)
-                case ReportEquivocation():
-                    self.equivocations += 1
-                    out.append(effect)
-                    self.reports.note([(effect.first, effect.second)])
-                case Blame():
-                    out.append(Disconnect(effect.peer, ban=True, reason=effect.reason))
-                case _:
-                    assert_never(effect)
-        return out
+            if isinstance(effect, ReportEquivocation):
+                self.equivocations += 1
+                self.reports.note([(effect.first, effect.second)])
+        return [of_engine(effect) for effect in effects]

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
+from typing import assert_never
 
 from guts_core.chain.commit import Commit
 from guts_core.chain.trail import EpochStep
 from guts_core.codec import from_bytes, to_bytes
+from guts_core.simplex.effects import Blame, Persist, ReportEquivocation, Send
+from guts_core.simplex.effects import Effect as EngineEffect
 from guts_core.simplex.messages import Certificate, Fetch, Propose, Recall, Recalled, Supply, Vote
 
-from .effects import Effect, SendPeer, Urgency
+from .effects import Disconnect, Effect, SendPeer, Urgency
 from .messages import Hello, PeerMessage
 
 
 def say(peer: int | None, message: PeerMessage) -> SendPeer:
     """Say this to one validator, or to all others when ``peer`` is None."""
     return SendPeer(peer, to_bytes(message), urgency_of(message))
+
+
+def of_engine(effect: EngineEffect) -> Effect:
+    """What agreement wants done, as this node does it."""
+    match effect:
+        case Send():
+            return say(effect.to, effect.message)
+        case Blame():
+            return Disconnect(effect.peer, ban=True, reason=effect.reason)
+        case Persist() | ReportEquivocation():
+            return effect
+        case _:
+            assert_never(effect)
 
 
 def urgency_of(message: PeerMessage) -> Urgency:

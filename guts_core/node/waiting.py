@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 
 from guts_core.chain.admission import Candidate
@@ -17,6 +18,12 @@ class Lagging(Unavailable):
     """Writes wait and nothing becomes final: one more would only wait too."""
 
     code = "lagging"
+
+
+def believed_height(told: Iterable[int], liars: int) -> int:
+    """How high the chain is by what validators say of themselves, so many of whom may lie."""
+    highest = sorted(told, reverse=True)
+    return highest[liars] if len(highest) > liars else 0
 
 
 def waiting_list(mempool: Mempool, view: View, now: int) -> WaitingList:

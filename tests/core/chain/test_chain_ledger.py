@@ -12,7 +12,7 @@ from guts_core.chain.commit import Commit
 from guts_core.chain.genesis import chain_id, genesis_hash
 from guts_core.chain.header import block_hash
 from guts_core.chain.history import History
-from guts_core.chain.judge import Judge
+from guts_core.chain.judge import Judge, Room
 from guts_core.chain.ledger import CLOCK_TOLERANCE_MS, Ledger
 from guts_core.chain.standing import Where
 from guts_core.chain.transaction import Item, Text, transaction_id
@@ -520,7 +520,7 @@ def test_a_block_larger_than_the_cap_is_invalid() -> None:
     roomy = evolve(leader.network, params=evolve(leader.network.params, block_bytes_max=large))
     base = evolve(leader._head, network=roomy)
     turns = leader.mempool.turns([], large)
-    built = Judge(roomy, leader._branches).build(base, 1, network.now + 1, turns, large, is_child=False)
+    built = Judge(roomy, leader._branches).build(base, 1, network.now + 1, turns, Room(large), is_child=False)
     assert small < len(built.body) < large
 
     verdict = network.ledgers[1].verify(parent, built.block.proposal, built.body, network.instant)

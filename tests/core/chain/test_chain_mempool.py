@@ -9,14 +9,22 @@ from guts_core.chain.admission import Candidate, candidate_of
 from guts_core.chain.block import Block
 from guts_core.chain.ledger import Ledger
 from guts_core.chain.memory import MemoryStore
-from guts_core.chain.mempool import MEMPOOL_BYTES_MAX, MEMPOOL_TRANSACTIONS_MAX, PAYER_SHARE, Busy, Mempool
+from guts_core.chain.mempool import (
+    CROWD_TRANSACTIONS,
+    MEMPOOL_BYTES_MAX,
+    MEMPOOL_TRANSACTIONS_MAX,
+    PATIENCE_US,
+    PAYER_SHARE,
+    Busy,
+    Mempool,
+)
 from guts_core.chain.transaction import TEXT_BYTES_MAX, Text
 from guts_core.codec import from_bytes
 from guts_core.errors import LimitExceeded
 from guts_core.forge.actions import ProposeDecision
 from guts_core.forge.decisions import EndEpoch
 from guts_core.identity import Ed25519Verifier
-from guts_core.names import AccountId
+from guts_core.names import AccountId, TxId
 from tests.core.chain.chain_world import MAIN, TIME, Network, a_push, creation, oid, repo_id, salt
 
 ALICE, BOB = AccountId(b"a" * 32), AccountId(b"b" * 32)
@@ -72,6 +80,23 @@ def test_one_account_may_hold_a_twentieth() -> None:
         pool.discard(waiting[0].tx_id)
         pool.add(waiting[5], ALICE, 0)
         assert len(pool) == 5
+
+
+def test_where_blocks_are_full_whoever_waits_for_long_brings_nothing_more() -> None:
+    """What an account has in front of it is its own; others are let in, and all are where there is no crowd."""
+    (filler,) = candidates(Network(), 1)
+    pool = Mempool()
+    for at in range(CROWD_TRANSACTIONS):
+        name = at.to_bytes(32, "big")
+        pool.require_calm(ALICE, PATIENCE_US + 1)
+        pool.add(evolve(filler, tx_id=TxId(name)), ALICE if at % 2 else AccountId(name), 0)
+
+    pool.require_calm(ALICE, PATIENCE_US)
+    with pytest.raises(Busy, match="this account"):
+        pool.require_calm(ALICE, PATIENCE_US + 1)
+    pool.require_calm(BOB, PATIENCE_US + 1)
+    pool.discard(TxId(bytes(32)))
+    pool.require_calm(ALICE, PATIENCE_US + 1)
 
 
 def test_a_full_mempool_says_so() -> None:

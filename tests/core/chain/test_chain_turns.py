@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from guts_core.chain.block import Block
-from guts_core.chain.block_cap import FLOOR_BYTES, OFFERED_MAX, STEP_BYTES, BlockCap
+from guts_core.chain.block_cap import (
+    FLOOR_BYTES,
+    ITEMS_FIRST,
+    ITEMS_LEAST,
+    OFFERED_MAX,
+    STEP_BYTES,
+    BlockCap,
+)
 from guts_core.chain.judge import PROPOSED_ITEMS_MAX
 from guts_core.chain.transaction import TEXT_BYTES_MAX, SignedTransaction, Text, transaction_id
 from guts_core.chain.turns import ITEM_BYTES_LEAST, QUANTUM_BYTES, URGENT_SHARE
@@ -98,7 +105,7 @@ def test_governance_takes_a_quarter_of_a_block_at_most() -> None:
     """An operator who floods with it stops nobody."""
     network = Network(size=1)
     operator, other = network.operator(0), network.operator(1)
-    share = MOST // URGENT_SHARE // ITEM_BYTES_LEAST
+    share = ITEMS_FIRST // URGENT_SHARE
     for _ in range(share + 5):
         network.submit(network.by_key(operator, VoteDecision(1, approve=True)))
     late = network.by_key(other, creation("late"))
@@ -132,6 +139,52 @@ def test_a_leader_whose_block_is_lost_proposes_half_as_much_and_a_little_more_af
     for ended in range(1, 70):
         network.step()
         assert first.block_cap == min(MOST, FLOOR_BYTES + ended * STEP_BYTES)
+
+
+def test_a_leader_learns_of_a_lost_block_when_agreement_has_passed_it() -> None:
+    """Not only when another one is final: where none is, blocks have to become smaller first of all."""
+    cap, params = BlockCap(), Params()
+    lost, open_one = BlockHash(salt("lost")), BlockHash(salt("open"))
+    most = cap.bytes(params)
+    cap.offered(1, lost, most // 2, 0)
+    cap.offered(2, open_one, most // 2, 0)
+
+    cap.passed(2, {open_one}, params)
+    assert cap.bytes(params) == most // 4  # half of what was lost
+    cap.passed(3, {open_one}, params)
+    assert cap.bytes(params) == most // 4
+    cap.settled(2, open_one, params)
+
+    assert cap.bytes(params) == most // 4 + STEP_BYTES
+
+
+def test_the_more_views_in_a_row_were_lost_the_less_is_proposed_by_whoever_is_next() -> None:
+    """One of them tells of its leader only."""
+    cap, params = BlockCap(), Params()
+    most = cap.bytes(params)
+
+    assert [cap.bytes(params, lost) for lost in range(4)] == [most, most, most // 2, most // 4]
+    assert [cap.items(lost) for lost in range(4)] == [ITEMS_FIRST, ITEMS_FIRST, ITEMS_FIRST // 2, ITEMS_FIRST // 4]
+    assert cap.bytes(params, 100) == FLOOR_BYTES
+    assert cap.items(100) == ITEMS_LEAST
+
+
+def test_blocks_grow_only_where_those_before_were_quick() -> None:
+    """Twice as many as in one that took a delta; and a leader's own limit stays where its block took two."""
+    cap, params, name = BlockCap(), Params(delta_ms=200), BlockHash(salt("own"))
+    for view, took_us in ((1, 200_000), (2, 200_001)):
+        cap.heard(view, 0)
+        cap.settled(view, name, params, ITEMS_FIRST * view, took_us)
+        assert cap.items() == 2 * ITEMS_FIRST
+    cap.offered(3, BlockHash(salt("lost")), 0, 0)
+    cap.passed(4, set(), params)
+    least = cap.bytes(params)
+    for view, took_us in ((4, 400_001), (5, 400_000)):
+        assert cap.bytes(params) == least
+        cap.offered(view, name, 0, 0)
+        cap.settled(view, name, params, 0, took_us)
+
+    assert cap.bytes(params) == least + STEP_BYTES
 
 
 def test_a_smaller_cap_binds_the_leader_and_nobody_else() -> None:
@@ -188,7 +241,7 @@ def test_the_cap_keeps_within_what_an_epoch_allows_and_its_book_within_bounds() 
     cap, small = BlockCap(), Params(block_bytes_max=TRANSACTION_BYTES_MAX + (16 << 10))
     for view in range(2 * OFFERED_MAX):
         cap.offered(view, BlockHash(bytes(32)))
-    assert len(cap._offered) == OFFERED_MAX
+    assert len(cap._offered) == len(cap._heard) == OFFERED_MAX
 
     cap.settled(2 * OFFERED_MAX, BlockHash(salt("another")), Params())
 

@@ -1,0 +1,98 @@
+"""
+What clients want ordered, until this node comes to it: agreement does not wait behind their signatures.
+
+A transaction costs a node ten times what a vote does, and many come at once. In one queue with the votes they delayed
+these beyond the views that they were for; the work of such views was done again, and the more was offered the less
+became final. So every step judges a few of them after all else that came, whoever brought them in turns. Beyond its
+room nothing is taken in: own clients are told so, and peers say again what waits.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TypeAlias, TypeGuard
+
+from guts_core.chain.mempool import BUSY_WORDS, Busy
+from guts_core.chain.transaction import transaction_id
+from guts_core.codec import to_bytes
+
+from .effects import Effect, Refuse
+from .events import Event, PeerSaid, TransactionSubmitted
+from .messages import Submit
+
+# Some 10 ms of one processor: a vote that comes meanwhile waits no longer.
+STEP_TRANSACTIONS = 64
+# Of own clients in one turn: what they bring is passed on in messages of so many, and of a peer it is one message.
+TURN_TRANSACTIONS = 32
+# Seconds of judging them, of one peer and of own clients.
+PEER_BYTES_MAX = 4 << 20
+OWN_MAX = 4_096
+
+# A deadline that has passed: what waits here needs no event.
+AT_ONCE = 0
+
+Brought: TypeAlias = TransactionSubmitted | PeerSaid
+
+_SUBMIT = to_bytes(Submit(()))[:3]
+_SMALL_BYTES = 256  # a peer's message counts as so many transactions as it could hold
+
+
+class Intake:
+    """Transactions by who brought them: a peer, or own clients (None)."""
+
+    def __init__(self) -> None:
+        self._queues: dict[int | None, deque[Brought]] = {}  # whose turn is next comes first
+        self._bytes: dict[int, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._queues)
+
+    @staticmethod
+    def is_for(event: Event) -> TypeGuard[Brought]:
+        """Whether this may wait here."""
+        return isinstance(event, TransactionSubmitted) or (isinstance(event, PeerSaid) and event.data[:3] == _SUBMIT)
+
+    def put(self, event: Brought) -> list[Effect]:
+        """Let it wait for its turn; what follows where there is no room for it."""
+        if isinstance(event, PeerSaid):
+            self._put_of_peer(event)
+            return []
+        own = self._queues.setdefault(None, deque())
+        if len(own) >= OWN_MAX:
+            return [Refuse(transaction_id(event.item.signed.body), Busy.code, BUSY_WORDS)]
+        own.append(event)
+        return []
+
+    def _put_of_peer(self, event: PeerSaid) -> None:
+        size = self._bytes.get(event.peer, 0) + len(event.data)
+        queue = self._queues.setdefault(event.peer, deque())
+        if not queue or size <= PEER_BYTES_MAX:
+            queue.append(event)
+            self._bytes[event.peer] = size
+
+    def take(self) -> list[Brought]:
+        """What a step judges: of one source after another, until it is enough."""
+        taken: list[Brought] = []
+        room = STEP_TRANSACTIONS
+        for source in list(self._queues):
+            if room <= 0:
+                break
+            queue = self._queues.pop(source)
+            most = TURN_TRANSACTIONS if source is None else 1
+            turn = [queue.popleft() for _ in range(min(len(queue), most))]
+            if queue:
+                self._queues[source] = queue  # behind the others
+            room -= sum(map(self._weight, turn))
+            taken += turn
+        return taken
+
+    def _weight(self, event: Brought) -> int:
+        if isinstance(event, TransactionSubmitted):
+            return 1
+        self._bytes[event.peer] -= len(event.data)
+        return -(-len(event.data) // _SMALL_BYTES)
+
+    def lost(self, peer: int) -> None:
+        """The link to a peer closed: when it opens again, all that waits there is said again."""
+        self._queues.pop(peer, None)
+        self._bytes.pop(peer, None)

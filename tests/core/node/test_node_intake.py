@@ -1,0 +1,145 @@
+"""What clients bring waits for its turn behind agreement, a few in each step, within bounds."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from guts_core.chain.mempool import CROWD_TRANSACTIONS
+from guts_core.chain.transaction import Item, transaction_id
+from guts_core.codec import to_bytes
+from guts_core.names import AccountId, TxId
+from guts_core.node.effects import Effect, Refuse, SendPeer
+from guts_core.node.events import PeerDisconnected, PeerSaid, Ticked, TransactionSubmitted
+from guts_core.node.intake import OWN_MAX, PEER_BYTES_MAX, STEP_TRANSACTIONS, TURN_TRANSACTIONS, Brought, Intake
+from guts_core.node.messages import PEER_MESSAGES, Submit
+from tests.core.chain.chain_world import MINUTE, creation
+from tests.core.node.node_world import World
+
+
+def wishes(world: World, count: int) -> list[TransactionSubmitted]:
+    """So many of a client."""
+    return [TransactionSubmitted(Item(world.signed(creation(f"r{at}")), None, ()), None) for at in range(count)]
+
+
+def submits(effects: list[Effect]) -> list[Submit]:
+    """What peers are told of them."""
+    said = [PEER_MESSAGES.from_bytes(effect.data) for effect in effects if isinstance(effect, SendPeer)]
+    return [message for message in said if isinstance(message, Submit)]
+
+
+def test_a_step_judges_some_of_what_came_and_the_next_one_follows_at_once() -> None:
+    """None is lost, and their order is that in which they came."""
+    world = World()
+    node, now = world.seats[0].node, world.instant
+    brought = wishes(world, 2 * TURN_TRANSACTIONS + 1)
+
+    steps = [node.receive_all(brought, now)]
+    while (deadline := node.next_deadline()) is not None and deadline <= now.monotonic:
+        steps.append(node.receive_all([Ticked()], now))
+
+    counts = [sum(len(submit.items) for submit in submits(effects)) for effects in steps]
+    assert counts == [TURN_TRANSACTIONS, TURN_TRANSACTIONS, 1]
+    assert [item for effects in steps for submit in submits(effects) for item in submit.items] == [
+        event.item for event in brought
+    ]
+
+
+def test_agreement_does_not_wait_behind_transactions() -> None:
+    """What came after a flood of them is heard in the same step, in which few of them are judged."""
+    world = World()
+    node = world.seats[0].node
+    flood = [PeerSaid(peer, to_bytes(Submit((event.item,)))) for peer in (1, 2, 3) for event in wishes(world, 99)]
+    world.cut = {0}
+    world.submit(1, world.signed(creation("hello")))
+    world.pass_time(5_000)
+    newest = world.seats[1].node.engine.finalization
+    assert newest is not None
+
+    node.receive_all([*flood, PeerSaid(1, to_bytes(newest))], world.instant)
+
+    assert node.engine.finalization == newest
+    assert 0 < len(node.ledger.mempool) <= STEP_TRANSACTIONS
+
+
+def test_sources_take_turns_and_a_flood_of_one_holds_up_no_other() -> None:
+    """A message of each peer, and as much of own clients, however much one of them brought."""
+    world = World()
+    intake = Intake()
+    items = [event.item for event in wishes(world, 40)]
+    flood = [PeerSaid(1, to_bytes(Submit((item,)))) for item in items]
+    own = wishes(world, 2)
+    other = PeerSaid(2, to_bytes(Submit((items[0],))))
+    everything: list[Brought] = [*flood, *own, other]
+    for event in everything:
+        assert intake.put(event) == []
+
+    assert intake.take() == [flood[0], *own, other]
+    assert intake.take() == [flood[1]]
+    intake.lost(1)
+    assert not intake
+
+
+def test_a_step_ends_with_the_message_that_makes_it_enough() -> None:
+    """The next one goes on with whose turn it is."""
+    intake, items = Intake(), tuple(event.item for event in wishes(World(), STEP_TRANSACTIONS))
+    large = [PeerSaid(peer, to_bytes(Submit(items))) for peer in (1, 2)]
+    for event in large:
+        intake.put(event)
+
+    assert intake.take() == large[:1]
+    assert intake.take() == large[1:]
+
+
+def test_beyond_its_room_own_clients_are_refused_and_peers_are_not_heard() -> None:
+    """They may bring it again; and one message is heard, however large."""
+    world = World()
+    intake = Intake()
+    (own,) = wishes(world, 1)
+    for _ in range(OWN_MAX):
+        assert intake.put(own) == []
+    (refused,) = intake.put(own)
+    assert isinstance(refused, Refuse)
+    assert (refused.tx_id, refused.code) == (transaction_id(own.item.signed.body), "busy")
+
+    said = to_bytes(Submit((own.item,)))
+    fit = PEER_BYTES_MAX // len(said)
+    for _ in range(fit + 5):
+        assert intake.put(PeerSaid(1, said)) == []
+    heard = [event for _ in range(fit + 5) for event in intake.take() if isinstance(event, PeerSaid)]
+    assert len(heard) == fit
+    huge = PeerSaid(1, said + bytes(PEER_BYTES_MAX))
+    intake.put(huge)
+    assert huge in intake.take()
+
+
+def test_what_a_lost_peer_brought_is_let_go() -> None:
+    """It says again what waits when it links anew."""
+    world = World()
+    node = world.seats[0].node
+    said = [PeerSaid(1, to_bytes(Submit((event.item,)))) for event in wishes(world, 3)]
+
+    node.receive_all([*said, PeerDisconnected(1)], world.instant)
+
+    assert len(node.ledger.mempool) == 0
+    assert node.next_deadline() != 0
+
+
+def test_in_a_crowd_what_waits_is_said_again_at_the_longest_pauses_only() -> None:
+    """Every node is busy with full blocks; whoever missed it hears of it all the same."""
+    world = World()
+    world.cut = {1, 2, 3}
+    ledger = world.seats[0].node.ledger
+    own = world.submit(0, world.signed(creation("mine"), expires=world.now + 50 * MINUTE))
+    candidate = ledger.mempool.get(own)
+    assert candidate is not None
+    for at in range(CROWD_TRANSACTIONS):
+        name = at.to_bytes(32, "big")
+        ledger.mempool.add(evolve(candidate, tx_id=TxId(name)), AccountId(name), 0)
+    retry_ms = world.genesis.params.retry_ms
+    said = len(world.seats[0].said_of(Submit))
+
+    world.pass_time(15 * retry_ms - 1)
+    assert len(world.seats[0].said_of(Submit)) == said
+    world.pass_time(32 * retry_ms)
+
+    assert len(world.seats[0].said_of(Submit)) > said
