@@ -30,17 +30,16 @@ def has_room(page: Page, leaves: int, page_bytes_max: int) -> bool:
     return len(page.raw) + NODE_BYTES + leaves * each <= page_bytes_max and page.count + leaves <= ITEMS_MAX
 
 
-def with_leaf(page: Page, key: bytes, number: int) -> Page:
-    """The page with one leaf more, of a key that none of its items is or is above. Raises Corrupt."""
+def with_leaf(page: Page, key: bytes, number: int, turns: list[Turn]) -> Page:
+    """The page with one leaf more, of a key that ``find`` led by these turns to no item of it. Raises Corrupt."""
     try:
-        raw = _grown(page, key[len(page.head) :], _seat(page, key, number))
+        raw = _grown(page, key[len(page.head) :], _seat(page, number, turns))
         return Page(path_of(page.head, 8 * len(page.head)), raw)
     except (ValueError, IndexError, OverflowError, struct.error) as error:
         raise Corrupt("a page of the state tree has no place for a leaf") from error
 
 
-def _seat(page: Page, key: bytes, number: int) -> _Seat:
-    turns = page.find(key, number)[2]
+def _seat(page: Page, number: int, turns: list[Turn]) -> _Seat:
     # With the item to which its way leads a key shares more than with any other: those are the bits of the node.
     nearest = page.key(_run(page, turns)[0]).ljust(TREE_KEY_BYTES, b"\0")
     fork = TREE_KEY_BITS - (number ^ int.from_bytes(nearest, "big")).bit_length()

@@ -70,6 +70,17 @@ class Draft:
         bits = self.shared[self.top]
         return prefix_of(self.keys[self.top], bits), bits, self.node_hashes[self.top]
 
+    def part(self, node: int, first: int, end: int) -> Draft:
+        """The page of a run of items, all that are under a node."""
+        page, inner = Draft(), slice(first, end - 1)
+        page.keys, page.bits, page.hashes = self.keys[first:end], self.bits[first:end], self.hashes[first:end]
+        page.shared, page.node_hashes = self.shared[inner], self.node_hashes[inner]
+        page.lefts, page.rights = (
+            [ref - first if ref >= 0 else ref + first for ref in side[inner]] for side in (self.lefts, self.rights)
+        )
+        page.top = node - first
+        return page
+
     def rehash(self, changed: Iterable[bytes], nodes: set[int]) -> None:
         """Hash these nodes and those above these places, children before parents."""
         shared, lefts, rights = self.shared, self.lefts, self.rights

@@ -122,7 +122,7 @@ class _Update:
         added = _changed_leaves(strays)
         if added and has_room(page, len(added), self._tree.page_bytes_max):
             for key, number, hashed in strays:
-                page = page if hashed is None else with_leaf(page, key, number)
+                page = page if hashed is None else with_leaf(page, key, number, page.find(key, number)[2])
             return self._change(page, changes)
         if strays and not added:  # removed what is not there: such a key does not tell the prefix of nodes on its way
             return self._change(page, sorted(chain.from_iterable(found.values()))) if found else page
@@ -175,7 +175,7 @@ class _Update:
             return page if hashed == page.hashed(at) else page.with_hash(at, hashed, key, number, turns)
         if not has_room(page, 1, self._tree.page_bytes_max):
             return _replaced(page, {}, _changed_leaves([change]))
-        grown = with_leaf(page, key, number)
+        grown = with_leaf(page, key, number, turns)
         at, _, turns = grown.find(key, number)
         return grown.with_hash(at, hashed, key, number, turns)
 
@@ -207,8 +207,9 @@ class _Update:
         """What a parent holds of a new child page: one link if it is small enough, else its parts."""
         items, whole = page.items(), (0, len(page))
         if weight(items) > self._tree.page_bytes_max and not _all_leaves(items):
-            items = self._lower(page, items, page.top, whole)
-            page, whole = build(items, page, []), (0, len(items))
+            lowered = self._lower(page, items, page.top, whole)
+            if lowered != items:
+                items, page, whole = lowered, build(lowered, page, []), (0, len(lowered))
         return self._cut(page, items, page.top, whole)
 
     def _lower(self, page: Draft, items: list[Item], node: int, run: tuple[int, int]) -> list[Item]:
@@ -232,9 +233,7 @@ class _Update:
         if end - first <= ITEMS_INLINE_MAX:
             return items[first:end]
         if weight(items[first:end], page.shared[node]) <= self._tree.page_bytes_max:
-            # A whole page was just built from exactly these; a part of one is built anew.
-            whole = end - first == len(page)
-            return [self._new_page(page if whole else build(items[first:end], page, []))]
+            return [self._new_page(page if end - first == len(page) else page.part(node, first, end))]
         left = self._cut(page, items, page.lefts[node], (first, node + 1))
         return left + self._cut(page, items, page.rights[node], (node + 1, end))
 

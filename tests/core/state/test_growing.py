@@ -77,11 +77,12 @@ def test_damage_is_told_instead_of_stored_on() -> None:
     """A key that begins beyond the page, as a disk may give it back."""
     page = page_of([bytes(64) + bytes((last,)) for last in range(5)])
     begin = places(page.count)[2] + 2 * 4
-    raw = page.raw[:begin] + struct.pack("<H", 0xFFFF) + page.raw[begin + 2 :]
+    bad = Page(ROOT_PATH, page.raw[:begin] + struct.pack("<H", 0xFFFF) + page.raw[begin + 2 :])
     new = bytes(64) + b"\xff"
+    number = int.from_bytes(new, "big")
 
     with pytest.raises(Corrupt, match="no place"):
-        with_leaf(Page(ROOT_PATH, raw), new, int.from_bytes(new, "big"))
+        with_leaf(bad, new, number, page.find(new, number)[2])
 
 
 def test_a_full_page_is_made_anew_of_more_pages() -> None:
