@@ -18,6 +18,8 @@ from guts_core.codec.shapes import NO_LIMIT, Choice, Limit, Many, Maybe, Nested,
 Write = Callable[[Any], bytes]
 Read = Callable[[bytes, int], tuple[Any, int]]
 
+# Of records that are written often, the bytes of so many are kept: those of the views that are under way.
+_KNOWN_MAX = 32
 _NULL, _FALSE, _TRUE = 0xF6, 0xF4, 0xF5
 _BYTES, _TEXT, _ARRAY = 0x40, 0x60, 0x80
 
@@ -118,11 +120,13 @@ class _Source:
             parts += self._parts(f"({value} := record.{name})", value, shape)
         joined = f"b''.join(({', '.join(parts)},))"
         if self._cls.__written_often__:  # type: ignore[attr-defined]  # set by @record
-            # Records never change, so the same object has the same bytes. A pair: threads write at the same time.
-            last = self._name([(object(), b"")])
-            self._lines = ["def run(record):", f" one, found = {last}[0]", " if one is record: return found"]
+            # Records never change, so the same object has the same bytes. What is known is held, so that no other
+            # object takes its identity.
+            known = self._name({})
+            self._lines = ["def run(record):", f" found = {known}.get(id(record))", " if found: return found[1]"]
             self._lines += [f" if record.__class__ is not {cls}: raise _Unusual", f" found = {joined}"]
-            self._lines += [f" {last}[0] = record, found", " return found"]
+            self._lines += [f" if len({known}) >= {_KNOWN_MAX}: {known}.clear()"]
+            self._lines += [f" {known}[id(record)] = record, found", " return found"]
         else:
             self._lines = ["def run(record):", f" if record.__class__ is not {cls}: raise _Unusual"]
             self._lines.append(f" return {joined}")
@@ -181,6 +185,8 @@ class _Source:
                 return f"{table}.get({first}.__class__, unusual)({value})"
             case Maybe():
                 return f"(NULL if {first} is None else {self._expression(value, value, shape.inner)})"
+            case Many(Scalar(kind, limit)) if kind is bytes and limit.least == limit.most:
+                return f"many_alike({first}, {self._name(_long_head(_BYTES, limit.most))}, {limit.most})"
             case Many():
                 item = self._fresh()
                 return f"many({first}, lambda {item}: {self._expression(item, item, shape.item)})"
@@ -296,6 +302,19 @@ def _many(values: object, write: Write) -> bytes:
     return b"".join((_ARRAY_HEADS[size] if size < 256 else _long_head(_ARRAY, size), *map(write, values)))
 
 
+def _many_alike(values: object, head: bytes, length: int) -> bytes:
+    """Byte strings of one length."""
+    if not isinstance(values, tuple):
+        raise _Unusual
+    size = len(values)
+    begin = _ARRAY_HEADS[size] if size < 256 else _long_head(_ARRAY, size)
+    if not values:
+        return begin
+    if {*map(type, values)} != {bytes} or {*map(len, values)} != {length}:
+        raise _Unusual
+    return b"".join((begin, head, head.join(values)))
+
+
 def _long(data: bytes, at: int, major: int) -> tuple[int, int]:
     """The argument of a head that does not hold it itself, in its shortest form."""
     code = data[at] - major
@@ -316,6 +335,7 @@ _HELPERS: dict[str, Any] = {
     "bytes_head": _bytes_head,
     "text": _text,
     "many": _many,
+    "many_alike": _many_alike,
     "long": _long,
     "SMALL": _SMALL,
     "NULL": encode(None),

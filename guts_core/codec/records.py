@@ -34,7 +34,7 @@ def record(kind: int, version: int = 0, *, often: bool = False) -> Callable[[typ
     Class decorator, outside ``@frozen``: assigns the wire kind and version of a record.
 
     ``often``: one and the same record is written time and again, to the log, to a peer and inside others; the
-    bytes of the last one are kept.
+    bytes of the last ones are kept.
     """
 
     def mark(cls: type[T]) -> type[T]:

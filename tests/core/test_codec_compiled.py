@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +30,7 @@ EXAMPLES = [
     VOTE,
     NULLIFY,
     CERTIFICATE,
+    evolve(CERTIFICATE, signers=b"", signatures=()),
     PROPOSE,
     Hello(65_536, 1 << 32),
     Via(CredentialId(b"c" * 32), None, Hand.RELAYED),
@@ -97,6 +99,8 @@ def test_longer_heads_are_refused_where_they_stand(record: object, data: st.Data
         Proposal(0, 1, 0, BlockHash(b"p" * 31), BLOCK),
         Proposal(0, 1, 0, None, BLOCK),  # type: ignore[arg-type]  # a wrong type is the point
         Vote(Kind.NOTARIZE, 0, 1, NULLIFY, 0, b"s" * 64),  # type: ignore[arg-type]  # a wrong record is the point
+        evolve(CERTIFICATE, signatures=(b"x" * 64, b"x" * 63, b"x" * 65)),
+        evolve(CERTIFICATE, signatures=(b"x" * 64, "x" * 64)),  # type: ignore[arg-type]  # a wrong type is the point
     ],
 )
 def test_what_is_unusual_is_left_to_the_plain_writer(odd: object) -> None:
@@ -129,6 +133,15 @@ def test_an_array_that_lies_about_its_length_costs_nothing() -> None:
 
     with pytest.raises(Malformed):
         from_bytes(Certificate, lying)
+
+
+def test_bytes_that_are_kept_are_those_of_their_own_record() -> None:
+    """More records than are kept, each again and again while others come and go."""
+    for view in range(300):
+        vote = evolve(NULLIFY, view=view)
+        twin = evolve(vote)
+        assert to_bytes(vote) == to_bytes(vote) == to_bytes(twin) == encode(to_value(vote))
+        assert to_bytes(VOTE) == encode(to_value(VOTE))
 
 
 def test_nothing_is_not_mistaken_for_what_was_written_last() -> None:
