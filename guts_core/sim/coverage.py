@@ -2,26 +2,25 @@
 What a campaign reached, and the holes it left: rule x message x fault, and who was hit (``consensus.md`` 7.8).
 
 Whatever becomes of a message is counted with its sort and with what was going wrong just then: a rule of the
-protocol that it led to at an honest node, or a fate on its link (lost, late, doubled, cut off). A run is watched only
-where it is asked for: it costs a fifth more.
+protocol that it led to at an honest node, or a fate on its link (lost, late, doubled, cut off).
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from operator import ne
 from typing import Any
 
 from attrs import define, field
 
 from guts_core.simplex.engine import Rule
-from guts_core.simplex.messages import Propose
 
-from .faults import SECOND, Plan
+from .faults import SECOND, Clog, Cut, Partition, Plan, SlowDisk
 from .forge_world import ForgeWorld
 from .links import SORTS, sort_in
 from .place import Place
-from .ports import Act, Say
 from .report import Report, report_of
 from .scenario import Scenario
 from .world import World
@@ -48,7 +47,6 @@ CALM, BACK, HEALED = "calm", "restarted", "after the heal"
 FAULTS = (BACK, "partition", "cut", "clog", "trick", "slow disk", "clock jumped", "loss", HEALED, "liar")
 # What becomes of messages on links, by the names that worlds count under: while things go wrong, and after.
 FATES = {False: ("cut off", "lost", "late", "duplicated"), True: ("lost", "duplicated")}
-_FATES = FATES[False]
 ROLES = ("leader", "next leader", "follower")
 
 
@@ -88,53 +86,63 @@ class Coverage:
 
 
 class _Covered(World):
-    """Counts which rule or fate met which message under which fault."""
+    """
+    Counts which rule or fate met which message under which fault.
 
-    coverage: Coverage
-    _view = 0
+    While it runs, things are counted as they are at hand; what they mean is told once, of each sort of them.
+    """
 
-    def _step(self, index: int, call: Callable[..., list[Act]], arguments: tuple[Any, ...]) -> None:
-        node = self.places[index].node
-        if node is None or index in self.liars:
-            super()._step(index, call, arguments)
-            return
-        before = dict(node.fired)
-        super()._step(index, call, arguments)
-        if dict.__eq__(node.fired, before):  # that of counters goes through every count by itself
-            return
-        on, fired = self._on(arguments), node.fired
-        applied = [rule.name for rule, count in fired.items() if count > before.get(rule, 0)]
-        self.coverage.met.update((rule, on, fault) for fault in self._going_wrong(index) for rule in applied)
+    def __init__(self, *arguments: object, **named: object) -> None:
+        super().__init__(*arguments, **named)  # type: ignore[arg-type]  # whatever the world takes
+        self._met: Counter[tuple[tuple[bool, ...], str, tuple[str, ...]]] = Counter()  # by rule whether applied
+        self._crashed: Counter[str] = Counter()  # by role
+        # What is going wrong at each node, and until when that does not change.
+        self._wrong: list[tuple[str, ...]] = [()] * self.size
+        self._until = [0] * self.size
+        self._turns = _turns_of(self.plan)
+
+    @property
+    def coverage(self) -> Coverage:
+        """All that was counted."""
+        found = Coverage(crashed=Counter({(self.size, role): times for role, times in self._crashed.items()}))
+        for (applied, sort, faults), times in self._met.items():
+            for rule in Rule:
+                if applied[rule]:
+                    found.met.update({(rule.name, sort, fault): times for fault in faults})
+        for (fate, sort, is_chaos), times in self.links.met.items():
+            found.met[fate, sort, "chaos" if is_chaos else HEALED] += times
+        return found
+
+    def _applied(self, index: int, arguments: tuple[Any, ...], before: list[int], after: list[int]) -> None:
+        self._met[tuple(map(ne, before, after)), self._on(arguments), self._going_wrong(index)] += 1
 
     def _on(self, arguments: tuple[Any, ...]) -> str:
-        match arguments:
-            case (int(), bytes(data)):
-                return sort_in(self.cast.read(data))
-            case ():
-                return _TIME
-            case _:
-                return "other"
+        if not arguments:
+            return _TIME
+        # A message is what a node hears of a peer; the rest is one thing each.
+        return sort_in(self.cast.read(arguments[1])) if len(arguments) > 1 else "other"
 
-    def _say(self, index: int, say: Say) -> None:
-        message = self.cast.read(say.data)
-        if message is None:
-            super()._say(index, say)
-            return
-        before = [self.faults[name] for name in _FATES]
-        super()._say(index, say)
-        if isinstance(message, Propose) and index not in self.liars:
-            self._view = max(self._view, message.proposal.view)
-        fault = HEALED if self.time >= self.plan.chaos_us else "chaos"
-        for name, count in zip(_FATES, before, strict=True):
-            if self.faults[name] > count:
-                self.coverage.met[name, sort_in(message), fault] += self.faults[name] - count
+    def _boot(self, index: int) -> None:
+        super()._boot(index)
+        node = self.places[index].node
+        self._rules_of[index] = [] if node is None or index in self.liars else node.fired
+        self._until[index] = 0
 
     def _crash(self, index: int, place: Place) -> None:
-        self.coverage.crashed[self.size, ROLES[min((index - self._view) % self.size, len(ROLES) - 1)]] += 1
+        self._crashed[ROLES[min((index - self.ledger.proposed) % self.size, len(ROLES) - 1)]] += 1
         super()._crash(index, place)
+        self._until[index] = 0
 
-    def _going_wrong(self, index: int) -> list[str]:
+    def _going_wrong(self, index: int) -> tuple[str, ...]:
         """At a node, right now."""
+        if self.time >= self._until[index]:
+            self._wrong[index] = self._look(index)
+            back = self.places[index].up_since + _LATELY_US
+            turns = [*self._turns[bisect_right(self._turns, self.time) :][:1], *([back] if back > self.time else [])]
+            self._until[index] = min(turns, default=self._end_us + 1)
+        return self._wrong[index]
+
+    def _look(self, index: int) -> tuple[str, ...]:
         plan, time, place = self.plan, self.time, self.places[index]
         calm = time >= plan.chaos_us
         found = [BACK] if place.up_since and time - place.up_since < _LATELY_US else []
@@ -142,7 +150,18 @@ class _Covered(World):
         found += ["clock jumped"] if place.jump_ms and not calm else []
         found += ["slow disk"] if place.slowness(time) else []
         found += ["liar"] if self.cast.villains else []
-        return found or [CALM]
+        return tuple(found) or (CALM,)
+
+
+def _turns_of(plan: Plan) -> list[int]:
+    """When what is planned to go wrong begins, ends, or comes and goes."""
+    spans: list[Partition | Cut | Clog | SlowDisk] = [*plan.partitions, *plan.cuts, *plan.clogs, *plan.slow_disks]
+    turns = {plan.chaos_us, *(span.since for span in spans), *(span.until for span in spans)}
+    for cut in plan.cuts:
+        if cut.period:
+            halves = range((cut.until - cut.since) * 2 // cut.period + 1)
+            turns.update(cut.since - -half * cut.period // 2 for half in halves)
+    return sorted(turns)
 
 
 def _planned(plan: Plan, time: int, index: int) -> list[str]:
@@ -173,5 +192,4 @@ def covered(scenario: Scenario) -> tuple[Report, Coverage]:
     """Run it, and count."""
     world = scenario.world((_CoveredWorld, _CoveredForge))
     assert isinstance(world, _Covered)
-    world.coverage = Coverage()
     return report_of(scenario.seed, world, world.cast, demanding=False), world.coverage

@@ -25,7 +25,7 @@ class KeyRing:
     def __init__(self, seed: int, size: int) -> None:
         secrets = [derive(seed, f"key {index}") for index in range(size)]
         # Public keys are genuine ones, because genesis and the forge accept no others.
-        self._secrets = {KeyPair(secret).public_key: secret for secret in secrets}
+        self._secrets = {KeyPair(secret).public_key: _Secret(secret) for secret in secrets}
         self.public_keys = tuple(self._secrets)
 
     def signer(self, index: int) -> Signer:
@@ -36,11 +36,11 @@ class KeyRing:
     def verify(self, public_key: bytes, tag: Tag, chain_id: ChainId, body: bytes, signature: bytes) -> bool:
         """Whether the signature covers exactly this tag, chain and body under this key."""
         secret = self._secrets.get(public_key)
-        return secret is not None and _mac(secret, tag, chain_id, body) == signature
+        return secret is not None and secret.mac(tag, chain_id, body) == signature
 
 
 class _RingSigner:
-    def __init__(self, public_key: bytes, secret: bytes) -> None:
+    def __init__(self, public_key: bytes, secret: _Secret) -> None:
         self._public_key, self._secret = public_key, secret
 
     @property
@@ -48,8 +48,22 @@ class _RingSigner:
         return self._public_key
 
     def sign(self, tag: Tag, chain_id: ChainId, body: bytes) -> bytes:
-        return _mac(self._secret, tag, chain_id, body)
+        return self._secret.mac(tag, chain_id, body)
 
 
-def _mac(secret: bytes, tag: Tag, chain_id: ChainId, body: bytes) -> bytes:
-    return blake2b(chain_id + body, digest_size=64, key=secret, person=tag._value_).digest()
+class _Secret:
+    """A key, with the beginning of what it signed last: most is of one sort and one network."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self._tag: Tag | None = None
+        self._chain_id = b""
+        self._begun = blake2b()
+
+    def mac(self, tag: Tag, chain_id: ChainId, body: bytes) -> bytes:
+        if tag is not self._tag or chain_id != self._chain_id:
+            self._tag, self._chain_id = tag, chain_id
+            self._begun = blake2b(chain_id, digest_size=64, key=self._secret, person=tag.value)
+        made = self._begun.copy()
+        made.update(body)
+        return made.digest()

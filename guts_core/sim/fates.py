@@ -58,27 +58,30 @@ class Drawn:
         self._network, self._bulk = dice(seed, "network"), dice(seed, "bulk")
         self._disks, self._crashes = dice(seed, "disks"), dice(seed, "crashes")
         self._roll, self._chaos_us = self._network.random, plan.chaos_us
-        # Loss per thousand, the least delay, and how much longer it may be: while things go wrong, and after.
+        # Of a thousand so many are lost, and up to so many doubled; the least delay, and how much longer it may be:
+        # while things go wrong, and after.
         (low, high), healed = plan.delay_us, min(plan.delay_us[1], HEAL_DELAY_US)
-        self._rough = plan.loss_per_mille, low, high - low
-        self._calm = min(plan.loss_per_mille, HEAL_LOSS_PER_MILLE), min(low, healed), healed - min(low, healed)
+        loss, doubled = plan.loss_per_mille, plan.duplicates_per_mille
+        self._rough = loss, loss + doubled, low, high - low
+        loss = min(loss, HEAL_LOSS_PER_MILLE)
+        self._calm = loss, loss + doubled, min(low, healed), healed - min(low, healed)
+        self._has_tail, self._late = plan.has_tail, 1000 - plan.late_per_mille
 
     def carry(self, time: int, _sender: int, _receiver: int, _size: int, /) -> Delays:
         """Lost, late or doubled, as the plan's rates say."""
         roll = self._roll
-        if time >= self._chaos_us:
-            fate, (loss, low, span) = int(roll() * 1000), self._calm
-            if fate < loss:
-                return ()
-            delay = low + int(roll() * span)
-            return (delay, 2 * delay) if fate < loss + self._plan.duplicates_per_mille else (delay,)
-        plan, fate, (loss, low, span) = self._plan, int(roll() * 1000), self._rough
+        fate = int(roll() * 1000)
+        is_chaos = time < self._chaos_us
+        loss, doubled, low, span = self._rough if is_chaos else self._calm
         if fate < loss:
             return ()
-        delay = low + (_tailed(roll(), span) if plan.has_tail else int(roll() * span))
-        if fate >= 1000 - plan.late_per_mille:
-            return (delay + int(roll() * _LATE_US),)
-        return (delay, 2 * delay) if fate < loss + plan.duplicates_per_mille else (delay,)
+        if is_chaos:
+            delay = low + (_tailed(roll(), span) if self._has_tail else int(roll() * span))
+            if fate >= self._late:
+                return (delay + int(roll() * _LATE_US),)
+        else:
+            delay = low + int(roll() * span)
+        return (delay,) if fate >= doubled else (delay, 2 * delay)
 
     def bulk(self, time: int, _sender: int, _receiver: int, /) -> int | None:
         """Lost or not."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import cast
 
@@ -33,7 +32,7 @@ from guts_core.node.messages import PEER_MESSAGES, PeerMessage
 from guts_core.node.node import Node, NodeConfig
 from guts_core.node.pushes import MAY_STILL_HAPPEN
 from guts_core.simplex.effects import Persist, ReportEquivocation
-from guts_core.simplex.engine import Engine, Rule
+from guts_core.simplex.engine import Engine
 from guts_core.simplex.messages import Certificate, Fetch, Message, Proposal, Propose, Supply, Vote
 from guts_core.simplex.ports import Instant
 
@@ -118,9 +117,9 @@ class ForgeNode:
         return self.node.engine.held
 
     @property
-    def fired(self) -> Counter[Rule]:
+    def fired(self) -> list[int]:
         """How often each rule was applied; only honest code has to reach them all."""
-        return self.node.engine.fired if self.twist is None else Counter()
+        return self.node.engine.fired if self.twist is None else []
 
     def read(self, data: bytes) -> Message | None:
         """The agreement message in these bytes, if it is one."""

@@ -49,6 +49,7 @@ class VoteLedger:
         self.certificates: set[tuple[Kind, int]] = set()
         self._certificates: set[tuple[Kind, int, int]] = set()
         self.guilty: set[int] = set()  # liars whose own votes convict them
+        self.proposed = 0  # the highest view in which an honest node proposed
         self._last: Message | None = None
 
     def turn(self, epoch: int, numbers: tuple[int, ...], fault_model: FaultModel) -> None:
@@ -73,6 +74,8 @@ class VoteLedger:
                 self._certificate(certificate)
             vote = message.vote
             self._vote(Kind.NOTARIZE, vote.epoch, vote.view, vote.proposal, 1 << vote.signer)
+            if self._is_honest(vote):
+                self.proposed = max(self.proposed, vote.view)
         elif isinstance(message, Supply):
             for certificate in message.certificates:
                 self._certificate(certificate)
@@ -102,6 +105,10 @@ class VoteLedger:
     def is_final(self, content: bytes) -> bool:
         """Whether this was ordered."""
         return content in self._contents
+
+    def _is_honest(self, vote: Vote) -> bool:
+        numbers = self._numbers.get(vote.epoch, ())
+        return vote.signer < len(numbers) and numbers[vote.signer] not in self._villains
 
     def _certificate(self, said: Certificate) -> None:
         # Bit i, the least of the first byte first, is seat i: these bytes are such a set.

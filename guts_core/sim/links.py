@@ -21,6 +21,9 @@ SORTS = ("propose", *_VOTES.values(), *_CERTIFICATES.values(), "fetch", "supply"
 LAST_VOTE, ONE_CERTIFICATE = "last vote", "one certificate"
 TRICKS = (LAST_VOTE, ONE_CERTIFICATE)
 
+# In which a notarization shows.
+_NOTARIZING, _NOTARIZE = (Vote, Certificate), Kind.NOTARIZE
+
 # How copies of some bytes travel at a time from one node to another: after how long each arrives.
 Carry = Callable[[int, int, int, bytes, Message | None], Delays]
 
@@ -58,12 +61,15 @@ class Links:
 
     def __init__(self, plan: Plan, fates: Fates, quorum: int, faults: Counter[str]) -> None:
         self._plan, self._fates, self._quorum, self._faults = plan, fates, quorum, faults
+        self.met: Counter[tuple[str, str, bool]] = Counter()  # fate, sort of message, and whether things still go wrong
         self._scripts = {script.view for script in plan.scripts}
         self._free: dict[tuple[int, int], int] = {}  # when the bytes that are on a link have left it
         self._heard: defaultdict[tuple[int, Kind, int], set[int]] = defaultdict(set)
         self._shown: dict[int, int] = {}  # views whose notarization one node alone may see, and since when
         self._stalls: dict[tuple[int, int], int] = {}  # receiver and view: how long a completing vote is held
-        # Most plans have none of what must be looked at message by message.
+        self._shows = [trick for trick in plan.tricks if trick.name == ONE_CERTIFICATE]
+        self._holds = [trick for trick in plan.tricks if trick.name == LAST_VOTE]
+        # Calm plans have none of what must be looked at message by message.
         self._is_plain = not (plan.scripts or plan.tricks or plan.clogs or plan.bytes_per_second)
         self._cuts: tuple[Partition | Cut, ...] = (*plan.partitions, *plan.cuts)
         self._on: list[Partition | Cut] = []
@@ -90,19 +96,24 @@ class Links:
                 self._look(time)
             for cut in self._on:
                 if cut.cuts(time, sender, receiver):
-                    self._faults["cut off"] += 1
+                    self._befell("cut off", message, time)
                     return ()
             if not self._is_plain and self._hides(time, sender, receiver, message):
                 return ()
         delays = self._draw(time, sender, receiver, len(data))
         if len(delays) != 1:
-            self._faults["duplicated" if delays else "lost"] += 1
+            self._befell("duplicated" if delays else "lost", message, time)
         elif delays[0] > self._late:
-            self._faults["late"] += 1
-        if self._is_plain or not is_chaos or not delays:
+            self._befell("late", message, time)
+        if not is_chaos or self._is_plain or not delays:
             return delays
         extra = self._held(time, sender, receiver, len(data), message)
         return tuple(delay + extra for delay in delays) if extra else delays
+
+    def _befell(self, fate: str, message: Message | None, time: int) -> None:
+        self._faults[fate] += 1
+        if message is not None:
+            self.met[fate, sort_in(message), time < self._chaos_us] += 1
 
     def passes(self, time: int, sender: int, receiver: int) -> bool:
         """Whether a link is not cut."""
@@ -111,34 +122,30 @@ class Links:
     # ---- what a reading network hides ----
 
     def _hides(self, time: int, sender: int, receiver: int, message: Message | None) -> bool:
-        view = view_in(message)
-        if view in self._scripts:
+        if self._scripts and (view := view_in(message)) in self._scripts:
             said = sort_in(message)
             for script in self._plan.scripts:
                 applies = script.view == view and script.said in {"", said} and script.sender in {-1, sender}
                 if applies and receiver not in script.receivers:
                     self._faults["scripted away"] += 1
                     return True
-        return any(self._shows_one(time, sender, receiver, message, trick) for trick in self._plan.tricks)
+        return bool(self._shows) and any(
+            self._shows_one(time, sender, receiver, message, trick) for trick in self._shows
+        )
 
     def _shows_one(self, time: int, sender: int, receiver: int, message: Message | None, trick: Trick) -> bool:
         """In a view of its own each of some nodes alone gets the notarization, and cannot pass it on."""
-        if trick.name != ONE_CERTIFICATE or not isinstance(message, Vote | Certificate):
-            return self._is_silenced(time, sender, trick)
-        view = message.view
-        if message.kind is Kind.NOTARIZE and view % trick.every == 0:
-            chosen = self._chosen(trick, view)
-            since = self._shown.setdefault(view, time)
+        if isinstance(message, _NOTARIZING) and message.kind is _NOTARIZE and message.view % trick.every == 0:
+            chosen = self._chosen(trick, message.view)
+            since = self._shown.setdefault(message.view, time)
             if time < since + trick.hold and receiver != chosen:
                 self._faults["shown to one node only"] += 1
                 return True
-        return self._is_silenced(time, sender, trick)
+        return bool(self._shown) and self._is_silenced(time, sender, trick)
 
     def _is_silenced(self, time: int, sender: int, trick: Trick) -> bool:
-        if trick.name != ONE_CERTIFICATE or not self._shown:
-            return False
         view = max(self._shown)
-        return self._chosen(trick, view) == sender and time < self._shown[view] + trick.hold
+        return time < self._shown[view] + trick.hold and self._chosen(trick, view) == sender
 
     @staticmethod
     def _chosen(trick: Trick, view: int) -> int:
@@ -148,20 +155,18 @@ class Links:
     # ---- what takes longer ----
 
     def _held(self, time: int, sender: int, receiver: int, size: int, message: Message | None) -> int:
-        extra = self._queued(time, sender, receiver, size)
+        extra = self._queued(time, sender, receiver, size) if self._plan.bytes_per_second else 0
         for clog in self._plan.clogs:
             if (clog.sender, clog.receiver) == (sender, receiver) and clog.since <= time < clog.until:
                 self._faults["clogged"] += 1
                 extra = max(extra, clog.until - time)
-        if isinstance(message, Vote):
+        if (self._holds or self._stalls) and isinstance(message, Vote):
             extra = max(extra, self._completing(receiver, message))
         return extra
 
     def _queued(self, time: int, sender: int, receiver: int, size: int) -> int:
         """Bytes wait for those before them."""
         rate = self._plan.bytes_per_second
-        if not rate:
-            return 0
         link = sender, receiver
         begins = max(time, self._free.get(link, 0))
         self._free[link] = ends = begins + size * SECOND // rate
@@ -171,8 +176,8 @@ class Links:
     def _completing(self, receiver: int, vote: Vote) -> int:
         """How long the vote that would complete a quorum at this node is held: others then do, or nobody does."""
         hold = self._stalls.get((receiver, vote.view), 0)
-        for trick in self._plan.tricks:
-            if trick.name == LAST_VOTE and receiver in trick.nodes and vote.view % trick.every == 0:
+        for trick in self._holds:
+            if receiver in trick.nodes and vote.view % trick.every == 0:
                 hold = max(hold, trick.hold)
         if not hold:
             return 0

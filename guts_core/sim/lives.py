@@ -7,10 +7,10 @@ such an end too, and one that it must not survive.
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Callable
 from hashlib import blake2b
+from heapq import heappush
 from struct import Struct
 from typing import Any
 
@@ -22,7 +22,7 @@ from .fates import Drawn, Fates
 from .faults import Crash, FullDisk, Loss, Pause, Plan, Restore, Rot
 from .ledger import Broken
 from .place import Event, Kind, Place
-from .ports import Act, Cast, Fault
+from .ports import Act, Cast, Fault, SimNode
 
 # What a trace says of an event before its data: the time, what happened, to whom, and how many bytes follow.
 _HEAD = Struct(">QHHI").pack
@@ -42,9 +42,11 @@ class Lives:
         self.events = 0
         self.faults: Counter[str] = Counter()
         self.fired: Counter[Rule] = Counter()
+        # Of each node whose rules are watched (``_applied``), the counts that its process keeps.
+        self._rules_of: list[list[int]] = [[]] * size
         self.fates = fates or Drawn(seed, plan)
         self.liars = cast.villains  # whoever is not expected to keep the rules
-        self._clocks = plan.clocks
+        self._shows = [clock.shows for clock in plan.clocks]
         self.places = [Place(index, plan) for index in range(size)]
         self._heap: list[Event] = []
         self._sequence = 0
@@ -65,7 +67,7 @@ class Lives:
 
     def _push(self, time: int, kind: Kind, node: int, number: int, what: object) -> None:
         self._sequence += 1
-        heapq.heappush(self._heap, (time, self._sequence, kind, node, number, what))
+        heappush(self._heap, (time, self._sequence, kind, node, number, what))
 
     def _note(self, kind: Kind, index: int, data: bytes) -> None:
         self.events += 1
@@ -76,22 +78,29 @@ class Lives:
             untraced.clear()
 
     def _now(self, index: int) -> Instant:
-        time, jump_ms = self.time, self.places[index].jump_ms
-        return self._clocks[index].shows(time, jump_ms if jump_ms and time < self.plan.chaos_us else 0)
+        jump_ms = self.places[index].jump_ms
+        return self._shows[index](self.time, jump_ms if jump_ms and self.time < self.plan.chaos_us else 0)
 
     def _step(self, index: int, call: Callable[..., list[Act]], arguments: tuple[Any, ...]) -> None:
+        place, rules = self.places[index], self._rules_of[index]
+        before = rules[:]
         try:
-            acts = call(*arguments, self._now(index))
+            acts = call(*arguments, self._now(index) if place.jump_ms else self._shows[index](self.time, 0))
         except PeerFault as fault:
             self._refuses(index, Fault(arguments[0], str(fault)))
-            return
         except Corrupt as error:
             self._halts(index, error)
-            return
-        if acts:
-            self._perform(index, acts)
         else:
-            self._arm_tick(index, self.places[index])
+            if acts:
+                self._perform(index, acts)
+            else:
+                self._arm_tick(index, place)
+        if rules != before:
+            self._applied(index, arguments, before, rules)
+
+    def _applied(self, index: int, arguments: tuple[Any, ...], before: list[int], after: list[int]) -> None:
+        """A watched node applied rules to this; how often it had applied each until then, and now."""
+        raise NotImplementedError
 
     def _arm_tick(self, index: int, place: Place) -> None:
         raise NotImplementedError
@@ -174,11 +183,15 @@ class Lives:
         place.disk.crash(self.fates, index)
         self.faults["unsynced lost"] += place.disk.lost - before
         self.faults["torn"] += place.disk.torn - torn
-        self.fired += place.node.fired
+        self._count(place.node)
         place.node, place.busy, place.tick_at, place.deadline = None, False, -1, None
         place.inbox.clear()
         place.commits.clear()
         place.incarnation += 1
+
+    def _count(self, node: SimNode) -> None:
+        """The rules that a process applied, at its end."""
+        self.fired.update({Rule(number): times for number, times in enumerate(node.fired) if times})
 
     def _fails_to_write(self, index: int, place: Place) -> bool:
         """Whether a full disk ends the process here."""

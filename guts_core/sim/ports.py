@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Protocol, TypeAlias
 
 from attrs import frozen
 
 from guts_core.names import BlockHash, TxId
 from guts_core.node.effects import CheckPack
-from guts_core.simplex.engine import Rule
+from guts_core.simplex.effects import Persist
 from guts_core.simplex.messages import Message
 from guts_core.simplex.ports import Instant
+
+# Append a record to the log; with ``sync`` the node waits until it is durable.
+Write = Persist
 
 
 @frozen
@@ -20,14 +22,6 @@ class Say:
 
     to: int | None
     data: bytes
-
-
-@frozen
-class Write:
-    """Append a record to the log; with ``sync`` the node waits until it is durable."""
-
-    record: bytes
-    sync: bool
 
 
 @frozen
@@ -130,8 +124,8 @@ class SimNode(Protocol):
         """How much of each bounded thing the node holds."""
 
     @property
-    def fired(self) -> Counter[Rule]:
-        """How often each rule was applied since the process began."""
+    def fired(self) -> list[int]:
+        """How often each rule was applied since the process began, by its number; empty where that is not counted."""
 
 
 class Taker(SimNode, Protocol):

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any, cast
 
 from attrs import evolve
 
 from guts_core.codec import Family, Tag, digest, to_bytes
-from guts_core.errors import Malformed
 from guts_core.identity.keys import Signer
 from guts_core.names import BlockHash, ChainId
 from guts_core.simplex.effects import Blame, Effect, Persist, ReportEquivocation, Send
-from guts_core.simplex.engine import Engine, EngineConfig, Rule
+from guts_core.simplex.engine import Engine, EngineConfig
 from guts_core.simplex.messages import Certificate, Fetch, Message, Proposal, Propose, Recall, Recalled, Supply, Vote
 from guts_core.simplex.ports import Instant
 from guts_core.simplex.quorum import FaultModel
 
 from .crypto import KeyRing
 from .machine import StateMachine, WordList
-from .ports import Accuse, Act, Fault, Say, Store, Write
+from .ports import Accuse, Act, Fault, Say, Store
 from .replica import GENESIS, FinalBlock, Page, Replica, page_of
 
 CHAIN = ChainId(b"a chain that is simulated only  ")
@@ -35,14 +33,20 @@ class Reader:
     """Decodes messages; remembers recent ones unless ``remember`` is off, which must change no trace."""
 
     def __init__(self, *, remember: bool = True) -> None:
-        self._known: dict[bytes, Message] | None = {} if remember else None
+        self._known: dict[bytes, Message] = {}
+        self._most = _READ_MAX if remember else 0
 
     def read(self, data: bytes) -> Message:
         """The message of these bytes; raises Malformed."""
-        if self._known is None:
-            return cast("Message", _MESSAGES.from_bytes(data))
         found = self._known.get(data)
         if found is None:
+            found = self._keep(data, _MESSAGES.from_bytes(data))
+        return found
+
+    def agreement(self, data: bytes) -> Message | None:
+        """The same, or None for a command."""
+        found = self._known.get(data)
+        if found is None and data[:1] != _COMMAND:
             found = self._keep(data, _MESSAGES.from_bytes(data))
         return found
 
@@ -53,8 +57,8 @@ class Reader:
         return data
 
     def _keep(self, data: bytes, message: Message) -> Message:
-        if self._known is not None:
-            if len(self._known) >= _READ_MAX:
+        if self._most:
+            if len(self._known) >= self._most:
                 self._known.clear()
             self._known[data] = message
         return message
@@ -99,6 +103,7 @@ class ReplicaNode:
             self.replica,
         )
         self.next_deadline = self.engine.next_deadline
+        self.read = reader.agreement
 
     @property
     def signer(self) -> Signer:
@@ -114,10 +119,6 @@ class ReplicaNode:
     def chain(self) -> ChainId:
         """The network that its votes are for."""
         return CHAIN
-
-    def read(self, data: bytes) -> Message | None:
-        """The agreement message in these bytes, or None for a command."""
-        return None if data[:1] == _COMMAND else self.reader.read(data)
 
     def rival(self, said: Propose) -> tuple[BlockHash, bytes] | None:
         """The same page a millisecond later: valid in every way, and another block."""
@@ -157,7 +158,7 @@ class ReplicaNode:
         return self.engine.held
 
     @property
-    def fired(self) -> Counter[Rule]:
+    def fired(self) -> list[int]:
         """How often each rule was applied."""
         return self.engine.fired
 
@@ -167,11 +168,10 @@ class ReplicaNode:
 
     def hear(self, peer: int, data: bytes, now: Instant) -> list[Act]:
         """Bytes from another node."""
-        if not data:
-            raise Malformed("an empty message")
-        if data[0] == 0:
+        message = self.read(data)
+        if message is None:
             return self._take(data[1:], now)
-        effects = self.engine.receive(peer, self.reader.read(data), now)
+        effects = self.engine.receive(peer, message, now)
         return self._acts(effects) if effects or self.replica.fresh else []
 
     def tick(self, now: Instant) -> list[Act]:
@@ -207,7 +207,7 @@ class ReplicaNode:
                     last, data = effect.message, self.reader.written(effect.message)
                 acts.append(Say(effect.to, data))
             elif isinstance(effect, Persist):
-                acts.append(Write(effect.record, effect.sync))
+                acts.append(effect)
             elif isinstance(effect, Blame):
                 acts.append(Fault(effect.peer, effect.reason))
             else:
@@ -242,6 +242,7 @@ class HonestCast:
     ) -> None:
         self.ring, self.fault_model, self.machine = KeyRing(seed, size), fault_model, machine
         self.reader = Reader(remember=remember)
+        self.read = self.reader.agreement
 
     @property
     def villains(self) -> frozenset[int]:
@@ -252,10 +253,6 @@ class HonestCast:
         """A new process of a node."""
         model, machine = self.fault_model, self.machine
         return ReplicaNode(index, self.ring, self.reader, records, stored, model, machine, recalls=recalls)
-
-    def read(self, data: bytes) -> Message | None:
-        """The agreement message in these bytes, or None for a command."""
-        return None if data[:1] == _COMMAND else self.reader.read(data)
 
     def is_signed(self, _message: Message, /) -> bool:
         """Whether every signature in the message is genuine; honest nodes sign truly."""

@@ -7,9 +7,9 @@ else, and a crash at any write loses what was not synced and all that would have
 
 from __future__ import annotations
 
-import heapq
 import typing
 from collections import Counter
+from heapq import heappop, heappush
 
 from guts_core.simplex.messages import Message
 
@@ -56,11 +56,14 @@ class World(Lives):
         ledger.excuse(self.liars)
         self.links = Links(plan, self.fates, ledger.quorum, self.faults)
         self._carry: Carry = self.links.carry
+        self._others = [[other for other in range(size) if other != index] for index in range(size)]
         self._workload = workload or Words()
         self.refused: Counter[int] = Counter()  # by sender: messages that honest nodes refused
         self.accused: Counter[int] = Counter()  # by signer: contradictions that honest nodes reported
         self.struck: Counter[int] = Counter()  # by adversary: nodes it knocked out, quorums it held back
         self.verdict = "held"  # or "detected", "halted": of runs beyond the bound
+        # Honest nodes that no misfortune takes away for good.
+        self._steady = [index for index in self.honest if index not in plan.gone]
         self._clients = self.fates.dice("workload")
         self._end_us = plan.chaos_us + plan.heal_us
         self._sample = 0  # blocks that everybody must have at the end
@@ -82,7 +85,7 @@ class World(Lives):
             self.verdict = f"detected: {fork}"
         for place in self.places:
             if place.node is not None:
-                self.fired += place.node.fired
+                self._count(place.node)
         if not self.plan.is_beyond:
             self._judge()
         elif self.faults["halted with words"] and self.verdict == "held":
@@ -94,9 +97,9 @@ class World(Lives):
             self._boot(index)
         self._push(self.plan.work_us, Kind.WORK, 0, 0, None)
         self._push(self._end_us - _SETTLE_US, Kind.SAMPLE, 0, 0, None)
-        heap, happen = self._heap, self._happen
-        while heap and heap[0][0] <= self._end_us:
-            event = heapq.heappop(heap)
+        heap, happen, end = self._heap, self._happen, self._end_us
+        while heap and heap[0][0] <= end:
+            event = heappop(heap)
             self.time = event[0]
             happen(event)
 
@@ -312,18 +315,18 @@ class World(Lives):
         self.accused[act.signer] += 1
 
     def _say(self, index: int, say: Say) -> None:
-        message = self.cast.read(say.data)
+        to, data = say.to, say.data
+        message = self.cast.read(data)
         # The same words of the same node to one peer after another are one saying.
         if message is not None and (message is not self._said[0] or index != self._said[1]):
             self._said = message, index
             if index not in self.liars or self.cast.is_signed(message):
                 self.ledger.hear(message)
-        carry, time, data, heap, sequence = self._carry, self.time, say.data, self._heap, self._sequence
-        for receiver in range(self.size) if say.to is None else (say.to,):
-            if receiver != index:
-                for delay in carry(time, index, receiver, data, message):
-                    sequence += 1
-                    heapq.heappush(heap, (time + delay, sequence, _DELIVER, receiver, index, data))
+        carry, time, heap, sequence = self._carry, self.time, self._heap, self._sequence
+        for receiver in self._others[index] if to is None else (to,) if to != index else ():
+            for delay in carry(time, index, receiver, data, message):
+                sequence += 1
+                heappush(heap, (time + delay, sequence, _DELIVER, receiver, index, data))
         self._sequence = sequence
 
     def _adapt(self, index: int, act: Knock | Stall) -> None:
@@ -359,12 +362,6 @@ class World(Lives):
             holdings.look_at(index, place.node, self.faults)
         self._note(Kind.WORK, index, wish)
         self._step(index, typing.cast("Taker", place.node).submit, (wish,))
-
-    @property
-    def _steady(self) -> list[int]:
-        """Honest nodes that no misfortune takes away for good."""
-        gone = self.plan.gone
-        return [index for index in self.honest if index not in gone] if gone else self.honest
 
     # ---- the end ----
 

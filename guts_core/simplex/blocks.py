@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from attrs import frozen
 
 from guts_core.names import BlockHash
@@ -91,6 +93,10 @@ class Blocks:
             if held.proposal.parent_view <= final.view and at != final.block_hash:
                 return Walk([], None, dead=True)
         return Walk(run[::-1], None, dead=False)
+
+    def __iter__(self) -> Iterator[Held]:
+        """Every held block, as they came."""
+        return iter(self._held.values())
 
     def all(self) -> list[Held]:
         """Every held block, parents before children."""

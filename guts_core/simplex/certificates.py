@@ -14,10 +14,11 @@ def assemble(
 ) -> Certificate:
     """The certificate of the first quorum of these (signer, signature) pairs, which are sorted by signer."""
     chosen = signatures[: committee.quorum]
-    bitmap = bytearray((committee.size + 7) // 8)
+    bits = 0
     for signer, _ in chosen:
-        bitmap[signer // 8] |= 1 << signer % 8
-    return Certificate(kind, committee.epoch, view, proposal, bytes(bitmap), tuple(sig for _, sig in chosen))
+        bits |= 1 << signer
+    bitmap = bits.to_bytes((committee.size + 7) // 8, "little")
+    return Certificate(kind, committee.epoch, view, proposal, bitmap, tuple([signature for _, signature in chosen]))
 
 
 _BITS = tuple(tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256))

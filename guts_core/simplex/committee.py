@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from guts_core.codec import Tag, array_of, encode, to_bytes
 from guts_core.errors import BadSignature, Malformed
 from guts_core.identity.keys import Verifier
@@ -12,7 +14,10 @@ from .messages import NULLIFY, Certificate, Kind, Proposal, Vote
 from .quorum import FaultModel, quorum
 
 _SIGN_VOTE = Tag.SIGN_VOTE
+_FOUR = array_of((b"",) * 4)  # how an array of four begins
 _NOTHING, _KINDS = encode(None), {kind: encode(int(kind)) for kind in Kind}
+# Of each view there are three kinds of votes, one after another.
+_encode_view = lru_cache(maxsize=64)(encode)
 
 
 class Committee:
@@ -26,9 +31,8 @@ class Committee:
         self.size = len(validators)
         self.quorum = quorum(self.size, fault_model)
         self._verifier = verifier
-        self._contents: dict[tuple[Kind, int, Proposal | None], bytes] = {}
-        # By view and kind the last one asked for: the votes of a view mostly name the same object.
-        self._latest: dict[int, tuple[Proposal | None, bytes]] = {}
+        # By view and kind the last one asked for: the votes of a view mostly name the same block.
+        self._contents: dict[int, tuple[Proposal | None, bytes]] = {}
 
     def leader(self, view: int) -> int:
         """Round robin, offset by the epoch: bounds how long one absent validator can hold us up."""
@@ -37,19 +41,14 @@ class Committee:
     def content(self, kind: Kind, view: int, proposal: Proposal | None) -> bytes:
         """What a vote's signature covers, beside the tag and the chain id."""
         place = view << 2 | kind
-        latest = self._latest.get(place)
-        if latest is not None and latest[0] is proposal:
+        latest = self._contents.get(place)
+        if latest is not None and (latest[0] is proposal or latest[0] == proposal):
             return latest[1]
-        key = (kind, view, proposal)
-        found = self._contents.get(key)
-        if found is None:
-            if len(self._contents) >= CONTENTS_KEPT:
-                self._contents.clear()
-                self._latest.clear()
-            named = _NOTHING if proposal is None else to_bytes(proposal)
-            found = array_of((_KINDS[kind], self._epoch, encode(view), named))
-            self._contents[key] = found
-        self._latest[place] = proposal, found
+        if len(self._contents) >= CONTENTS_KEPT:
+            self._contents.clear()
+        named = _NOTHING if proposal is None else to_bytes(proposal)
+        found = b"".join((_FOUR, _KINDS[kind], self._epoch, _encode_view(view), named))
+        self._contents[place] = proposal, found
         return found
 
     def has_signed(self, signer: int, kind: Kind, view: int, proposal: Proposal | None, signature: bytes) -> bool:
@@ -59,17 +58,18 @@ class Committee:
 
     def check_shape(self, said: Vote | Certificate) -> None:
         """Raise Malformed unless kind, epoch, view and proposal belong together."""
-        proposal = said.proposal
+        proposal, view = said.proposal, said.view
         if said.epoch != self.epoch:
             raise Malformed(f"a vote of epoch {said.epoch}; this is epoch {self.epoch}")
         if (proposal is None) != (said.kind is NULLIFY):
             raise Malformed(f"a {said.kind.name.lower()} vote with the wrong kind of content")
-        if said.view < 1:
+        if view < 1:
             raise Malformed("nobody votes in view 0")
         if proposal is not None:
-            self.check_proposal(proposal)
-            if proposal.view != said.view:
-                raise Malformed(f"a vote in view {said.view} for a block of view {proposal.view}")
+            if proposal.view != view:
+                raise Malformed(f"a vote in view {view} for a block of view {proposal.view}")
+            if proposal.epoch != self.epoch or proposal.parent_view >= view:
+                self.check_proposal(proposal)  # it says what is wrong
 
     def check_proposal(self, proposal: Proposal) -> None:
         """Raise Malformed unless the proposal is of this epoch and its parent is older."""

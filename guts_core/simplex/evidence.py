@@ -33,10 +33,11 @@ class EvidenceBook:
 
 def conflicting(round_: Round, vote: Vote) -> Vote | None:
     """A held vote that an honest signer of ``vote`` would never have cast, or None."""
-    said = round_.tallies[vote.kind].of(vote.signer)
-    if said is not None and said[0] != vote.proposal:
-        return _vote(vote, vote.kind, *said)
-    opposite = OPPOSITE.get(vote.kind)
+    kind, proposal = vote.kind, vote.proposal
+    said = round_.tallies[kind].of(vote.signer)
+    if said is not None and said[0] is not proposal and said[0] != proposal:
+        return _vote(vote, kind, *said)
+    opposite = OPPOSITE.get(kind)
     if opposite is not None:
         said = round_.tallies[opposite].of(vote.signer)
         if said is not None:

@@ -28,23 +28,23 @@ def on_vote(s: State, peer: int, vote: Vote) -> bool:
     if vote.signer != s.seats.get(peer):
         raise Malformed(f"peer {peer} brought a vote of seat {vote.signer}")
     heard(s, vote)
-    if vote.view < s.final.view or (vote.view < s.view and vote.kind is NULLIFY):
-        help_peer(s, peer, vote.view)
-    if s.final.view < vote.view <= s.view + FUTURE_VIEWS_MAX:
-        return _take(s, vote)
-    return False
+    view, final = vote.view, s.final.view
+    if view < final or (view < s.view and vote.kind is NULLIFY):
+        help_peer(s, peer, view)
+    return final < view <= s.view + FUTURE_VIEWS_MAX and _take(s, vote)
 
 
 def _take(s: State, vote: Vote) -> bool:
+    kind = vote.kind
     held = s.rounds.get(vote.view)
-    gives_up = vote.kind is NULLIFY and _gives_up(s, vote)
+    gives_up = kind is NULLIFY and _gives_up(s, vote)
     checked = gives_up
     if held is not None:
-        tally = held.tallies[vote.kind]
+        tally = held.tallies[kind]
         said = tally.of(vote.signer)
-        if said == (vote.proposal, vote.signature) or convict(s, vote):
+        if (said is not None and said == (vote.proposal, vote.signature)) or convict(s, vote):
             return False
-        if vote.kind in held.certificates:
+        if kind in held.certificates:
             # Nothing follows from it any more; should its signer contradict it, it is here.
             tally.add(vote.signer, vote.proposal, vote.signature, checked=False)
             return False
@@ -54,7 +54,7 @@ def _take(s: State, vote: Vote) -> bool:
             checked = True  # one of the two may be forged: the genuine one counts
     if checked:
         s.committee.check_signature(vote)
-    stirs = s.stirred is None and vote.view == s.view and vote.kind is not FINALIZE
+    stirs = s.stirred is None and vote.view == s.view and kind is not FINALIZE
     if stirs:
         stir(s)
     # One more vote alone lets no rule fire: time does, or what comes of it here.

@@ -17,17 +17,23 @@ _VALID, _INVALID, _UNKNOWN = Verdict.VALID, Verdict.INVALID, Verdict.UNKNOWN
 
 
 def poll(s: State) -> None:
-    """Apply the rules until none fires, or the epoch is over."""
-    while not s.ended and (settle(s) or _wake(s) or finalize(s) or propose(s) or notarize(s)):
+    """Apply the rules until none fires, or the epoch is over; each where there is anything for it."""
+    while not s.ended and (
+        (s.anchors and settle(s))
+        or (s.stirred is None and _wake(s))
+        or (s.owed and finalize(s))
+        or (s.leads and propose(s))
+        or notarize(s)
+    ):
         pass
 
 
 def _wake(s: State) -> bool:
     """Look for work in every view entered, after settling: what just became final does not wait."""
-    if s.stirred is None and s.application.has_work(_tip(s)):
-        stir(s)
-        return True
-    return False
+    if not s.application.has_work(_tip(s)):
+        return False
+    stir(s)
+    return True
 
 
 def _tip(s: State) -> Proposal:
@@ -118,7 +124,7 @@ def finalize(s: State) -> bool:
     the log an own nullify of such a view is forgotten. The same holds up to the floor that the log tells of,
     and up to a fence.
     """
-    if not s.owed or s.watch is not None:
+    if s.watch is not None:
         return False
     barred = max(s.settled, s.sworn.view, s.barred)
     for view in sorted(s.owed):
@@ -138,8 +144,6 @@ def finalize(s: State) -> bool:
 
 def settle(s: State) -> bool:
     """Rule 6: deliver a finalized block and its ancestors, in order, each once; True when one was."""
-    if not s.anchors:
-        return False
     goal = s.anchors[-1]
     walk = s.blocks.walk(goal, s.final)
     if walk.dead:
@@ -184,7 +188,8 @@ def _passed(s: State, block: Held) -> Certificate | None:
     """A block is final: its own finalization, if it has one."""
     proposal = block.proposal
     s.fired[Rule.FINALIZED] += 1
-    certificate = s.newest if s.newest and s.newest.proposal == proposal else None
+    newest = s.newest
+    certificate = newest if newest and (newest.proposal is proposal or newest.proposal == proposal) else None
     round_ = s.seen(proposal.view)
     if certificate is None and round_ is not None:
         certificate = round_.certificates.get(FINALIZE)

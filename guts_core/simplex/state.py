@@ -7,6 +7,7 @@ from enum import IntEnum
 
 from attrs import field, frozen, validators
 
+from guts_core.codec import to_bytes
 from guts_core.errors import Corrupt
 from guts_core.identity.keys import Signer, Verifier
 from guts_core.names import BlockHash, ChainId
@@ -17,7 +18,7 @@ from .budget import Budget
 from .committee import Committee
 from .effects import Effect, Persist, Send
 from .evidence import EvidenceBook
-from .journal import LogRecord, write
+from .journal import LogRecord
 from .messages import Certificate, Message, Proposal, Vote
 from .ports import Application, End, Instant, Verdict
 from .quorum import FaultModel
@@ -75,7 +76,7 @@ class State:
         self.committee = Committee(config.chain_id, config.epoch, config.validators, config.fault_model, verifier)
         self.now = Instant(0, 0)
         self.effects: list[Effect] = []
-        self.fired: Counter[Rule] = Counter()
+        self.fired = [0] * (max(Rule) + 1)  # how often each rule was applied, by its number
         self.evidence = EvidenceBook()
         self.slots = Slots(self.committee.size, config.epoch)
         self.view = 0
@@ -126,12 +127,12 @@ class State:
 
     def log(self, entry: LogRecord, *, sync: bool = False) -> None:
         """Append to the log; with ``sync`` nothing later happens before it is on disk."""
-        self.emit(Persist(write(entry), sync))
+        self.effects.append(Persist(to_bytes(entry), sync))
 
     def send(self, to: int | None, message: Message) -> None:
         """Say to one peer, or to all other validators; a single validator has none."""
         if to is not None or self.seats:
-            self.emit(Send(to, message))
+            self.effects.append(Send(to, message))
 
     def others(self) -> list[int]:
         """The seats of all other validators."""
@@ -165,10 +166,13 @@ class State:
 
         Counting per n views keeps a few dead leaders from making everyone slow.
         """
+        size = self.committee.size
+        if self.view - self.final.view - 2 < size:
+            return self.config.delta_us  # what is settled is final, or above that
         lately = self.view - self.settled - 2
-        if lately < self.committee.size:
+        if lately < size:
             return self.config.delta_us
-        steps = min(lately // self.committee.size, PATIENCE_STEPS_MAX)
+        steps = min(lately // size, PATIENCE_STEPS_MAX)
         grown = self.config.delta_us * int(3**steps) // int(2**steps)
         return min(grown, self.config.delta_us * PATIENCE_MAX)
 

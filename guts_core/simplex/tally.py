@@ -70,8 +70,8 @@ class Tally:
 
     def signatures(self, proposal: Proposal | None) -> list[tuple[int, bytes]]:
         """(signer, signature) of all who are known to have said this, by index."""
-        said = ((signer, self._said[signer]) for signer in sorted(self._checked))
-        return [(signer, signature) for signer, (words, signature) in said if words is proposal or words == proposal]
+        said = [(signer, *self._said[signer]) for signer in sorted(self._checked)]
+        return [(signer, signature) for signer, words, signature in said if words is proposal or words == proposal]
 
     def forget(self) -> None:
         """Let go of the individual votes."""

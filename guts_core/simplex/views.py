@@ -98,14 +98,15 @@ def proposes_at(s: State) -> int | None:
 
 def next_deadline(s: State) -> int | None:
     """The monotonic time at which ``tick`` is due, or None."""
-    proposes = proposes_at(s)
+    now = s.now.monotonic
+    times = [at for at in (expires(s), s.retry_at, s.sync_at) if at is not None]
+    proposes = proposes_at(s) if s.leads else None
     # What could not be proposed when it was due is tried again with the next question or event.
-    later = proposes if proposes is not None and proposes > s.now.monotonic else None
-    due = expires(s)
-    watch = (s.watch.ask_at, s.watch.until) if s.watch is not None else ()
+    if proposes is not None and proposes > now:
+        times.append(proposes)
     # So is a block of which the application could not tell; a question's patience may last longer than the view.
-    again = s.ask_again if s.ask_again > s.now.monotonic else None
-    for at in (s.retry_at, s.sync_at, later, again, *watch):
-        if at is not None and (due is None or at < due):
-            due = at
-    return due
+    if s.ask_again > now:
+        times.append(s.ask_again)
+    if s.watch is not None:
+        times.append(s.watch.ask_at if s.watch.until is None else min(s.watch.ask_at, s.watch.until))
+    return min(times, default=None)

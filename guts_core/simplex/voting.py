@@ -14,6 +14,8 @@ from .state import Rule, State
 from .tally import Tally
 from .views import enter
 
+_CERTIFY = Rule.CERTIFY
+
 
 def cast(s: State, kind: Kind, view: int, proposal: Proposal | None) -> Vote:
     """Sign an own vote and order it to disk, after the body it vouches for; the caller publishes it."""
@@ -57,15 +59,15 @@ def publish(s: State, vote: Vote) -> None:
 
 def count(s: State, vote: Vote, *, checked: bool) -> bool:
     """Add a vote to its tally; rule 7 when that makes a quorum of genuine ones, and whether it did."""
-    into = s.round(vote.view)
-    tally = into.tallies[vote.kind]
-    equal = tally.add(vote.signer, vote.proposal, vote.signature, checked=checked)
-    if equal < s.committee.quorum or vote.kind in into.certificates:
+    kind, quorum = vote.kind, s.committee.quorum
+    into = s.rounds.get(vote.view) or s.round(vote.view)
+    tally = into.tallies[kind]
+    if tally.add(vote.signer, vote.proposal, vote.signature, checked=checked) < quorum or kind in into.certificates:
         return False
     signatures = _genuine(s, vote, tally)
-    if len(signatures) < s.committee.quorum:
+    if len(signatures) < quorum:
         return False
-    admit(s, assemble(s.committee, vote.kind, vote.view, vote.proposal, signatures))
+    admit(s, assemble(s.committee, kind, vote.view, vote.proposal, signatures))
     return True
 
 
@@ -77,20 +79,23 @@ def _genuine(s: State, like: Vote, tally: Tally) -> list[tuple[int, bytes]]:
     for at, (signer, signature) in enumerate(waiting):
         if not 0 < lacking <= len(waiting) - at:
             break
-        lacking -= is_genuine(s, Vote(like.kind, like.epoch, like.view, like.proposal, signer, signature))
+        lacking -= is_genuine(s, tally, like, signer, signature)
     return tally.signatures(like.proposal)
 
 
-def is_genuine(s: State, held: Vote) -> bool:
-    """Whether a vote that stands in its tally is its signer's; one that is not makes room, and its sender is blamed."""
-    tally = s.round(held.view).tallies[held.kind]
-    if tally.is_checked(held.signer):
+def is_genuine(s: State, tally: Tally, like: Vote, signer: int, signature: bytes) -> bool:
+    """
+    Whether what stands in a tally under a signer, in the words of this vote, is his.
+
+    What is not makes room, and its sender is blamed.
+    """
+    if tally.is_checked(signer):
         return True
-    if s.committee.has_signed(held.signer, held.kind, held.view, held.proposal, held.signature):
-        tally.vouch(held.signer)
+    if s.committee.has_signed(signer, like.kind, like.view, like.proposal, signature):
+        tally.vouch(signer)
         return True
-    tally.drop(held.signer)
-    s.emit(Blame(s.numbers[held.signer], forged(held.signer, held.kind, held.view)))
+    tally.drop(signer)
+    s.emit(Blame(s.numbers[signer], forged(signer, like.kind, like.view)))
     return False
 
 
@@ -99,7 +104,7 @@ def admit(s: State, certificate: Certificate, sender: int | None = None, *, rela
     into = s.round(certificate.view)
     if certificate.view <= s.final.view or certificate.kind in into.certificates:
         return
-    s.fired[Rule.CERTIFY] += 1
+    s.fired[_CERTIFY] += 1
     into.certificates[certificate.kind] = certificate
     s.log(LogCertificate(certificate))
     if sender is not None:
@@ -129,23 +134,23 @@ def aim(s: State, certificate: Certificate) -> None:
 def _pass_on(s: State, certificate: Certificate, sender: int | None) -> None:
     # A peer that voted the same hears the other votes as we did; if it missed some, its own
     # nullify vote will tell, and rule 9 answers.
-    tally = s.round(certificate.view).tallies[certificate.kind]
-    for seat in s.others():
-        said, peer = tally.of(seat), s.numbers[seat]
-        if peer != sender and (said is None or said[0] != certificate.proposal):
+    tally, proposal = s.round(certificate.view).tallies[certificate.kind], certificate.proposal
+    for peer, seat in s.seats.items():
+        said = tally.of(seat)
+        if peer != sender and (said is None or (said[0] is not proposal and said[0] != proposal)):
             s.send(peer, certificate)
 
 
 def convict(s: State, vote: Vote) -> bool:
     """Whether a vote contradicts one held from its signer; recorded once both signatures were checked."""
-    held = s.seen(vote.view)
-    first = conflicting(held, vote) if held else None
+    held = s.rounds.get(vote.view)
+    first = conflicting(held, vote) if held is not None else None
     if held is None or first is None:
         return False
     if s.evidence.has(vote):
         return True
     s.committee.check_signature(vote)
-    while not is_genuine(s, first):
+    while not is_genuine(s, held.tallies[first.kind], first, first.signer, first.signature):
         # What stood in its place was never said by him: this one may be the first that was.
         first = conflicting(held, vote)
         if first is None:

@@ -74,6 +74,7 @@ class VillainCast:
         size = len(honest.ring.public_keys)
         self._committee = Committee(CHAIN, 0, honest.ring.public_keys, honest.fault_model, honest.ring)
         self.deeds = {index: Deeds(index, size) for index in kinds}
+        self.read = honest.read
 
     @property
     def villains(self) -> frozenset[int]:
@@ -87,10 +88,6 @@ class VillainCast:
         # A liar does not ask at its start what others heard of its key: twins would hear of each other, and stop.
         make = partial(self._honest.make, index, recalls=False)
         return self.kinds[index].dress(make, records, stored, self.deeds[index])
-
-    def read(self, data: bytes) -> Message | None:
-        """The agreement message in these bytes, if it is one."""
-        return self._honest.read(data)
 
     def is_signed(self, message: Message, /) -> bool:
         """Whether a villain's message consists of genuine votes."""

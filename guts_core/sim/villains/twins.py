@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 
 from guts_core.codec import Tag, digest, encode
 from guts_core.sim.links import view_in
 from guts_core.sim.ports import Act, Say, SimNode, Store, Write
 from guts_core.sim.replica_node import ReplicaNode
-from guts_core.simplex.engine import Rule
 from guts_core.simplex.ports import Instant
 
 from .villain import Deeds, Effects, Make, Villain
@@ -95,9 +93,9 @@ class _Pair:
         return self._twins[0].held
 
     @property
-    def fired(self) -> Counter[Rule]:
+    def fired(self) -> list[int]:
         """Not counted."""
-        return Counter()
+        return []
 
     def _both(self, call: Callable[[ReplicaNode], list[Act]]) -> list[Act]:
         return [act for number, twin in enumerate(self._twins) for act in self._marked(number, call(twin))]

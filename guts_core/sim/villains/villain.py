@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from typing import ClassVar, Protocol, TypeAlias
 
 from attrs import define, field
 
-from guts_core.codec import Tag, encode, to_bytes, to_value
+from guts_core.codec import Tag, array_of, encode, to_bytes
 from guts_core.identity.keys import Signer
 from guts_core.names import BlockHash, ChainId
 from guts_core.sim.crypto import KeyRing
@@ -16,9 +17,11 @@ from guts_core.sim.forge_node import ForgeNode
 from guts_core.sim.ledger import VoteLedger
 from guts_core.sim.ports import Act, Say, SimNode, Store, Taker
 from guts_core.sim.replica_node import ReplicaNode
-from guts_core.simplex.engine import Engine, Rule
+from guts_core.simplex.engine import Engine
 from guts_core.simplex.messages import Kind, Message, Proposal, Propose, Vote
 from guts_core.simplex.ports import Instant
+
+_encode = lru_cache(maxsize=64)(encode)
 
 
 @define
@@ -137,7 +140,8 @@ class Villain:
     def vote(self, kind: Kind, view: int, proposal: Proposal | None, epoch: int | None = None) -> Vote:
         """A vote under the villain's own key, in its present epoch unless told otherwise."""
         inner, said = self.inner, self.epoch if epoch is None else epoch
-        body = encode((int(kind), said, view, None if proposal is None else to_value(proposal)))
+        named = _encode(None) if proposal is None else to_bytes(proposal)
+        body = array_of((_encode(int(kind)), _encode(said), _encode(view), named))
         signature = inner.signer.sign(Tag.SIGN_VOTE, inner.chain, body)
         return Vote(kind, said, view, proposal, inner.seat, signature)
 
@@ -205,9 +209,9 @@ class ReplicaVillain:
         return self.inner.held
 
     @property
-    def fired(self) -> Counter[Rule]:
+    def fired(self) -> list[int]:
         """Its rules are not counted: only honest code has to reach them all."""
-        return Counter()
+        return []
 
 
 class ForgeVillain(Villain):
