@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from guts_core.errors import Corrupt
 from guts_core.state.nodes import (
     EMPTY_ROOT,
     TREE_KEY_BITS,
@@ -98,7 +99,7 @@ class Draft:
 def build(items: Sequence[Item], old: Page | Draft | None, changed: Iterable[bytes]) -> Draft:
     """
     The page of these items, ascending. Nodes between items that were neighbours keep their hashes,
-    except above the ``changed`` keys: every key whose leaf came, went or changed since.
+    except above the ``changed`` keys: every key whose leaf came, went or changed since. Raises Corrupt.
     """
     page = Draft()
     page.keys = [item[0] for item in items]
@@ -116,7 +117,10 @@ def build(items: Sequence[Item], old: Page | Draft | None, changed: Iterable[byt
             page.shared.append(_common(one, other))
             page.node_hashes.append(EMPTY_ROOT)
     page.lefts, page.rights, page.top = _arrange(page.shared)
-    page.rehash(changed, {node for node, hashed in enumerate(page.node_hashes) if hashed is EMPTY_ROOT})
+    try:
+        page.rehash(changed, {node for node, hashed in enumerate(page.node_hashes) if hashed is EMPTY_ROOT})
+    except IndexError as error:
+        raise Corrupt("a node of the state tree has more bits than the keys beside it") from error
     return page
 
 

@@ -165,7 +165,10 @@ class Page:
     def items(self) -> list[Item]:
         """All items in key order."""
         hashes = [self.raw[at : at + _HASH] for at in range(self._items, len(self.raw), _HASH)]
-        return list(zip(self.keys, self.bits, hashes, strict=True))
+        items = list(zip(self.keys, self.bits, hashes, strict=True))
+        if any(len(key) != bits + 7 >> 3 or bits > TREE_KEY_BITS for key, bits, _ in items):
+            raise Corrupt("an item of a page of the state tree is longer or shorter than its bits")
+        return items
 
     def find(self, key: bytes, number: int) -> tuple[int, bytes, list[Turn]]:
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guts_core.chain.audit import audit_page
+from guts_core.errors import Corrupt
 from guts_core.names import Root
 from guts_core.state.nodes import EMPTY_ROOT, root_of, value_hash
 from guts_core.state.pages import PAGE_BYTES_LEAST, PAGE_BYTES_MAX
@@ -138,6 +140,25 @@ def test_forks_over_one_base_and_one_cache_do_not_mix(history: list[Batch], one:
         model_write(expected, other)
         assert oracle_root(expected) == after
         _check_all(Tree(PageOverlay(PageOverlay(stored.pages.get, pages).page, more).page), after, expected)
+
+
+@given(batches, batches, st.data())
+@settings(max_examples=300, deadline=None)
+def test_a_write_over_a_damaged_page_ends_as_writes_end(history: list[Batch], more: list[Batch], data: Any) -> None:
+    """Whatever a disk gives back in place of a byte, a write ends: with an answer, or with what tells of the damage."""
+    stored = Stored(PAGE_BYTES_MAX)
+    for batch in history:
+        stored.write(batch)
+    if not stored.pages:
+        return
+    path = data.draw(st.sampled_from(sorted(stored.pages)))
+    page = bytearray(stored.pages[path])
+    page[data.draw(st.integers(0, len(page) - 1))] = data.draw(st.integers(0, 255))
+    damaged = {**stored.pages, path: bytes(page)}
+
+    for batch in more:
+        with contextlib.suppress(Corrupt):
+            Tree(damaged.get).apply(stored.root, batch)
 
 
 @given(batches)
