@@ -83,7 +83,10 @@ def leaf_over(tx_id: TxId, signatures: tuple[Signature, ...], seen: bytes) -> by
 
 def witness_hash(witness: Witness | None) -> bytes:
     """What a leaf says of the witness."""
-    return digest(Tag.TX_PART, encode(None) if witness is None else to_bytes(witness))
+    return _NO_WITNESS if witness is None else digest(Tag.TX_PART, to_bytes(witness))
+
+
+_NO_WITNESS = digest(Tag.TX_PART, encode(None))
 
 
 def item_leaf(item: Item) -> bytes:

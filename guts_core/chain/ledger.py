@@ -317,9 +317,9 @@ class Ledger:
     def unstored_status(self, tx_id: TxId) -> Standing:
         """The same for who knows that the store does not hold it."""
         for block in self._final:
-            for index, receipt in enumerate(block.receipts):
-                if receipt.tx_id == tx_id:
-                    return final_standing(block.height, index, receipt)
+            if tx_id in block.expiries:
+                found = ((index, one) for index, one in enumerate(block.receipts) if one.tx_id == tx_id)
+                return final_standing(block.height, *next(found))
         return Standing(Where.PENDING) if tx_id in self.mempool else self._applicants.ended(tx_id)
 
     def _judged(self, base: Executed, proposal: Proposal, body: bytes) -> None:

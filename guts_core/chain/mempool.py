@@ -29,6 +29,8 @@ CALM_PERCENT = 80
 # waits longer than this is work for every node that makes no block fuller.
 CROWD_TRANSACTIONS = 1_000
 PATIENCE_US = 1_000_000
+# With so many of them what waits is waiting for its turn, and need not be told to anybody again.
+QUEUE_TRANSACTIONS = 256
 
 
 BUSY_WORDS = "this node has too many waiting transactions: try again in a few seconds"
@@ -117,9 +119,9 @@ class Mempool:
         return next((entry.since for tx_id, entry in self._entries.items() if tx_id in self._ready), None)
 
     @property
-    def is_crowded(self) -> bool:
-        """Whether blocks are full without anything more."""
-        return len(self._ready) >= CROWD_TRANSACTIONS
+    def has_queue(self) -> bool:
+        """Whether most of what waits waits for its turn."""
+        return len(self._ready) >= QUEUE_TRANSACTIONS
 
     def require_calm(self, payer: AccountId, now: int) -> None:
         """
@@ -131,7 +133,7 @@ class Mempool:
         transactions = self._total.transactions * 100 >= self._transactions_max * CALM_PERCENT
         if transactions or self._total.bytes * 100 >= self._bytes_max * CALM_PERCENT:
             raise Busy(BUSY_WORDS)
-        first = self._lanes[False].first(payer) if self.is_crowded else None
+        first = self._lanes[False].first(payer) if len(self._ready) >= CROWD_TRANSACTIONS else None
         if first is not None and now - self._entries[first].since > PATIENCE_US:
             raise Busy("this account has waited for its turn for a while already: try again in a few seconds")
 

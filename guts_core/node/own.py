@@ -66,11 +66,11 @@ class OwnTransactions:
         """Everything, for who has just linked."""
         return _batches(self._waiting.values())
 
-    def due(self, now: int, retry_us: int, *, is_crowded: bool = False) -> list[Submit]:
-        """What is to be said again now; in a crowd it waits for its turn, and is said at the longest pauses only."""
+    def due(self, now: int, retry_us: int, *, in_queue: bool = False) -> list[Submit]:
+        """What is to be said again now; where it waits for its turn only at the longest pauses."""
         longest = PAUSE_RETRIES_MAX * retry_us
         due = [own for own in self._waiting.values() if own.again_at <= now]
-        said = [own for own in due if not is_crowded or own.pause_us == longest]
+        said = [own for own in due if not in_queue or own.pause_us == longest]
         for own in due:
             own.pause_us = min(2 * own.pause_us, longest)
             own.again_at = now + own.pause_us

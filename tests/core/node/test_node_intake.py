@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from guts_core.chain.mempool import CROWD_TRANSACTIONS
+from guts_core.chain.mempool import QUEUE_TRANSACTIONS
 from guts_core.chain.transaction import Item, transaction_id
 from guts_core.codec import to_bytes
 from guts_core.names import AccountId, TxId
@@ -124,7 +124,7 @@ def test_what_a_lost_peer_brought_is_let_go() -> None:
     assert node.next_deadline() != 0
 
 
-def test_in_a_crowd_what_waits_is_said_again_at_the_longest_pauses_only() -> None:
+def test_in_a_queue_what_waits_is_said_again_at_the_longest_pauses_only() -> None:
     """Every node is busy with full blocks; whoever missed it hears of it all the same."""
     world = World()
     world.cut = {1, 2, 3}
@@ -132,7 +132,7 @@ def test_in_a_crowd_what_waits_is_said_again_at_the_longest_pauses_only() -> Non
     own = world.submit(0, world.signed(creation("mine"), expires=world.now + 50 * MINUTE))
     candidate = ledger.mempool.get(own)
     assert candidate is not None
-    for at in range(CROWD_TRANSACTIONS):
+    for at in range(QUEUE_TRANSACTIONS):
         name = at.to_bytes(32, "big")
         ledger.mempool.add(evolve(candidate, tx_id=TxId(name)), AccountId(name), 0)
     retry_ms = world.genesis.params.retry_ms
