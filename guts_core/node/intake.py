@@ -24,9 +24,9 @@ from .messages import Submit
 STEP_TRANSACTIONS = 64
 # Of own clients in one turn: what they bring is passed on in messages of so many, and of a peer it is one message.
 TURN_TRANSACTIONS = 32
-# Seconds of judging them, of one peer and of own clients.
+# Seconds of judging what one peer passes on, and a second of what own clients bring: who waits longer had better know.
 PEER_BYTES_MAX = 4 << 20
-OWN_MAX = 4_096
+OWN_MAX = 1_024
 
 # A deadline that has passed: what waits here needs no event.
 AT_ONCE = 0
