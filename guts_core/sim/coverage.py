@@ -21,7 +21,7 @@ from .faults import SECOND, Clog, Cut, Partition, Plan, SlowDisk
 from .forge_world import ForgeWorld
 from .links import SORTS, sort_in
 from .place import Place
-from .report import Report, report_of
+from .report import Report, report_of, uncollected
 from .scenario import Scenario
 from .world import World
 
@@ -188,6 +188,7 @@ class _CoveredForge(_Covered, ForgeWorld):
     pass
 
 
+@uncollected()
 def covered(scenario: Scenario) -> tuple[Report, Coverage]:
     """Run it, and count."""
     world = scenario.world((_CoveredWorld, _CoveredForge))

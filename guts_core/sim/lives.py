@@ -27,7 +27,7 @@ from .ports import Act, Cast, Fault, SimNode
 # What a trace says of an event before its data: the time, what happened, to whom, and how many bytes follow.
 _HEAD = Struct(">QHHI").pack
 # A hash is told many small pieces at once.
-_UNTRACED_MAX = 512
+_UNTRACED_MAX = 256
 # How long an operator takes to put a disk right, and a machine to start again after its power failed.
 _REPAIR_US = 100_000
 _FIRST, _SECOND = 0, 1  # a restore has two times: that of the copy, and that of its return
@@ -39,7 +39,6 @@ class Lives:
     def __init__(self, seed: int, plan: Plan, cast: Cast, size: int, fates: Fates | None) -> None:
         self.plan, self.cast, self.size = plan, cast, size
         self.time = 0
-        self.events = 0
         self.faults: Counter[str] = Counter()
         self.fired: Counter[Rule] = Counter()
         # Of each node whose rules are watched (``_applied``), the counts that its process keeps.
@@ -51,7 +50,8 @@ class Lives:
         self._heap: list[Event] = []
         self._sequence = 0
         self._trace = blake2b(digest_size=16)
-        self._untraced: list[bytes] = []  # what the hash has still to be told
+        self._traced = 0  # events that the hash was told
+        self._untraced: list[tuple[int, Kind, int, bytes]] = []  # and those that it has still to be told
 
     @property
     def honest(self) -> list[int]:
@@ -61,21 +61,29 @@ class Lives:
     @property
     def trace(self) -> str:
         """A hash over every event so far."""
-        self._trace.update(b"".join(self._untraced))
-        self._untraced.clear()
+        self._tell_trace()
         return self._trace.hexdigest()
+
+    @property
+    def events(self) -> int:
+        """How many there were."""
+        return self._traced + len(self._untraced)
 
     def _push(self, time: int, kind: Kind, node: int, number: int, what: object) -> None:
         self._sequence += 1
         heappush(self._heap, (time, self._sequence, kind, node, number, what))
 
     def _note(self, kind: Kind, index: int, data: bytes) -> None:
-        self.events += 1
         untraced = self._untraced
-        untraced += (_HEAD(self.time, kind, index, len(data)), data)
-        if len(untraced) > _UNTRACED_MAX:
-            self._trace.update(b"".join(untraced))
-            untraced.clear()
+        untraced.append((self.time, kind, index, data))
+        if len(untraced) == _UNTRACED_MAX:
+            self._tell_trace()
+
+    def _tell_trace(self) -> None:
+        told = [_HEAD(time, kind, index, len(data)) + data for time, kind, index, data in self._untraced]
+        self._trace.update(b"".join(told))
+        self._traced += len(told)
+        self._untraced.clear()
 
     def _now(self, index: int) -> Instant:
         jump_ms = self.places[index].jump_ms

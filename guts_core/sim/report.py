@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 from attrs import field, frozen
@@ -49,21 +51,32 @@ class Report:
     work: dict[str, int] = field(factory=dict)  # of whole nodes: what people asked for, and what became of it
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """
+    Nobody looks for what died in a circle: what a run makes lives about as long as the run, and that costs a tenth.
+
+    Best around all that the world is known in: who looks when it is gone has little to look at.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+@uncollected()
 def report_of(seed: int, world: World, cast: Cast, *, demanding: bool = True) -> Report:
     """Run a world to its end; ``demanding`` makes a run that tested nothing a problem."""
     problem = None
-    # What a run makes lives about as long as the run: looking for what died in a circle costs a tenth of it.
-    collects = gc.isenabled()
-    gc.disable()
     try:
         world.run()
     except Broken as broken:
         problem = str(broken)
     except Exception as error:  # noqa: BLE001 -- what a node or a machine did not expect is a finding of this seed
         problem = _unexpected(error)
-    finally:
-        if collects:
-            gc.enable()
     heights = tuple(node.height for index in world.honest if (node := world.places[index].node) is not None)
     return Report(
         seed=seed,

@@ -20,7 +20,7 @@ from .forge_cast import ForgeCast
 from .forge_world import ForgeWorld
 from .ledger import VoteLedger
 from .machine import StateMachine
-from .report import Report, report_of
+from .report import Report, report_of, uncollected
 from .villains import cast as villain_cast
 from .villains.cast import cast_of
 from .villains.villain import Villain
@@ -64,6 +64,7 @@ class Scenario:
         cast = cast_of(self.seed, self.nodes, self.fault_model, kinds, machine=machine, remember=self.remember)
         return kind[0](self.seed, self.plan, cast, self.nodes, ledger, wishes, chance)
 
+    @uncollected()
     def play(self, *, demanding: bool = False) -> Report:
         """Run it; ``demanding`` makes a run that tested nothing a problem."""
         world = self.world()

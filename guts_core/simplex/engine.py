@@ -242,16 +242,16 @@ class Engine:
     def _receive(self, peer: int, message: Message) -> bool:
         s = self._state
         changed = True
-        seat = s.seats.get(peer)
         if isinstance(message, Vote):
             epoch: int | None = message.epoch
         elif door.permits(s, peer, message):
             epoch = epoch_of(message)
         else:
             return False
-        if epoch is not None and epoch != s.config.epoch:
+        if epoch != s.config.epoch and epoch is not None:
             catchup.meet(s, peer, epoch, message)
             return True
+        seat = s.seats.get(peer)
         if seat is None and isinstance(message, Vote | Propose):
             raise Malformed(f"peer {peer} has no seat in epoch {epoch}")
         match message:
@@ -275,8 +275,8 @@ class Engine:
             now = s.now.monotonic
             # Who is heard of again after a long silence may be the one more by which others count as absent.
             before = s.heard.get(peer)
-            changed = changed or before is None or before < now - s.config.heartbeat_us
             s.heard[peer] = now
+            return changed or before is None or before < now - s.config.heartbeat_us
         return changed
 
     def _supplied(self, peer: int, message: Supply) -> None:

@@ -13,6 +13,7 @@ from guts_core.errors import Malformed
 from .bounds import FUTURE_VIEWS_MAX
 from .catchup import help_peer
 from .certificates import check
+from .evidence import OPPOSITE
 from .fence import check_own, heard, heard_all
 from .forks import look
 from .messages import FINALIZE, NOTARIZE, NULLIFY, Certificate, Propose, Vote
@@ -42,7 +43,12 @@ def _take(s: State, vote: Vote) -> bool:
     if held is not None:
         tally = held.tallies[kind]
         said = tally.of(vote.signer)
-        if (said is not None and said == (vote.proposal, vote.signature)) or convict(s, vote):
+        if said is not None and said == (vote.proposal, vote.signature):
+            return False
+        # Who said nothing else of this kind contradicts something only where votes of the opposite kind are.
+        opposite = OPPOSITE.get(kind)
+        may_conflict = said is not None or (opposite is not None and len(held.tallies[opposite]) > 0)
+        if may_conflict and convict(s, vote):
             return False
         if kind in held.certificates:
             # Nothing follows from it any more; should its signer contradict it, it is here.

@@ -41,10 +41,11 @@ class Tally:
             self.drop(signer)
             self._checked.add(signer)
         equal = self._equal.get(proposal, 0)
-        if signer not in self._said:
-            self._said[signer] = proposal, signature
-            self._equal[proposal] = equal = equal + 1
-        return equal
+        if signer in self._said:
+            return equal
+        self._said[signer] = proposal, signature
+        self._equal[proposal] = equal + 1
+        return equal + 1
 
     def vouch(self, signer: int) -> None:
         """The signature of this signer's vote was checked, and is his."""
@@ -68,10 +69,20 @@ class Tally:
             if signer not in self._checked and (said is proposal or said == proposal)
         ]
 
+    def checked(self, proposal: Proposal | None) -> int:
+        """How many are known to have said this."""
+        if not self.holds_other_than(proposal):
+            return len(self._checked)
+        return len(self.signatures(proposal))
+
     def signatures(self, proposal: Proposal | None) -> list[tuple[int, bytes]]:
         """(signer, signature) of all who are known to have said this, by index."""
-        said = [(signer, *self._said[signer]) for signer in sorted(self._checked)]
-        return [(signer, signature) for signer, words, signature in said if words is proposal or words == proposal]
+        found = []
+        for signer in sorted(self._checked):
+            words, signature = self._said[signer]
+            if words is proposal or words == proposal:
+                found.append((signer, signature))
+        return found
 
     def forget(self) -> None:
         """Let go of the individual votes."""

@@ -73,9 +73,8 @@ def count(s: State, vote: Vote, *, checked: bool) -> bool:
 
 def _genuine(s: State, like: Vote, tally: Tally) -> list[tuple[int, bytes]]:
     """Signatures of equal votes: as many are checked as a quorum lacks, in the order in which they came."""
-    signatures = tally.signatures(like.proposal)
-    lacking = s.committee.quorum - len(signatures)
-    waiting = tally.unchecked(like.proposal)
+    lacking = s.committee.quorum - tally.checked(like.proposal)
+    waiting = tally.unchecked(like.proposal) if lacking > 0 else []
     for at, (signer, signature) in enumerate(waiting):
         if not 0 < lacking <= len(waiting) - at:
             break
