@@ -23,7 +23,7 @@ def offered(costs: Costs, rate: int) -> Overloaded:
 
 
 @pytest.mark.parametrize(
-    ("costs", "bearable", "too_much"), [(COSTLY_SIGNATURES, 500, 1_500), (COSTLY_BLOCKS, 400, 1_500)]
+    ("costs", "bearable", "too_much"), [(COSTLY_SIGNATURES, 500, 1_800), (COSTLY_BLOCKS, 400, 1_500)]
 )
 def test_beyond_what_it_bears_a_network_stays_near_its_best(costs: Costs, bearable: int, too_much: int) -> None:
     """In one queue with votes, and in blocks as large as may be, three times as much was served to nobody."""
