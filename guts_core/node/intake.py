@@ -9,14 +9,14 @@ room nothing is taken in: own clients are told so, and peers say again what wait
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import TypeAlias, TypeGuard
 
 from guts_core.chain.mempool import BUSY_WORDS, Busy
 from guts_core.chain.transaction import transaction_id
 from guts_core.codec import to_bytes
+from guts_core.names import TxId
 
-from .effects import Effect, Refuse
 from .events import Event, PeerSaid, TransactionSubmitted
 from .messages import Submit
 
@@ -43,25 +43,32 @@ class Intake:
     def __init__(self) -> None:
         self._queues: dict[int | None, deque[Brought]] = {}  # whose turn is next comes first
         self._bytes: dict[int, int] = {}
+        self._own: Counter[TxId] = Counter()  # the same may be brought again meanwhile
 
     def __bool__(self) -> bool:
         return bool(self._queues)
+
+    def __contains__(self, tx_id: TxId) -> bool:
+        """Whether an own client brought this, and it waits for its turn."""
+        return tx_id in self._own
 
     @staticmethod
     def is_for(event: Event) -> TypeGuard[Brought]:
         """Whether this may wait here."""
         return isinstance(event, TransactionSubmitted) or (isinstance(event, PeerSaid) and event.data[:3] == _SUBMIT)
 
-    def put(self, event: Brought) -> list[Effect]:
-        """Let it wait for its turn; what follows where there is no room for it."""
+    def put(self, event: Brought) -> tuple[TxId, Busy] | None:
+        """Let it wait for its turn; of an own client's what there is no room for, and why."""
         if isinstance(event, PeerSaid):
             self._put_of_peer(event)
-            return []
+            return None
+        tx_id = transaction_id(event.item.signed.body)
         own = self._queues.setdefault(None, deque())
         if len(own) >= OWN_MAX:
-            return [Refuse(transaction_id(event.item.signed.body), Busy.code, BUSY_WORDS)]
+            return tx_id, Busy(BUSY_WORDS)
         own.append(event)
-        return []
+        self._own[tx_id] += 1
+        return None
 
     def _put_of_peer(self, event: PeerSaid) -> None:
         size = self._bytes.get(event.peer, 0) + len(event.data)
@@ -88,9 +95,15 @@ class Intake:
 
     def _weight(self, event: Brought) -> int:
         if isinstance(event, TransactionSubmitted):
+            self._let_go(transaction_id(event.item.signed.body))
             return 1
         self._bytes[event.peer] -= len(event.data)
         return -(-len(event.data) // _SMALL_BYTES)
+
+    def _let_go(self, tx_id: TxId) -> None:
+        self._own[tx_id] -= 1
+        if not self._own[tx_id]:
+            del self._own[tx_id]
 
     def lost(self, peer: int) -> None:
         """The link to a peer closed: when it opens again, all that waits there is said again."""

@@ -8,6 +8,7 @@ witness the attestations'; what stands here is who is told what, and when again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import assert_never
 
@@ -94,7 +95,8 @@ class Node:
         self.ledger.now = now.monotonic
         for event in events:
             if Intake.is_for(event):
-                out += self._intake.put(event)
+                beyond_room = self._intake.put(event)
+                out += self._not_taken(*beyond_room) if beyond_room else []
             elif not self._stopped or isinstance(event, Committed):
                 out += self._addressed(partial(self._follow, event), now)
         if self._intake and not self._stopped:
@@ -181,12 +183,12 @@ class Node:
         """When to send Ticked, in monotonic microseconds."""
         if self._intake and not self._stopped:
             return AT_ONCE
-        deadlines = [d for d in (self.engine.next_deadline(), self._retry_at) if d is not None]
-        return min(deadlines, default=None)
+        return min((d for d in (self.engine.next_deadline(), self._retry_at) if d is not None), default=None)
 
     def knows(self, tx_id: TxId) -> bool:
         """Whether this transaction may still be ordered, as far as this node knows."""
-        return tx_id in self._own or self.attestations.get(tx_id) is not None or self.ledger.is_pending(tx_id)
+        waits = tx_id in self._intake or tx_id in self._own or self.ledger.is_pending(tx_id)
+        return waits or self.attestations.get(tx_id) is not None
 
     def attested(self) -> list[Attested]:
         """Promises that still hold: what must not be swept, and what a compacted log keeps."""
@@ -302,8 +304,8 @@ class Node:
         return self.pushes.submit(tx_id, manifest, event, now)
 
     def _not_taken(self, tx_id: TxId, refusal: Refused) -> list[Effect]:
-        """The answer to a client, unless the same transaction is final: then its commit is the answer."""
-        if self.ledger.transaction_status(tx_id).where is Where.FINAL:
+        """The answer to a client, unless the same transaction is final, or still may be: then that is the answer."""
+        if self.knows(tx_id) or self.ledger.transaction_status(tx_id).where is Where.FINAL:
             return []
         return [Refuse(tx_id, refusal.code, str(refusal))]
 
@@ -311,11 +313,9 @@ class Node:
         for item in items:
             if manifest_of(item) is not None:
                 continue  # pushes come announced, so that this node checks their packs
-            try:
+            with suppress(Refused):  # its gateway answers the client; a peer's view may differ by a block
                 self.ledger.admit(item, now)
                 self._has_work = True
-            except Refused:
-                continue  # its gateway answers the client; a peer's view may differ by a block
         return []
 
     def _tell_of_work(self, now: Instant) -> list[Effect]:

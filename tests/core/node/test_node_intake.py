@@ -71,7 +71,7 @@ def test_sources_take_turns_and_a_flood_of_one_holds_up_no_other() -> None:
     other = PeerSaid(2, to_bytes(Submit((items[0],))))
     everything: list[Brought] = [*flood, *own, other]
     for event in everything:
-        assert intake.put(event) == []
+        assert intake.put(event) is None
 
     assert intake.take() == [flood[0], *own, other]
     assert intake.take() == [flood[1]]
@@ -96,20 +96,64 @@ def test_beyond_its_room_own_clients_are_refused_and_peers_are_not_heard() -> No
     intake = Intake()
     (own,) = wishes(world, 1)
     for _ in range(OWN_MAX):
-        assert intake.put(own) == []
-    (refused,) = intake.put(own)
-    assert isinstance(refused, Refuse)
-    assert (refused.tx_id, refused.code) == (transaction_id(own.item.signed.body), "busy")
+        assert intake.put(own) is None
+    refused = intake.put(own)
+    assert refused is not None
+    assert (refused[0], refused[1].code) == (transaction_id(own.item.signed.body), "busy")
 
     said = to_bytes(Submit((own.item,)))
     fit = PEER_BYTES_MAX // len(said)
     for _ in range(fit + 5):
-        assert intake.put(PeerSaid(1, said)) == []
+        assert intake.put(PeerSaid(1, said)) is None
     heard = [event for _ in range(fit + 5) for event in intake.take() if isinstance(event, PeerSaid)]
     assert len(heard) == fit
     huge = PeerSaid(1, said + bytes(PEER_BYTES_MAX))
     intake.put(huge)
     assert huge in intake.take()
+
+
+def refusals(effects: list[Effect]) -> list[tuple[TxId, str]]:
+    """What clients are told."""
+    return [(effect.tx_id, effect.code) for effect in effects if isinstance(effect, Refuse)]
+
+
+def test_what_waits_already_or_is_final_is_not_refused_for_want_of_room() -> None:
+    """Whoever waits for it would be told no about what happens; its own turn, or its commit, is the answer."""
+    world = World()
+    node = world.seats[0].node
+    final, pending = (TransactionSubmitted(Item(world.signed(creation(name)), None, ()), None) for name in "fp")
+    world.submit(0, final.item.signed)
+    world.pass_time(1_000)
+    assert node.ledger.is_final(transaction_id(final.item.signed.body))
+    world.cut = {0}
+    world.submit(0, pending.item.signed)
+    *flood, beyond = wishes(world, OWN_MAX + 1)
+
+    effects = node.receive_all([*flood, final, pending, flood[-1], beyond], world.instant)
+
+    assert refusals(effects) == [(transaction_id(beyond.item.signed.body), "busy")]
+
+
+def test_what_waits_for_its_turn_is_known_to_the_node() -> None:
+    """Whoever asks for it, or brings it again, is told that it is on its way: until it is judged, and then after."""
+    world = World()
+    node = world.seats[0].node
+    brought = wishes(world, TURN_TRANSACTIONS + 1)
+    last = transaction_id(brought[-1].item.signed.body)
+    assert not node.knows(last)
+
+    node.receive_all([*brought, brought[-1]], world.instant)
+    assert not node.ledger.is_pending(last)
+    assert node.knows(last)
+
+    node.receive(Ticked(), world.instant)
+    assert node.ledger.is_pending(last)
+    intake = Intake()
+    for _ in range(2):
+        intake.put(brought[-1])
+    assert last in intake
+    assert intake.take() == [brought[-1]] * 2
+    assert last not in intake
 
 
 def test_what_a_lost_peer_brought_is_let_go() -> None:
