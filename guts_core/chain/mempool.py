@@ -29,7 +29,7 @@ CALM_PERCENT = 80
 # waits longer than this is work for every node that makes no block fuller.
 CROWD_TRANSACTIONS = 1_000
 PATIENCE_US = 1_000_000
-# With so many of them what waits is waiting for its turn, and need not be told to anybody again.
+# With so many of them what waits is waiting for its turn, and need not be told again and again.
 QUEUE_TRANSACTIONS = 256
 
 
@@ -118,10 +118,10 @@ class Mempool:
         """Since when what has waited longest waits (monotonic microseconds), of what could be proposed."""
         return next((entry.since for tx_id, entry in self._entries.items() if tx_id in self._ready), None)
 
-    @property
-    def has_queue(self) -> bool:
-        """Whether most of what waits waits for its turn."""
-        return len(self._ready) >= QUEUE_TRANSACTIONS
+    def is_queued(self, tx_id: TxId) -> bool:
+        """Whether it waits for its turn, as most of what waits here does; what is urgent has a part of each block."""
+        entry = self._entries.get(tx_id)
+        return entry is not None and not entry.is_urgent and len(self._ready) >= QUEUE_TRANSACTIONS
 
     def require_calm(self, payer: AccountId, now: int) -> None:
         """

@@ -338,7 +338,7 @@ class Node:
         out: list[Effect] = self._let_go()
         for own in self.attestations.own():
             out += self.pushes.announce_again(own, self.connected, now)
-        again = self._own.due(now.monotonic, self._retry_us, in_queue=self.ledger.mempool.has_queue)
+        again = self._own.due(now.monotonic, self._retry_us, self.ledger.mempool.is_queued)
         out += [say(None, batch) for batch in again]
         for report in self.reports.due(self.ledger.next_time(now.believed)):
             out += self._submit(TransactionSubmitted(report, None), now)

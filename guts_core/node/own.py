@@ -3,12 +3,13 @@ What clients of this node wait for: told to all validators once, and again only 
 
 Links lose nothing while they stand, and whoever links anew is told everything. What is left are peers that refused
 it (their state was a block behind) or dropped it (too much waited), and a network whose blocks are full, where
-saying it all again is what it can bear least: so the pauses double.
+saying it all again is what it can bear least: so the pauses double, and what waits for its turn there is said again
+once soon, for peers that were behind, and then only at the longest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from attrs import define
 
@@ -66,12 +67,12 @@ class OwnTransactions:
         """Everything, for who has just linked."""
         return _batches(self._waiting.values())
 
-    def due(self, now: int, retry_us: int, *, in_queue: bool = False) -> list[Submit]:
-        """What is to be said again now; where it waits for its turn only at the longest pauses."""
+    def due(self, now: int, retry_us: int, is_queued: Callable[[TxId], bool]) -> list[Submit]:
+        """What is to be said again now; what waits for its turn only the first time, and after the longest pauses."""
         longest = PAUSE_RETRIES_MAX * retry_us
-        due = [own for own in self._waiting.values() if own.again_at <= now]
-        said = [own for own in due if not in_queue or own.pause_us == longest]
-        for own in due:
+        due = {tx_id: own for tx_id, own in self._waiting.items() if own.again_at <= now}
+        said = [own for tx_id, own in due.items() if not retry_us < own.pause_us < longest or not is_queued(tx_id)]
+        for own in due.values():
             own.pause_us = min(2 * own.pause_us, longest)
             own.again_at = now + own.pause_us
         return _batches(said)

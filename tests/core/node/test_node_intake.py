@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from attrs import evolve
-
-from guts_core.chain.mempool import QUEUE_TRANSACTIONS
 from guts_core.chain.transaction import Item, transaction_id
 from guts_core.codec import to_bytes
-from guts_core.names import AccountId, TxId
+from guts_core.names import TxId
 from guts_core.node.effects import Effect, Refuse, SendPeer
 from guts_core.node.events import PeerDisconnected, PeerSaid, Ticked, TransactionSubmitted
 from guts_core.node.intake import OWN_MAX, PEER_BYTES_MAX, STEP_TRANSACTIONS, TURN_TRANSACTIONS, Brought, Intake
 from guts_core.node.messages import PEER_MESSAGES, Submit
-from tests.core.chain.chain_world import MINUTE, creation
+from tests.core.chain.chain_world import creation
 from tests.core.node.node_world import World
 
 
@@ -166,24 +163,3 @@ def test_what_a_lost_peer_brought_is_let_go() -> None:
 
     assert len(node.ledger.mempool) == 0
     assert node.next_deadline() != 0
-
-
-def test_in_a_queue_what_waits_is_said_again_at_the_longest_pauses_only() -> None:
-    """Every node is busy with full blocks; whoever missed it hears of it all the same."""
-    world = World()
-    world.cut = {1, 2, 3}
-    ledger = world.seats[0].node.ledger
-    own = world.submit(0, world.signed(creation("mine"), expires=world.now + 50 * MINUTE))
-    candidate = ledger.mempool.get(own)
-    assert candidate is not None
-    for at in range(QUEUE_TRANSACTIONS):
-        name = at.to_bytes(32, "big")
-        ledger.mempool.add(evolve(candidate, tx_id=TxId(name)), AccountId(name), 0)
-    retry_ms = world.genesis.params.retry_ms
-    said = len(world.seats[0].said_of(Submit))
-
-    world.pass_time(15 * retry_ms - 1)
-    assert len(world.seats[0].said_of(Submit)) == said
-    world.pass_time(32 * retry_ms)
-
-    assert len(world.seats[0].said_of(Submit)) > said
