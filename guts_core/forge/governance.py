@@ -39,6 +39,7 @@ from .operators import NotSeated, approvals_needed, seated
 from .params import DECISION_LIFETIME_MS
 from .permissions import Permission, demand
 from .records import NodeRecord
+from .rules import WAITING_KEYS_GIVE_WAY
 from .seats import (
     check_joining,
     check_leaving,
@@ -108,7 +109,7 @@ def is_open(decision: Decision, time: int) -> bool:
 
 
 def rotate_seat(action: RotateSeat, state: Overlay, context: Context) -> tuple[SeatRotationQueued]:
-    """Have other keys in an own seat from the next epoch that has room for it; until then they can be replaced."""
+    """Have other keys in an own seat from the next epoch that has room for it."""
     demand(context.principal, Permission.GOVERN, None, state)
     rotation = action.rotation
     node = _own_node(rotation.number, state, context)
@@ -263,6 +264,12 @@ def _own_node(number: int, state: View, context: Context) -> NodeRecord:
 
 def _check_rotation(action: RotateSeat, node: NodeRecord, state: View, context: Context) -> None:
     rotation = action.rotation
+    waiting = [change for change in queries.queue(state).seats if change.number == node.number]
+    if context.rules < WAITING_KEYS_GIVE_WAY and any(change.move is SeatMove.ROTATE for change in waiting):
+        raise Conflict(
+            f"{node.name} waits for other keys already: one change of keys at a time (from rules "
+            f"{WAITING_KEYS_GIVE_WAY} on the newer one counts)"
+        )
     if node.number not in numbers_to_come(state):
         raise Conflict(f"{node.name} loses its seat: its keys do not matter any more")
     if rotation.vote_key is None and rotation.node_key is None:

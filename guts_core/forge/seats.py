@@ -133,7 +133,8 @@ def enqueue(change: SeatChange, state: Overlay) -> None:
 
 def enqueue_rotation(change: SeatChange, state: Overlay) -> None:
     """
-    Let other keys wait for their turn. Those that wait for a role already give way, and the place in the queue stays.
+    Let other keys wait for their turn. Those that wait for a role already give way, where the rules let them (the
+    caller asked), and the place in the queue stays.
 
     Who lost a new key before its epoch would otherwise have to sit that epoch out without a vote.
     """

@@ -26,13 +26,13 @@ OPERATORS = tuple(Person(f"op{index}", is_operator=True) for index in range(7))
 class Council(World):
     """A network whose operators each answer for one validator."""
 
-    def __init__(self, seats: int, operators: int | None = None, params: Params | None = None) -> None:
-        super().__init__(params=params or Params(), state=Overlay(Records()))
+    def __init__(self, seats: int, operators: int | None = None, params: Params | None = None, rules: int = 0) -> None:
+        super().__init__(params=params or Params(), state=Overlay(Records()), rules=rules)
         count = seats if operators is None else operators
         people = OPERATORS[:count]
         entries = tuple(a_seat(number, people[number % count], f"n{number}") for number in range(seats))
         self.state = Overlay(Records())
-        found(self.state, (*people, BOB, CAROL), entries, NOW, params=self.params)
+        found(self.state, (*people, BOB, CAROL), entries, NOW, params=self.params, rules=rules)
 
     @property
     def numbers(self) -> list[int]:
