@@ -122,6 +122,8 @@ class _Chain:
         self._root, pages = Tree(self.database.page).apply(self._root, records)
         applied = perf_counter()
         self.database.commit(_commit(self.database.height() + 1, pages))
+        if self.database.log_is_long:  # as nodes do
+            self.database.copy_log()
         ended, busy = perf_counter(), process_time() - busy
         stored = [page for page in pages.values() if page is not None]
         return {

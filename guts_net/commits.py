@@ -57,6 +57,8 @@ class Committer:
             with self._tally.timed("commits"):
                 await self._space.persist(partial(self._write, commit))
             await self._done(commit)
+            if self._database.log_is_long:
+                await self._space.persist(partial(trio.to_thread.run_sync, self._database.copy_log))
 
     async def _write(self, commit: Commit) -> None:
         missing = set()
@@ -64,7 +66,8 @@ class Committer:
             if not await self._packs.link(pack.repo, pack.digest):
                 missing.add(pack.digest)
         if not (commit.texts or commit.erased):
-            await self._commits.run(partial(self._database.commit, commit, frozenset(missing)))
+            work = partial(self._database.commit, commit, frozenset(missing))
+            await self._commits.run(work, waits=self._database.is_writing)
             return
         async with self._texts.changing:
             await trio.to_thread.run_sync(self._write_with_texts, commit, frozenset(missing))

@@ -16,7 +16,7 @@ from guts_core.simplex import certificates
 from guts_core.simplex.committee import Committee
 from guts_core.simplex.messages import Certificate
 
-from .store import connect_to_read
+from .chain_file import connect_to_read
 
 # Blocks are looked at in order: the epoch of the one before is all that is asked for again.
 KEPT = 2

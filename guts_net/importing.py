@@ -33,6 +33,7 @@ from guts_core.sync.rebuilding import Rebuilding, Written
 from guts_core.sync.records import PastBlock, StateManifest
 
 from . import store
+from .chain_file import connect_to_read
 from .protocols import Disk
 from .store import ChainDatabase
 
@@ -54,7 +55,7 @@ def build(
     """
     path = directory / BESIDE
     discard(directory, disk)
-    with closing(ChainDatabase(path, disk)) as database, closing(store.connect_to_read(path)) as reader:
+    with closing(ChainDatabase(path, disk)) as database, closing(connect_to_read(path)) as reader:
         rebuilding = Rebuilding(partial(_page, reader))
         for piece in pieces:
             database.write(partial(_write_piece, written=rebuilding.take(piece)))

@@ -36,9 +36,13 @@ class Offload:
         self._clock = clock
         self._owed = _FIRST_IN_THREADS * IN_PLACE_SECONDS
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """What the work returns or raises; once begun it is not cancelled. A checkpoint only when in a thread."""
-        if self._owed:
+    async def run(self, work: Callable[[], T], *, waits: bool = False) -> T:
+        """
+        What the work returns or raises; once begun it is not cancelled. A checkpoint only when in a thread.
+
+        ``waits``: it would begin by waiting for another thread, so it has to be in one.
+        """
+        if self._owed or waits:
             return await trio.to_thread.run_sync(self._timed, work)
         return self._timed(work)
 

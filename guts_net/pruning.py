@@ -26,8 +26,9 @@ from guts_core.forge.params import EVIDENCE_EPOCHS, EXPIRY_MS_MAX
 from guts_core.names import BlockHash, ChainId, TxId
 
 from . import store
+from .chain_file import connect_to_read
 from .snapshots import KEPT, Snapshots
-from .store import ChainDatabase, connect_to_read
+from .store import ChainDatabase
 
 # A transaction of so many blocks is over in a fraction of a second, and blocks that become final wait for it.
 BLOCKS_A_STEP = 200

@@ -37,9 +37,10 @@ from guts_core.names import BlockHash, RepoId, Root
 from guts_core.simplex.messages import Certificate, Proposal
 from guts_core.state.tree import GetPage
 
+from .chain_file import check_tables
 from .logs import Log
 from .packs import PackStore
-from .store import ChainDatabase, MissingPack, check_tables
+from .store import ChainDatabase, MissingPack
 from .tally import Tally
 
 # A start may take this much longer; 2 s look at some 20,000 records.

@@ -35,10 +35,10 @@ from guts_core.sync.pieces import cut
 from guts_core.sync.records import PIECES_MAX, Offer, PastBlock, StateManifest, manifest_digest, piece_hash
 from guts_core.sync.serving import answer
 
+from .chain_file import connect_to_read
 from .disk import NO_ROOM, make_lasting_directory
 from .logs import Log
 from .protocols import Disk
-from .store import connect_to_read
 
 DIRECTORY = "snapshots"
 MANIFEST = "manifest"

@@ -19,15 +19,15 @@ from attrs import astuple
 from guts_core.chain import schema
 from guts_core.chain.commit import AdmittedPack, Commit, StoredBlock, StoredReceipt, TextName
 from guts_core.codec import from_bytes
-from guts_core.errors import Corrupt, Refused
+from guts_core.errors import Corrupt
 from guts_core.forge.params import RESTORE_MS
 from guts_core.forge.records import Pack, TextRecord, TextState
 from guts_core.names import BlockHash, RepoId, TxId
 from guts_core.simplex.messages import Proposal
 from guts_core.state.keys import KEY_PREFIX_BYTES, SCOPE_BYTES, Kind, Scope
 from guts_core.state.view import Pair
-from guts_core.version import VERSION
 
+from .chain_file import WAL_PAGES, connect, open_writer
 from .page_cache import StoredPages
 from .protocols import Disk
 from .seen import seen_in
@@ -35,13 +35,8 @@ from .seen import seen_in
 MissingPack: TypeAlias = AdmittedPack
 T = TypeVar("T")
 
-SYNCHRONOUS_FULL = 2
-# Writing waits this long for a checkpoint of a reader that holds on; then the error travels up.
-BUSY_MS = 10_000
-# 32 MiB: a page that many blocks change is copied into the database once per so much log.
-WAL_PAGES = 8192
-# What SQLite keeps of the database file, per connection; pages of the tree have a cache above it.
-SQLITE_CACHE_KIB = 16 * 1024
+# A row is in one or two pages of the log.
+ROWS_IN_LOG = WAL_PAGES // 2
 # Above every key: a key begins with its scope type.
 _END = b"\xff"
 
@@ -58,16 +53,7 @@ PUT_DELETED = "INSERT OR REPLACE INTO deleted (repo, owner, time) VALUES (?, ?, 
 PUT_MISSING_TEXT = "INSERT OR IGNORE INTO missing_texts (repo, commitment) VALUES (?, ?)"
 _DELETE_MISSING_TEXT = "DELETE FROM missing_texts WHERE repo = ? AND commitment = ?"
 _FILED = ("ref_log", "missing", "missing_texts")
-_DESCRIBED = (
-    "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name"
-)
 _SCAN_KIND = "SELECT key, value FROM records WHERE key >= ? AND key < ? AND substr(key, ?, 1) = ?"
-
-
-class OtherBuild(Refused):
-    """The directory belongs to a build with another layout; it is not touched."""
-
-    code = "other-build"
 
 
 class ChainDatabase:
@@ -76,9 +62,10 @@ class ChainDatabase:
     def __init__(self, path: Path, disk: Disk) -> None:
         self._path, self._disk = path, disk
         self._writing = threading.Lock()
+        self._rows = 0  # that commits wrote since the log was copied last
         try:
-            self._writer = _open(path, disk)
-            self._reader = _connect(path, read_only=True)
+            self._writer = open_writer(path, disk)
+            self._reader = connect(path, read_only=True)
             self._seen = seen_in(self._reader)
             self._pages = StoredPages(self._reader, self._writer, self._writing)
         except sqlite3.DatabaseError as error:
@@ -167,7 +154,7 @@ class ChainDatabase:
 
         Those of a repository that was deleted too long ago to be restored are not held for it any more.
         """
-        with closing(_connect(self._path, read_only=True)) as reader:
+        with closing(connect(self._path, read_only=True)) as reader:
             gone = {repo for repo, _ in reader.execute(schema.DELETED_UNTIL, (-1, applied - RESTORE_MS))}
             for key, value in _all_of(reader, Kind.PACK):
                 if key[1:SCOPE_BYTES] in gone:
@@ -177,7 +164,7 @@ class ChainDatabase:
 
     def listed_texts(self, applied: int) -> Iterator[TextName]:
         """Every text that the committed state has nodes hold at a block time; otherwise as ``listed_packs``."""
-        with closing(_connect(self._path, read_only=True)) as reader:
+        with closing(connect(self._path, read_only=True)) as reader:
             gone = {repo for repo, _ in reader.execute(schema.DELETED_UNTIL, (-1, applied - RESTORE_MS))}
             for _, value in _all_of(reader, Kind.TEXT):
                 record = from_bytes(TextRecord, value)
@@ -259,6 +246,25 @@ class ChainDatabase:
                 _write(self._writer, commit, missing, missing_texts)
             self._disk.observe("commit", self._path.name)
             self._pages.cache.committed(commit.pages)
+            self._rows += len(commit.records) + len(commit.pages) + len(commit.receipts)
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a commit would wait for something else that is being written."""
+        return self._writing.locked()
+
+    @property
+    def log_is_long(self) -> bool:
+        """Whether it is time for ``copy_log``."""
+        return self._rows >= ROWS_IN_LOG
+
+    def copy_log(self) -> None:
+        """Copy SQLite's write-ahead log into the database, as far as no reader needs it. Blocks for long."""
+        with self._writing:
+            if self._writer.in_transaction:  # in which pages were read
+                self._writer.execute("COMMIT")
+            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self._rows = 0
 
     def _one(self, sql: str, argument: bytes | str | int) -> bytes | None:
         row = self._reader.execute(sql, (argument,)).fetchone()
@@ -330,63 +336,3 @@ def _missing_row(pack: AdmittedPack) -> tuple[bytes, bytes, bytes, int]:
 
 def _top(connection: sqlite3.Connection) -> int:
     return connection.execute(schema.TOP).fetchone()[0] or 0
-
-
-def connect_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that reads what is committed; for one thread at a time, and to be closed."""
-    return _connect(path, read_only=True)
-
-
-def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    mode = "ro" if read_only else "rwc"
-    # Committed from worker threads in turn, under a lock.
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
-    )
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-    connection.execute(f"PRAGMA cache_size = -{SQLITE_CACHE_KIB}")
-    return connection
-
-
-def _open(path: Path, disk: Disk) -> sqlite3.Connection:
-    """The connection that writes, to a database of this build; a file that is not there is created."""
-    writer = _connect(path, read_only=False)
-    try:
-        is_new = not writer.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        _check_version(
-            path, writer.execute("PRAGMA user_version").fetchone()[0], 0 if is_new else schema.SCHEMA_VERSION
-        )
-        _make_durable(writer)
-        if is_new:
-            writer.executescript(f"BEGIN; {schema.TABLES} PRAGMA user_version = {schema.SCHEMA_VERSION}; COMMIT;")
-            disk.sync_directory(path.parent)
-    except BaseException:
-        writer.close()
-        raise
-    return writer
-
-
-def _check_version(path: Path, found: int, expected: int) -> None:
-    if found != expected:
-        age = "an older" if found < schema.SCHEMA_VERSION else "a newer"
-        raise OtherBuild(
-            f"{path} has layout {found}, of {age} build, and this build, Guts {VERSION}, reads layout "
-            f"{schema.SCHEMA_VERSION}: use the build that made it, or start the node in an empty directory"
-        )
-
-
-def check_tables(reader: sqlite3.Connection) -> None:
-    """Raises Corrupt unless the file describes its tables as this build does: SQLite reads rows by those words."""
-    with closing(sqlite3.connect(":memory:")) as made:
-        made.executescript(schema.TABLES)
-        if reader.execute(_DESCRIBED).fetchall() != made.execute(_DESCRIBED).fetchall():
-            raise Corrupt("chain.db describes its tables otherwise than this build made them")
-
-
-def _make_durable(writer: sqlite3.Connection) -> None:
-    """Write-ahead log, synced at every commit: what is acknowledged survives a power cut."""
-    mode = writer.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-    writer.execute("PRAGMA synchronous = FULL")
-    writer.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
-    synchronous = writer.execute("PRAGMA synchronous").fetchone()[0]
-    assert (mode, synchronous) == ("wal", SYNCHRONOUS_FULL), f"journal {mode}, synchronous {synchronous}"

@@ -86,12 +86,12 @@ def block_of(height: int) -> Commit:
 
 @contextmanager
 def _opened(directory: Path, disk: Disk) -> Iterator[tuple[ChainDatabase, TextStore]]:
-    before, store.WAL_PAGES = store.WAL_PAGES, WAL_PAGES
+    before, store.ROWS_IN_LOG = store.ROWS_IN_LOG, WAL_PAGES // 2
     try:
         with closing(ChainDatabase(directory / "chain.db", disk)) as database:
             yield database, TextStore(directory, disk, database, lambda: 0)
     finally:
-        store.WAL_PAGES = before
+        store.ROWS_IN_LOG = before
 
 
 def _commit(database: ChainDatabase, texts: TextStore, height: int) -> None:
@@ -100,6 +100,8 @@ def _commit(database: ChainDatabase, texts: TextStore, height: int) -> None:
     lacking = texts.keep(commit.texts)
     database.commit(commit, frozenset(pack.digest for pack in commit.packs), lacking)
     texts.forget(commit.erased)
+    if database.log_is_long:
+        database.copy_log()
 
 
 def _run(directory: Path, disk: FaultDisk) -> None:

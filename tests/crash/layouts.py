@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from guts_core.chain import schema
+from guts_net.chain_file import OtherBuild
 from guts_net.protocols import Disk
-from guts_net.store import ChainDatabase, OtherBuild
+from guts_net.store import ChainDatabase
 from tests.crash.blocks import block_of, leave_log_beside, rows_of
 from tests.crash.exploring import Workload
 from tests.crash.fault_disk import FaultDisk

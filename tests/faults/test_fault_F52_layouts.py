@@ -12,9 +12,9 @@ import pytest
 from guts_cli.outcomes import EXIT_CODES
 from guts_core.chain.schema import SCHEMA_VERSION
 from guts_core.version import VERSION
+from guts_net.chain_file import OtherBuild
 from guts_net.runtime import open_node
 from guts_net.settings import NodeSettings
-from guts_net.store import OtherBuild
 from tests.net.world import found
 
 # Made by the release before epochs: one validator, the keys of which are known to everybody, one repository.

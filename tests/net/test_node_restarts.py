@@ -12,8 +12,8 @@ import trio
 from guts_core.errors import Conflict, Corrupt, Invalid
 from guts_core.node.port import AskTransaction, Outcome, Phase
 from guts_net import pump
+from guts_net.chain_file import OtherBuild
 from guts_net.runtime import open_node
-from guts_net.store import OtherBuild
 
 from .world import World, a_commit, ask, found, push, status, wait_until
 

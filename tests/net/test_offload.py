@@ -92,6 +92,13 @@ async def test_what_is_slow_now_and_then_costs_the_loop_no_more_than_it_may(
     assert in_place == seconds_in_place <= 2_000 * IN_PLACE_SECONDS + 0.5
 
 
+async def test_work_that_waits_for_another_thread_is_in_a_thread() -> None:
+    """However quick its kind is."""
+    work, offload, _ = await trusted()
+
+    assert [await offload.run(work.do, waits=waits) for waits in (True, False)] == [False, True]
+
+
 async def test_errors_travel_from_either_place() -> None:
     """And what failed slowly is not trusted either."""
     work, offload, _ = await trusted()

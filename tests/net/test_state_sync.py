@@ -18,10 +18,11 @@ from guts_core.sync.machine import Phase, Progress
 from guts_core.sync.messages import Answer, Question, StatePiece
 from guts_core.sync.records import manifest_digest
 from guts_net import state_sync
+from guts_net.chain_file import connect_to_read
 from guts_net.disk import LocalDisk
 from guts_net.peers.bulk import ServeState
 from guts_net.snapshots import KEPT, LocalState, Snapshots
-from guts_net.store import ChainDatabase, connect_to_read
+from guts_net.store import ChainDatabase
 from tests.core.sync.sync_world import Chain, a_chain
 
 from .state_world import LOG, join, local, serving, with_snapshot, write_node

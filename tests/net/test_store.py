@@ -16,9 +16,11 @@ from guts_core.errors import Corrupt
 from guts_core.forge.records import Pack
 from guts_core.names import RepoId, TxId
 from guts_core.state.keys import Kind, Scope, key
+from guts_net import store
+from guts_net.chain_file import OtherBuild
 from guts_net.disk import LocalDisk
 from guts_net.page_cache import ASKED_AGAIN_MAX, ASKED_ONCE_MAX, PageCache
-from guts_net.store import ChainDatabase, OtherBuild
+from guts_net.store import ChainDatabase
 from tests.properties.state_commits import block_hash, commit_of
 
 REPO, OTHER_REPO = RepoId(bytes((7,)) * 32), RepoId(bytes((8,)) * 32)
@@ -217,6 +219,32 @@ def test_pages_asked_for_again_outlive_those_asked_for_once() -> None:
         cache.get(b"%d" % -at)
     assert cache.get(b"root") is None
     assert len(cache._again) == ASKED_AGAIN_MAX
+
+
+def test_the_log_is_copied_apart_from_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That takes as long as many commits, so it is a step of its own; afterwards the file alone holds everything."""
+    monkeypatch.setattr(store, "ROWS_IN_LOG", 6)
+    with closing(ChainDatabase(tmp_path / "chain.db", LocalDisk())) as database:
+        database.commit(commit_of(1, pages={b"\x00": b"one", b"\x01": b"two"}))
+        assert not database.log_is_long
+        for height in (2, 3):
+            database.commit(commit_of(height, pages={b"\x00": b"%d" % height, b"\x01": b"x"}))
+        assert database.log_is_long
+        database._pages.cache = PageCache()
+        assert database.page(b"\x00") == b"3"  # in a transaction of the connection that copies
+
+        database.copy_log()
+
+        assert not database.log_is_long
+        shutil.copyfile(tmp_path / "chain.db", tmp_path / "alone.db")
+    with closing(ChainDatabase(tmp_path / "alone.db", LocalDisk())) as alone:
+        assert (alone.height(), alone.page(b"\x00")) == (3, b"3")
+
+
+def test_it_is_told_whether_a_commit_would_wait(database: ChainDatabase) -> None:
+    assert not database.is_writing
+    assert database.write(lambda _: database.is_writing)
+    assert not database.is_writing
 
 
 def test_missing_rows_come_and_go(database: ChainDatabase) -> None:
