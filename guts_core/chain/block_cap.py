@@ -29,8 +29,11 @@ STEP_BYTES = 16 * 1024
 FLOOR_BYTES = 64 * 1024
 # Blocks whose fate is open: some three while the network agrees, and what is older than these tells nothing new.
 OFFERED_MAX = 64
-# What took longer to become final is as large as may be: two thirds of the time that a view has.
-QUICK_DELTAS = 2
+# What became final in two thirds of the time that a view has leaves room for more. In all of that time three hops may
+# have taken as long as they may, whatever the block held: then it grows as well, or no loss would ever be won back, but
+# slowly, for under overload this is as large as may be.
+QUICK_DELTAS, VIEW_DELTAS = 2, 3
+SLOW_STEP_BYTES = STEP_BYTES // 4
 # Some 0.1 s of executing; and which blocks are of late.
 ITEMS_FIRST, AGREED_BLOCKS = 256, 16
 ITEMS_LEAST = FLOOR_BYTES // ITEM_BYTES_LEAST
@@ -90,8 +93,8 @@ class BlockCap:
             offer = self._offered.pop(own)
             if offer.block_hash != block_hash:
                 self._lost(offer, params)
-            elif now - offer.since <= QUICK_DELTAS * params.delta_ms * 1000:
-                self._set(self.bytes(params) + STEP_BYTES, params)
+            else:
+                self._set(self.bytes(params) + _step(now - offer.since, params), params)
 
     def _lost(self, offer: _Offer, params: Params) -> None:
         now = self.bytes(params)
@@ -99,3 +102,11 @@ class BlockCap:
 
     def _set(self, size: int, params: Params) -> None:
         self._bytes = min(max(size, FLOOR_BYTES), params.block_bytes_max)
+
+
+def _step(took_us: int, params: Params) -> int:
+    """How many bytes more may be proposed after an own block that was final in this time."""
+    delta_us = params.delta_ms * 1000
+    if took_us <= QUICK_DELTAS * delta_us:
+        return STEP_BYTES
+    return SLOW_STEP_BYTES if took_us <= VIEW_DELTAS * delta_us else 0

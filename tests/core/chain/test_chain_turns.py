@@ -170,7 +170,7 @@ def test_the_more_views_in_a_row_were_lost_the_less_is_proposed_by_whoever_is_ne
 
 
 def test_blocks_grow_only_where_those_before_were_quick() -> None:
-    """Twice as many as in one that took a delta; and a leader's own limit stays where its block took two."""
+    """Twice as many as in one that took a delta; and a leader's own limit slowly where its block took more than two."""
     cap, params, name = BlockCap(), Params(delta_ms=200), BlockHash(salt("own"))
     for view, took_us in ((1, 200_000), (2, 200_001)):
         cap.heard(view, 0)
@@ -179,12 +179,27 @@ def test_blocks_grow_only_where_those_before_were_quick() -> None:
     cap.offered(3, BlockHash(salt("lost")), 0, 0)
     cap.passed(4, set(), params)
     least = cap.bytes(params)
-    for view, took_us in ((4, 400_001), (5, 400_000)):
-        assert cap.bytes(params) == least
+    for view, took_us, quarters in ((4, 400_001, 1), (5, 600_000, 2), (6, 600_001, 2), (7, 400_000, 6)):
         cap.offered(view, name, 0, 0)
         cap.settled(view, name, params, 0, took_us)
+        assert cap.bytes(params) == least + quarters * STEP_BYTES // 4
 
-    assert cap.bytes(params) == least + STEP_BYTES
+
+def test_where_links_take_as_long_as_they_may_no_loss_lasts() -> None:
+    """Three hops of almost a delta make a block final: what was lost is won back, if slowly."""
+    cap, params, name = BlockCap(), Params(), BlockHash(salt("own"))
+    for view in range(12):
+        cap.offered(view, BlockHash(salt("lost")), 0, 0)
+        cap.passed(view + 1, set(), params)
+    assert cap.bytes(params) == FLOOR_BYTES
+    needed = 4 * (MOST - FLOOR_BYTES) // STEP_BYTES
+
+    for view in range(12, 12 + needed):
+        assert cap.bytes(params) < MOST
+        cap.offered(view, name, 0, 0)
+        cap.settled(view, name, params, 0, 2_900 * params.delta_ms)
+
+    assert cap.bytes(params) == MOST
 
 
 def test_a_smaller_cap_binds_the_leader_and_nobody_else() -> None:
