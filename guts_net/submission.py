@@ -16,12 +16,13 @@ from guts_core.chain.transaction import Hand, Item, SignedTransaction, Text, Tra
 from guts_core.codec import from_bytes
 from guts_core.errors import NotAllowed, Unauthenticated, Unavailable
 from guts_core.forge import queries
-from guts_core.forge.actions import GOVERNING, Action
+from guts_core.forge.actions import Action
 from guts_core.forge.permissions import Principal, credential_is_active
 from guts_core.forge.records import Credential
 from guts_core.identity import KeyPair
 from guts_core.names import NodeId, TxId
 from guts_core.node.events import Event, TransactionSubmitted
+from guts_core.node.intake import is_urgent
 from guts_core.node.node import Node
 from guts_core.node.port import Outcome, Phase, WaitingList
 from guts_core.node.waiting import Lagging, waiting_list
@@ -117,8 +118,9 @@ class Submissions:
         known = self.outcome(tx_id)
         if known.phase in (Phase.FINAL, Phase.EXPIRED):
             return known
-        # Who comes again waits for what was taken in, and operators may have to govern a network that lags.
-        if known.phase is Phase.PENDING or all(isinstance(action, GOVERNING) for action in signed.body.actions):
+        # Who comes again waits for what was taken in; operators may have to govern a network that lags, and evidence
+        # shows who harms it.
+        if known.phase is Phase.PENDING or is_urgent(signed.body):
             self.space.check()
         else:
             self.require_room()

@@ -13,12 +13,13 @@ from guts_core.chain import compose
 from guts_core.chain.genesis import chain_id
 from guts_core.chain.transaction import SignedTransaction
 from guts_core.codec import to_bytes
-from guts_core.forge.actions import Action, VoteDecision
+from guts_core.forge.actions import Action, ReportEvidence, VoteDecision
 from guts_core.node.figures import BY_KEY
 from guts_core.node.port import AskFigures, Figures, Outcome, Phase, PortError, SubmitTransaction
 from guts_net.handle import RunningNode
 from guts_net.runtime import open_node
-from tests.core.chain.chain_world import creation
+from tests.core.chain.chain_world import Network, creation
+from tests.core.chain.test_chain_governance import two_votes
 from tests.net.world import WAIT_MS, World, ask, found, status
 
 LAG_SECONDS = 0.2
@@ -51,6 +52,7 @@ async def test_without_finality_writes_are_refused_at_once_and_taken_again_after
     world = found(tmp_path, 2)
     first, second, third = (signed(world, creation(name)) for name in ("first", "second", "third"))
     ending = signed(world, VoteDecision(1, approve=True))
+    evidence = signed(world, ReportEvidence(*two_votes(Network())))
     with trio.fail_after(120):
         async with open_node(evolve(world.settings(0), write_lag_seconds=LAG_SECONDS)) as node:
             while (await status(node)).final_age_ms <= LAG_SECONDS * 1000:
@@ -63,6 +65,7 @@ async def test_without_finality_writes_are_refused_at_once_and_taken_again_after
             assert await submitted(node, second) == "lagging"
             assert await submitted(node, first) is Phase.PENDING
             assert await submitted(node, ending) is Phase.PENDING
+            assert await submitted(node, evidence) != "lagging"
             async with open_node(world.settings(1)):
                 assert await submitted(node, first, WAIT_MS) is Phase.FINAL
                 assert await submitted(node, third, WAIT_MS) is Phase.FINAL

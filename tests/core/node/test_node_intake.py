@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-from guts_core.chain.transaction import Item, transaction_id
+from attrs import evolve
+
+from guts_core.chain.transaction import Item, SignedTransaction, transaction_id
 from guts_core.codec import to_bytes
-from guts_core.names import TxId
+from guts_core.forge.actions import ProposeDecision, VoteDecision
+from guts_core.forge.decisions import EndEpoch
+from guts_core.names import AccountId, TxId
 from guts_core.node.effects import Effect, Refuse, SendPeer
 from guts_core.node.events import PeerDisconnected, PeerSaid, Ticked, TransactionSubmitted
-from guts_core.node.intake import OWN_MAX, PEER_BYTES_MAX, STEP_TRANSACTIONS, TURN_TRANSACTIONS, Brought, Intake
+from guts_core.node.intake import (
+    OWN_MAX,
+    PEER_BYTES_MAX,
+    STEP_TRANSACTIONS,
+    TURN_TRANSACTIONS,
+    URGENT_MAX,
+    URGENT_OF_AUTHOR,
+    URGENT_TURN,
+    Brought,
+    Intake,
+    is_urgent,
+)
 from guts_core.node.messages import PEER_MESSAGES, Submit
-from tests.core.chain.chain_world import creation
+from tests.core.chain.chain_world import Network, creation, salt
+from tests.core.chain.test_chain_governance import a_report
 from tests.core.node.node_world import World
 
 
 def wishes(world: World, count: int) -> list[TransactionSubmitted]:
     """So many of a client."""
     return [TransactionSubmitted(Item(world.signed(creation(f"r{at}")), None, ()), None) for at in range(count)]
+
+
+def governing(signed: SignedTransaction) -> TransactionSubmitted:
+    """What a client brings of an operator's."""
+    return TransactionSubmitted(Item(signed, None, ()), None)
 
 
 def submits(effects: list[Effect]) -> list[Submit]:
@@ -151,6 +172,51 @@ def test_what_waits_for_its_turn_is_known_to_the_node() -> None:
     assert last in intake
     assert intake.take() == [brought[-1]] * 2
     assert last not in intake
+
+
+def test_governing_waits_behind_no_flood() -> None:
+    """Where nothing else has room an operator's word has, and is judged in the next step."""
+    world = World()
+    node = world.seats[0].node
+    word = governing(world.signed(ProposeDecision(EndEpoch(), now=False)))
+
+    effects = node.receive_all([*wishes(world, OWN_MAX), word], world.instant)
+
+    assert refusals(effects) == []
+    assert node.ledger.is_pending(transaction_id(word.item.signed.body))
+
+
+def test_what_calls_itself_governing_holds_little_and_takes_a_quarter_of_a_step() -> None:
+    """Nobody has looked at its signatures yet: the rest of it waits as everything else does."""
+    world = World()
+    intake = Intake()
+    signed = world.signed(VoteDecision(1, approve=True))
+    first: list[Brought] = []
+    rest: list[Brought] = []
+    for at in range(URGENT_MAX // URGENT_OF_AUTHOR + 1):
+        author = AccountId(salt(f"author {at}"))
+        bodies = [evolve(signed.body, author=author, salt=salt(f"{n}")) for n in range(URGENT_OF_AUTHOR + 1)]
+        words = [governing(evolve(signed, body=body)) for body in bodies]
+        has_room = URGENT_OF_AUTHOR if len(first) < URGENT_MAX else 0
+        first += words[:has_room]
+        rest += words[has_room:]
+        assert [intake.put(event) for event in words] == [None] * len(words)
+
+    assert len(first) == URGENT_MAX
+    assert intake.take() == [*first[:URGENT_TURN], *rest]
+    for at in range(URGENT_TURN, URGENT_MAX, URGENT_TURN):
+        assert intake.take() == first[at : at + URGENT_TURN]
+    assert not intake
+
+
+def test_evidence_is_as_urgent_as_governing_and_nothing_beside_them_is() -> None:
+    """As a mempool has it: what comes along with an operator's word waits for its turn, and the word with it."""
+    world = World()
+    vote = VoteDecision(1, approve=True)
+
+    assert is_urgent(a_report(Network()).body)
+    assert is_urgent(world.signed(vote, vote).body)
+    assert not is_urgent(world.signed(vote, creation("along")).body)
 
 
 def test_what_a_lost_peer_brought_is_let_go() -> None:
