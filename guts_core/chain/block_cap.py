@@ -87,8 +87,9 @@ class BlockCap:
 
     def settled(self, view: int, block_hash: BlockHash, params: Params, items: int = 0, now: int = 0) -> None:
         """The block of a view is final, with so many transactions, and so is the fate of own ones up to that view."""
-        quick = now - self._heard.get(view, now) <= params.delta_ms * 1000
-        self._agreed.append(2 * items if quick else items)
+        begun = self._heard.get(view)  # of what it is told late, while it catches up, it cannot say how long it took
+        is_quick = begun is not None and now - begun <= params.delta_ms * 1000
+        self._agreed.append(2 * items if is_quick else items)
         for own in [own for own in self._offered if own <= view]:
             offer = self._offered.pop(own)
             if offer.block_hash != block_hash:

@@ -202,6 +202,15 @@ def test_where_links_take_as_long_as_they_may_no_loss_lasts() -> None:
     assert cap.bytes(params) == MOST
 
 
+def test_who_catches_up_does_not_take_what_it_hears_late_for_quick() -> None:
+    """It was told of blocks that it never saw being made: how long those took it cannot say."""
+    cap, params = BlockCap(), Params()
+
+    cap.settled(1, BlockHash(salt("told")), params, 4 * ITEMS_FIRST, 0)
+
+    assert cap.items() == 4 * ITEMS_FIRST
+
+
 def test_a_smaller_cap_binds_the_leader_and_nobody_else() -> None:
     """Blocks of others are judged by what the network allows."""
     network = Network()
