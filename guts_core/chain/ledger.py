@@ -85,8 +85,7 @@ class Ledger:
         """How much to propose above a block, some views after it."""
         params = self.network.params
         self._cap.passed(view, {self._head.block_hash, *(block.block_hash for block in below)}, params)
-        is_same = base.proposal.epoch == self.network.epoch
-        lost = view - base.proposal.view - 1 if is_same else 0
+        lost = view - base.proposal.view - 1  # an epoch's views go on from those of the one before
         return Room(self._cap.bytes(params, lost), min(self._cap.items(lost), PROPOSED_ITEMS_MAX))
 
     def is_bound(self, proposal: Proposal, body: bytes) -> bool:

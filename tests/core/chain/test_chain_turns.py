@@ -19,7 +19,7 @@ from guts_core.forge.actions import ProposeDecision, ReportEvidence, VoteDecisio
 from guts_core.forge.decisions import EndEpoch
 from guts_core.forge.params import TRANSACTION_BYTES_MAX, Params
 from guts_core.names import BlockHash, TxId
-from tests.core.chain.chain_world import Network, Person, creation, salt
+from tests.core.chain.chain_world import Network, Person, a_genesis, creation, salt
 from tests.core.chain.test_chain_governance import a_report
 
 MOST = Params().block_bytes_max
@@ -209,6 +209,22 @@ def test_who_catches_up_does_not_take_what_it_hears_late_for_quick() -> None:
     cap.settled(1, BlockHash(salt("told")), params, 4 * ITEMS_FIRST, 0)
 
     assert cap.items() == 4 * ITEMS_FIRST
+
+
+def test_views_that_an_epoch_begins_with_are_lost_like_others() -> None:
+    """Its views go on from those before it, and its first block is made by whoever needs fewer of them."""
+    network = Network(a_genesis(params=Params(epoch_ms=10_000)))
+    network.pass_time(10_000)
+    network.step()
+    assert network.ledgers[0].network.epoch == 1
+    operator = network.operator(0)
+    for at in range(ITEMS_FIRST):
+        network.submit(network.by_key(operator, creation(f"small-{at}")))
+    network.view += 2
+
+    _, _, body = network.propose()
+
+    assert len(held(body)) == ITEMS_FIRST // 2
 
 
 def test_a_smaller_cap_binds_the_leader_and_nobody_else() -> None:
