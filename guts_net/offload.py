@@ -2,9 +2,9 @@
 Blocking work that a thread does, unless handing it over costs more than doing it.
 
 On a good disk a log sync takes a tenth of a millisecond; a worker thread that is woken, takes the interpreter over
-and wakes the loop again costs twice that, three times for each block. So work that has been quick lately is done in
-place. No call that blocks can be given a limit, so a disk that turns slow holds the loop up once; after that its
-work is in threads until it has been quick again for a while, the longer it took the longer (F16).
+and wakes the loop again costs three times that, three times for each block. So work that has been quick lately is
+done in place. No call that blocks can be given a limit, so a disk that turns slow holds the loop up once; after that
+its work is in threads until it has been quick again for a while, the longer it took the longer (F16).
 """
 
 from __future__ import annotations

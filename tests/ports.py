@@ -27,10 +27,8 @@ def free_ports(wanted: int) -> list[int]:
     found: list[int] = []
     for step in _steps:
         port = FIRST + _worker % SHARES * _SHARE + step % _SHARE
-        if not is_free(port) or (found and port != found[-1] + 1):
-            found = []
-        if is_free(port):
-            found.append(port)
+        is_next = not found or port == found[-1] + 1
+        found = [*(found if is_next else []), port] if is_free(port) else []
         if len(found) == wanted:
             return found
     raise AssertionError("counting does not end")

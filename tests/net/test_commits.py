@@ -13,7 +13,7 @@ import trio
 from guts_core.forge.actions import CreateRepository
 from guts_core.forge.records import ObjectFormat
 from guts_core.node.port import Act, Outcome, Phase
-from guts_net import offload
+from guts_net import offload, store
 from guts_net.handle import RunningNode
 
 from .world import WAIT_MS, World, ask, found, wait_until
@@ -52,3 +52,13 @@ async def test_a_commit_that_has_to_wait_for_other_writing_does_not_hold_the_loo
             goes_on.set()
 
     assert went_on == [True], "the loop stood still until the other writing was over"
+
+
+async def test_a_node_copies_its_database_log_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No commit does it by the way any more: left alone the log would grow to twice what it may."""
+    monkeypatch.setattr(store, "ROWS_IN_LOG", 1)
+    world = found(tmp_path, 1)
+    async with world.running() as (node,):
+        await world.give_credential(node)
+
+        await wait_until(lambda: not node._database.log_is_long)
