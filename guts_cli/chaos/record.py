@@ -12,6 +12,7 @@ from attrs import define, field, frozen
 from guts_core.sim.histories import History
 
 TRIED, ACKNOWLEDGED, REFUSED, UNKNOWN = "tried", "acknowledged", "refused", "unknown"
+OUTCOMES = (TRIED, ACKNOWLEDGED, REFUSED, UNKNOWN)
 
 
 @frozen
@@ -30,9 +31,9 @@ class Record:
     """Of one run. ``path`` gets every event at once, so that a run that was cut off leaves its history."""
 
     path: Path
-    pushes: Counter[str] = field(factory=Counter)
-    writes: Counter[str] = field(factory=Counter)  # over the API
-    reads: Counter[str] = field(factory=Counter)
+    pushes: Counter[str] = field(factory=lambda: _none_of(OUTCOMES))
+    writes: Counter[str] = field(factory=lambda: _none_of(OUTCOMES))  # over the API
+    reads: Counter[str] = field(factory=lambda: _none_of((ACKNOWLEDGED, REFUSED)))
     acknowledged: list[Push] = field(factory=list)
     repositories: dict[str, int] = field(factory=dict)  # made over the API, and through whom
     oids: dict[str, int] = field(factory=dict)  # of every commit that was pushed: its operation
@@ -71,10 +72,15 @@ class Record:
             out.writelines(f"{line}\n" for line in lines)
 
 
+def _none_of(names: Sequence[str]) -> Counter[str]:
+    """What did not happen is told as 0, not left out."""
+    return Counter(dict.fromkeys(names, 0))
+
+
 def _now() -> int:
     return time.monotonic_ns() // 1000
 
 
-def shares(counted: Counter[str], names: Sequence[str] = (TRIED, ACKNOWLEDGED, REFUSED, UNKNOWN)) -> str:
+def shares(counted: Counter[str], names: Sequence[str] = OUTCOMES) -> str:
     """In words."""
     return ", ".join(f"{counted[name]} {name}" for name in names)

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import frozen
 
 TREE = Path(__file__).parents[2]
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
 
 
 @frozen

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from guts_cli.chaos.clients import is_refusal
 from guts_cli.chaos.plan import KILLS, link_blows, process_blows
+from guts_cli.chaos.record import Record
 from guts_cli.chaos.watch import can_agree
 from guts_cli.outcomes import EXIT_INTERRUPTED
 from tests.cli.desk import PATIENCE_SECONDS, Desk
@@ -55,6 +56,13 @@ def test_an_interrupt_stops_every_process_and_removes_what_was_temporary(tmp_pat
 
     assert process.returncode == EXIT_INTERRUPTED
     assert [_is_running(pid) for pid in _pids(tmp_path / "run")] == [False] * 4
+
+
+def test_what_did_not_happen_is_told_as_zero(tmp_path: Path) -> None:
+    """On a slow machine no push may end unknown; the report has the same names."""
+    record = Record(tmp_path / "history.jsonl")
+    assert dict(record.pushes) == dict(record.writes) == {"tried": 0, "acknowledged": 0, "refused": 0, "unknown": 0}
+    assert dict(record.reads) == {"acknowledged": 0, "refused": 0}
 
 
 def test_a_seed_is_a_plan() -> None:

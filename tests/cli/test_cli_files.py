@@ -41,7 +41,7 @@ DEAF = [
     "-c",
     "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()",
 ]
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 
 
 def a_network(path: Path, ports: tuple[int, ...] = (18200, 18201)) -> Network:

@@ -19,7 +19,7 @@ from tests.ports import free_ports
 
 pytestmark = pytest.mark.e2e
 GUTS = [sys.executable, "-m", "guts_cli"]
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
 # Away from the ports that other local networks choose.
 
 

@@ -9,7 +9,9 @@ outputs are compared; numbers, ids and times are not, and
 
 from __future__ import annotations
 
+import os
 import re
+import selectors
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -27,6 +29,7 @@ _ENDED = "guts-page-step"
 _LOOP = f"""while read -r step; do . "$step" </dev/null; echo "{_ENDED} $?"; set -e; done"""
 # From so many digits on it is an id or a hash, as git shortens them.
 _ID_DIGITS = 7
+_READ_BYTES = 65_536
 _LOOSE = re.compile(rf"\.\.\.|\s+|[0-9a-f]{{{_ID_DIGITS},}}|[0-9]+")
 
 
@@ -84,17 +87,20 @@ def _gap(gap: str) -> str:
 class Shell:
     """A shell that pages are typed into; ``cd`` and ``export`` last."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     scratch: Path
+    patience: float = PATIENCE_SECONDS
     seen: str = ""
     _count: int = field(default=0)
+    _rest: bytes = b""  # of a line that has not ended
+    _hangs: bool = False
 
     @classmethod
     def open(cls, directory: Path, environment: Mapping[str, str], scratch: Path, **popen: Any) -> Shell:
         """A shell in this directory; what is typed passes through files in ``scratch``."""
         return cls(
             subprocess.Popen(
-                ["bash", "--noprofile", "--norc", "-e", "-c", _LOOP], cwd=directory, env=dict(environment), text=True,
+                ["bash", "--noprofile", "--norc", "-e", "-c", _LOOP], cwd=directory, env=dict(environment),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **popen,
             ),
             scratch,
@@ -116,6 +122,8 @@ class Shell:
         for stream in (self.process.stdin, self.process.stdout):
             assert stream is not None
             stream.close()
+        if self._hangs:
+            self.process.kill()
         self.process.wait(PATIENCE_SECONDS)
 
     def _run(self, text: str) -> tuple[int, str]:
@@ -124,15 +132,15 @@ class Shell:
         script.write_text(text)
         script.chmod(0o644)
         assert self.process.stdin is not None
-        print(script, file=self.process.stdin, flush=True)
-        lines = list(self._lines(time.monotonic() + PATIENCE_SECONDS))
+        self.process.stdin.write(f"{script}\n".encode())
+        self.process.stdin.flush()
+        lines = list(self._lines(time.monotonic() + self.patience))
         if not lines or not lines[-1].startswith(_ENDED):
             return self.process.wait(PATIENCE_SECONDS) or 1, "".join(lines)
         return int(lines[-1].split()[1]), "".join(lines[:-1])
 
     def _lines(self, deadline: float) -> Iterator[str]:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        for line in self._lines_until(deadline):
             # Output that ends without a newline stands before the mark.
             head, mark, tail = line.partition(_ENDED)
             if mark and head:
@@ -140,7 +148,22 @@ class Shell:
             yield mark + tail if mark else line
             if mark:
                 return
-            assert time.monotonic() < deadline, "the page takes too long"
+
+    def _lines_until(self, deadline: float) -> Iterator[str]:
+        while data := self._read_until(deadline):
+            *whole, self._rest = (self._rest + data).split(b"\n")
+            for line in whole:
+                yield line.decode(errors="replace") + "\n"
+        if self._rest:
+            yield self._rest.decode(errors="replace")
+
+    def _read_until(self, deadline: float) -> bytes:
+        assert self.process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            self._hangs = not selector.select(max(0.0, deadline - time.monotonic()))
+        assert not self._hangs, f"the page takes too long; unfinished: {self._rest!r}"
+        return os.read(self.process.stdout.fileno(), _READ_BYTES)
 
 
 def exchanged(text: str, words: Mapping[str, str]) -> str:

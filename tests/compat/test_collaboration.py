@@ -89,7 +89,7 @@ def test_a_network_formed_by_hand_works_the_same(tmp_path: Path) -> None:
     finally:
         for process in processes:
             process.send_signal(signal.SIGTERM)
-        codes = [process.wait(timeout=30) for process in processes]
+        codes = [process.wait(timeout=120) for process in processes]
     assert codes == [0, 0, 0, 0], "an orderly stop on SIGTERM"
 
 

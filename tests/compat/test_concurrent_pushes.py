@@ -27,7 +27,7 @@ def test_ten_clients_push_to_one_branch_until_all_are_in(net: Devnet, alice: Git
     while waiting:
         rounds += 1
         pushes = [(work, work.popen("push", "origin", "HEAD:main")) for work in waiting]
-        results = [(work, push.communicate(timeout=120)[0], push.returncode) for work, push in pushes]
+        results = [(work, push.communicate(timeout=300)[0], push.returncode) for work, push in pushes]
         won = [work for work, _, code in results if code == 0]
         assert len(won) >= 1, results
         for work, output, code in results:

@@ -14,7 +14,7 @@ import pytest
 from attrs import define, field
 
 from guts_cli.ports import choosing_ports
-from guts_http.client import open_client
+from guts_http.client import Status, open_client
 from tests.ports import free_ports
 
 from .devnet import PATIENCE_SECONDS, Git, wait_until
@@ -23,7 +23,7 @@ from .terminal import Terminal
 
 pytestmark = pytest.mark.e2e
 NAMES = ("ada", "bea", "cyd", "dan")
-STOP_SECONDS = 15.0
+STOP_SECONDS = 60.0
 # Between two pushes, so that a machine with two cores does something else, too.
 REST_SECONDS = 0.5
 REPOSITORY = "ada/log"
@@ -112,6 +112,9 @@ class Story:
             self._stay(who, exchanged(step.commands, self.words))
             return
         self._wait_level(who)
+        if "mv backup" in step.commands:
+            # Until it led, it may not have voted since the backup was made: then nothing was forgotten.
+            wait_until(lambda: asked(who).led > 0, f"{who.name} led")
         said = who.shell.type(step, self.words)
         if "kill -9" in step.commands:
             assert who.node is not None
@@ -127,8 +130,8 @@ class Story:
         if who.node is None or who.name == "ada":
             return
         who.node.wait_for("is ready at", PATIENCE_SECONDS)
-        goal = height(self.people["ada"])
-        wait_until(lambda: height(who) >= goal, f"{who.name} has block {goal}")
+        goal = asked(self.people["ada"]).height
+        wait_until(lambda: asked(who).height >= goal, f"{who.name} has block {goal}")
 
     def _stay(self, who: Person, command: str) -> None:
         if who.name == "ada":
@@ -145,10 +148,10 @@ class Story:
         self.words[f"REQUEST_OF_{who.name.upper()}"] = request[1]
 
 
-def height(person: Person) -> int:
-    """Where a node stands."""
+def asked(person: Person) -> Status:
+    """How a node does."""
     with open_client(f"http://{person.http}") as client:
-        return client.status().height
+        return client.status()
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from .terminal import Terminal
 pytestmark = pytest.mark.e2e
 OPERATORS = ("ada", "bea", "cyd", "dan")
 TESTS = Path(__file__).parents[1]
-STOP_SECONDS = 15.0
+STOP_SECONDS = 60.0
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:

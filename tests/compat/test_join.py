@@ -109,7 +109,7 @@ class Joiner:
     def height(self) -> int:
         """Of the follower; below 0 while it serves nothing."""
         try:
-            with urllib.request.urlopen(f"{self.url}/api/guts/v1/status", timeout=5) as answer:  # noqa: S310  # loopback
+            with urllib.request.urlopen(f"{self.url}/api/guts/v1/status", timeout=30) as answer:  # noqa: S310  # loopback
                 return int(json.load(answer)["height"])
         except OSError:
             return -1

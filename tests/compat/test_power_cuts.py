@@ -45,7 +45,7 @@ def test_a_validator_dies_in_the_middle_of_a_push(own_net: Callable[..., Devnet]
     net.wait_log(victim, "pack_wanted", mark)
     net.kill(victim)
 
-    output, _ = push.communicate(timeout=120)
+    output, _ = push.communicate(timeout=300)
     assert push.returncode == 0, output
     net.start_node(victim)
     net.wait_height(net.status(gateway)["height"], victim)
@@ -65,7 +65,7 @@ def test_the_gateway_dies_in_the_middle_of_a_push(own_net: Callable[..., Devnet]
     push = mine.popen("push", f"{net.url(0)}/alice/project.git", "HEAD:refs/heads/main")
     net.wait_log(0, "push_submitted", mark)
     net.kill(0)
-    push.communicate(timeout=120)
+    push.communicate(timeout=300)
     assert push.returncode != 0
 
     mine("push", f"{net.url(1)}/alice/project.git", "HEAD:refs/heads/main")

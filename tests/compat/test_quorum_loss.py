@@ -19,7 +19,7 @@ from .people import a_repository, alice_of
 
 # The issue's own numbers.
 WRITE_PATIENCE_SECONDS = 30
-RESUME_SECONDS = 10
+RESUME_SECONDS = 60
 
 
 def test_two_of_four_stopped(own_net: Callable[..., Devnet], tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ run`` finds a ``.venv`` whose packages are those of the interpreter that runs th
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.e2e
 CTRL_C = "<!-- Ctrl-C -->"
 # How the table of `make run` ends: a row for the last node.
 READY = r"^3 +http://127\.0\.0\.1:\d+ +\d+ +\d+ +3 *$"
-STOP_SECONDS = 15.0
+STOP_SECONDS = 60.0
 # A network of this machine is pinned for whoever started it, so that proofs are checked against it.
 GENESIS = ".guts/networks/ID.json"
 
@@ -145,6 +147,18 @@ def test_a_page_that_is_wrong_is_noticed(tmp_path: Path) -> None:
     for wrong in steps_of("```sh\necho one\n```\n```text\ntwo\n```\n```sh\nfalse\ntrue\n```\n"):
         with pytest.raises(AssertionError, match="line"):
             shell.type(wrong)
+    shell.close()
+
+
+def test_a_page_that_waits_for_ever_is_noticed(tmp_path: Path) -> None:
+    """What it showed until then is told, and the shell is left all the same."""
+    (step,) = steps_of("```sh\nprintf waiting\ntail -f /dev/null\n```\n")
+    shell = Shell.open(tmp_path, {"PATH": "/usr/bin:/bin"}, tmp_path, start_new_session=True)
+    shell.patience = 0.5
+
+    with pytest.raises(AssertionError, match="too long; unfinished: b'waiting'"):
+        shell.type(step)
+    os.killpg(shell.process.pid, signal.SIGKILL)
     shell.close()
 
 

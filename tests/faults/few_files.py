@@ -33,7 +33,7 @@ async def main(directory: Path) -> None:
         print("ready", world.seats[0].port, flush=True)  # noqa: T201  # a program's output
         while await trio.to_thread.run_sync(sys.stdin.readline):
             before = nodes[1]._node.ledger.head.height
-            with trio.fail_after(30):
+            with trio.fail_after(180):
                 while nodes[1]._node.ledger.head.height < before + 2:  # noqa: ASYNC110  # heartbeats, a second each
                     await trio.sleep(0.05)
             print("height", nodes[1]._node.ledger.head.height, flush=True)  # noqa: T201  # as above

@@ -120,7 +120,7 @@ def test_fault_F40_of_two_processes_with_one_key_one_ends_with_78(net: Devnet, m
             oid = push(net, mine, 0, f"beside a copy {number}\n")  # what is to be seen is votes
             number += 1
         ended = next(one for one in processes if one.poll() is not None)
-        _, words = ended.communicate(timeout=60)
+        _, words = ended.communicate(timeout=180)
     finally:
         for one in processes:
             one.kill()

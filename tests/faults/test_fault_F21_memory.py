@@ -147,7 +147,7 @@ class NoMemory(LocalDisk):
 
 async def until_it_ends(world: World, disk: NoMemory) -> None:
     """Run the first node, and take its memory while blocks go on: raises what ends it."""
-    with trio.fail_after(60):
+    with trio.fail_after(180):
         async with open_node(world.settings(0), disk) as node:
             await wait_until(lambda: len(node.connected) == 3)
             disk.is_short = True

@@ -50,7 +50,7 @@ class Pair:
                 self.networks[me].send(other, wanted, Urgency.VOTE)
                 await trio.sleep(0.02)
 
-        with trio.fail_after(20):
+        with trio.fail_after(180):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(until_heard, 0, 1)
                 nursery.start_soon(until_heard, 1, 0)

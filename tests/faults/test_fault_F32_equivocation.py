@@ -131,5 +131,5 @@ async def test_fault_F32_what_an_equivocating_leader_did_stands_on_record_and_in
 async def _evidence(node: RunningNode, world: World) -> Any:
     """What its door shows."""
     app = create_app(node, node.settings.directory / "chain.db", world.genesis)
-    async with open_server(app, finish=False) as server, httpx.AsyncClient(base_url=server.url, timeout=60) as http:
+    async with open_server(app, finish=False) as server, httpx.AsyncClient(base_url=server.url, timeout=180) as http:
         return (await http.get("/api/guts/v1/network/evidence")).json()

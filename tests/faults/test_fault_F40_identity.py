@@ -54,7 +54,7 @@ def held_back(node: RunningNode) -> str:
 
 async def assert_votes_again(node: RunningNode, others: list[RunningNode]) -> None:
     """Above the fence, without a word against what it said before."""
-    with trio.fail_after(20):
+    with trio.fail_after(180):
         await wait_until(lambda: not held_back(node))
         below = node._node.engine.view
         await wait_until(lambda: any(view > below for view in own_views(node)))
@@ -132,7 +132,7 @@ async def test_fault_F40_a_copied_directory_on_another_port_stops(tmp_path: Path
 async def until_one_of_two_stops(world: World, copy: Path) -> None:
     """Both run on one key, the copy at a port of its own."""
     settings = evolve(world.settings(0), directory=copy, p2p="127.0.0.1:0")
-    with trio.fail_after(60):
+    with trio.fail_after(180):
         async with open_node(world.settings(0)) as original:
             await wait_until(lambda: original._server._status().height >= 8 and not held_back(original))
             async with open_node(settings):

@@ -25,7 +25,7 @@ from guts_net.runtime import open_node
 from tests.net.world import WAIT_MS, Seat, World, ask, found, status, wait_until
 
 QUICK = Params(delta_ms=100, retry_ms=200, heartbeat_ms=150)
-LOSER, PATIENCE_SECONDS = 0, 60
+LOSER, PATIENCE_SECONDS = 0, 180
 
 
 async def act(world: World, node: RunningNode, operator: int, action: Action) -> None:

@@ -184,7 +184,7 @@ async def test_fault_F42_a_fork_stays_told_until_its_file_is_removed(tmp_path: P
 
 async def until_it_ends(world: Forge, messages: list[bytes]) -> None:
     """A node that hears these from one of its peers."""
-    with trio.fail_after(60):
+    with trio.fail_after(180):
         async with open_node(world.settings(0)), flooded(world, 0) as liar:
             await liar.say(messages)
             await trio.sleep_forever()

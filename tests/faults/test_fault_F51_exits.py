@@ -18,7 +18,7 @@ from guts_cli import network as networks
 from guts_cli.network import DEVNET_PARAMS, Plan, Seat
 from guts_core.simplex.quorum import FaultModel
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 # Nothing listens where the network was made for: flags say otherwise.
 NO_PORT = 1
 # The program of a release that came before rules 1: all it is told is which rules there were.

@@ -58,7 +58,7 @@ class Fleet:
 
     async def ended(self, index: int) -> None:
         """It came to its end by itself, or because it was told to."""
-        with trio.fail_after(30):
+        with trio.fail_after(180):
             await self._ended[index].wait()
 
     async def _live(self, index: int, rules_known: tuple[int, ...], task_status: trio.TaskStatus[None]) -> None:

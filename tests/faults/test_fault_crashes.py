@@ -17,7 +17,7 @@ from tests.faults.bad_disk import FailingDisk, Left, until_cut
 from tests.net.world import Packed, World, a_commit, found, push, status, wait_until
 
 # Enough to see a push through on a busy machine, and to end the wait for one whose node is off.
-PUSH_SECONDS = 30.0
+PUSH_SECONDS = 120.0
 
 
 async def prepared(path: Path, validators: int) -> tuple[World, Packed]:

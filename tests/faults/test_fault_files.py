@@ -54,7 +54,7 @@ def grows(process: subprocess.Popen[str]) -> int:
 
 def is_let_in(port: int) -> bool:
     """Whether the node reads what a stranger says: it hangs up on a message longer than any."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as stranger:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as stranger:
         stranger.sendall((HANDSHAKE_BYTES_MAX + 1).to_bytes(2, "big"))
         try:
             return stranger.recv(1) == b""
@@ -68,7 +68,7 @@ def test_fault_F14_without_files_to_open_agreement_goes_on_and_the_door_opens_ag
         first = grows(process)
         with ExitStack() as strangers:
             for _ in range(STRANGERS):
-                strangers.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+                strangers.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
             assert grows(process) > first
 
         second = grows(process)

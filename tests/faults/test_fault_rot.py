@@ -323,7 +323,7 @@ async def test_a_certificate_that_was_damaged_is_never_sent(tmp_path: Path) -> N
         new = old[:-1] + bytes((old[-1] ^ 1,))
         connection.execute("UPDATE blocks SET certificate = ? WHERE height = ?", (new, height))
 
-    with trio.fail_after(60), pytest.raises(Corrupt, match="certificate of block"):
+    with trio.fail_after(180), pytest.raises(Corrupt, match="certificate of block"):
         async with open_node(world.settings(0)):
             pass
     assert is_found(path, judge)

@@ -13,7 +13,7 @@ from guts_http.middleware import FinishCleanly
 from guts_http.serving import AsgiApp, ServeSettings, serve
 
 # Generous for a loaded machine: what waits this long has hung.
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 90
 
 
 @frozen

@@ -40,7 +40,7 @@ PARAMS = Params(delta_ms=200, retry_ms=400, heartbeat_ms=60_000)
 SALT = bytes(32)
 PEOPLE = ("alice", "bob", "carol")
 # What ends git when a door is stuck.
-GIT_SECONDS = 60
+GIT_SECONDS = 180
 
 
 @frozen
@@ -138,7 +138,7 @@ async def open_world(
             app = create_app(running, path / "node0" / "chain.db", genesis, settings, tell=accesses.append)
             async with (
                 open_server(app, finish=False) as server,
-                httpx.AsyncClient(base_url=server.url, timeout=60) as http,
+                httpx.AsyncClient(base_url=server.url, timeout=180) as http,
             ):
                 node_id = NodeId(genesis.validators[0].node_key)
                 yield Node(

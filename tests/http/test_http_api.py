@@ -381,7 +381,7 @@ async def test_without_a_quorum_writes_tell_what_may_still_happen(tmp_path: Path
     """504 with the transaction's id; git fails per ref with the same words; public reads go on."""
     settings = Settings(wait_ms=500)
     async with open_world(tmp_path / "net", settings, validators=2, private_read_grace_seconds=1.0) as node:
-        with trio.fail_after(60):
+        with trio.fail_after(180):
             alice = await node.token("alice")
             await node.create(alice, "open")
             await node.create(alice, "hush", private=True)

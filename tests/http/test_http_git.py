@@ -280,7 +280,7 @@ async def test_a_clone_that_goes_away_ends_its_child(tmp_path: Path) -> None:
         ask = b"POST /alice/large.git/git-upload-pack HTTP/1.1\r\nHost: x\r\n"
         ask += b"Content-Type: application/x-git-upload-pack-request\r\nContent-Length: %d\r\n\r\n" % len(want)
         host, _, port = node.url.removeprefix("http://").rpartition(":")
-        with trio.fail_after(60):
+        with trio.fail_after(180):
             stream = await trio.open_tcp_stream(host, int(port))
             await stream.send_all(ask + want)
             assert b"200" in await stream.receive_some(1000)

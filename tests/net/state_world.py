@@ -120,5 +120,5 @@ async def join(
         log=LOG,
         on_progress=on_progress,
     )
-    with trio.fail_after(60):
+    with trio.fail_after(180):
         return await joiner.run()

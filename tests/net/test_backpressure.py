@@ -53,7 +53,7 @@ async def test_without_finality_writes_are_refused_at_once_and_taken_again_after
     first, second, third = (signed(world, creation(name)) for name in ("first", "second", "third"))
     ending = signed(world, VoteDecision(1, approve=True))
     evidence = signed(world, ReportEvidence(*two_votes(Network())))
-    with trio.fail_after(120):
+    with trio.fail_after(180):
         async with open_node(evolve(world.settings(0), write_lag_seconds=LAG_SECONDS)) as node:
             while (await status(node)).final_age_ms <= LAG_SECONDS * 1000:
                 pass

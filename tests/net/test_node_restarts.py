@@ -198,7 +198,7 @@ async def test_commits_and_events_that_pile_up_do_not_wait_for_each_other(
     monkeypatch.setattr(pump, "INBOX_EVENTS_MAX", 1)
     world = found(tmp_path, 4)
     async with world.running() as nodes:
-        with trio.fail_after(60):
+        with trio.fail_after(180):
             assert (await world.give_credential(nodes[0])).error is None
             for number in range(3):
                 packed = a_commit(tmp_path / f"work{number}")

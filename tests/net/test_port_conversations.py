@@ -52,7 +52,7 @@ async def test_a_fetch_while_a_commit_is_on_its_way_shows_the_generation_before(
         first = await push(node, world, "hello", a_commit(tmp_path / "one"))
         repo = next(iter(node._server._database.listed_packs(0))).repo
         monkeypatch.setattr(PackStore, "link", held_back(gate := trio.Event(), PackStore.link))
-        with trio.fail_after(30):
+        with trio.fail_after(180):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(push, node, world, "hello", a_commit(tmp_path / "two"), repo, "other")
                 await wait_until(lambda: node._node.ledger.head.height > (first.height or 0))

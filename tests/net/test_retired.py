@@ -51,7 +51,7 @@ async def test_a_validator_that_was_voted_out_is_told_and_then_no_longer_heard(t
     full, world.seats = world.seats, world.seats[:GONE]
     async with world.running() as others:
         world.seats = full
-        with trio.fail_after(60):
+        with trio.fail_after(180):
             async with open_node(world.settings(GONE)) as node:
                 await wait_until(lambda: node.height >= 2)
             shutil.copytree(directory, tmp_path / "before")

@@ -76,7 +76,7 @@ def test_its_doors_serve_stock_git(tmp_path: Path) -> None:
     """The embedded HTTP server is the whole one."""
     with running_node(tmp_path / "node", doors=doors("127.0.0.1:0")) as node:
         node.act(a_repository("hello", b"1"))
-        with urllib.request.urlopen(f"{node.doors}/api/v3/repos/me/hello", timeout=10) as reply:  # noqa: S310 -- http
+        with urllib.request.urlopen(f"{node.doors}/api/v3/repos/me/hello", timeout=60) as reply:  # noqa: S310 -- http
             assert b'"full_name": "me/hello"' in reply.read()
         clone = ["git", "clone", "-q", f"{node.doors}/me/hello.git", str(tmp_path / "clone")]
         subprocess.run(clone, check=True, capture_output=True)

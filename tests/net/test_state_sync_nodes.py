@@ -33,7 +33,7 @@ async def test_a_follower_joins_by_a_snapshot_and_passes_writes_on(tmp_path: Pat
         assert (await status(follower)).height >= BLOCKS
 
     assert not state_sync.is_wanted(settings.directory)
-    with trio.fail_after(60):
+    with trio.fail_after(180):
         async with open_node(settings) as again:
             assert (await status(again)).height >= BLOCKS
 

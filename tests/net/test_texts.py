@@ -219,7 +219,7 @@ async def live(world: World, disk: CutDisk, doing: Callable[[RunningNode], Await
         disk.armed = True
         with suppress(trio.EndOfChannel, trio.BrokenResourceError):
             await doing(node)
-        with trio.fail_after(30):
+        with trio.fail_after(180):
             await trio.sleep_forever()
 
 

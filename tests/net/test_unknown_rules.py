@@ -35,7 +35,7 @@ async def schedule_rules(world: World, rules: int) -> None:
         outcome = await ask(node, SubmitTransaction(to_bytes(signed), (), WAIT_MS))
         assert isinstance(outcome, Outcome)
         assert outcome.error is None, outcome
-        with trio.fail_after(30):
+        with trio.fail_after(180):
             for number in range(1000):  # an idle network of one makes no blocks: pushes carry time forward
                 await world.give_credential(node) if number == 0 else await trio.sleep(0.1)
                 await push(node, world, f"r{number}", a_commit(world.path / f"w{number}"))

@@ -147,7 +147,7 @@ async def status(node: RunningNode) -> Status:
     return found_status
 
 
-async def wait_until(true: Callable[[], bool], seconds: float = 30.0) -> None:
+async def wait_until(true: Callable[[], bool], seconds: float = 120.0) -> None:
     """Poll the inside of nodes until it is so."""
     with trio.fail_after(seconds):
         while not true():  # noqa: ASYNC110  # the inside of a node has no event for a test

@@ -19,7 +19,7 @@ from attrs import define
 from tests.compat.devnet import Devnet, Git, wait_until
 
 # What a hostile client waits for an answer or a close; the node's own limits below are shorter.
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 90.0
 # Short limits, so that tests of slowness are quick. All of them are keys of the configuration.
 IDLE_SECONDS = 1
 LIMITS = {

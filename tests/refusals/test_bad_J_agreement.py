@@ -114,7 +114,7 @@ async def test_bad_J12_evidence_of_another_chain_and_floods_of_it_come_to_nothin
         settings = Settings(trusted_proxies=("127.0.0.1",), requests_per_second=1)
         serving = open_server(create_app(node.port, node.database, node.genesis, settings), finish=False)
         afar = {"x-forwarded-for": "203.0.113.9"}
-        async with serving as server, httpx.AsyncClient(base_url=server.url, headers=afar, timeout=60) as http:
+        async with serving as server, httpx.AsyncClient(base_url=server.url, headers=afar, timeout=180) as http:
             answers: list[httpx.Response] = []
             while not answers or answers[-1].status_code != 429:
                 signed = _report(node, key_pair(f"stranger {len(answers)}"), votes)

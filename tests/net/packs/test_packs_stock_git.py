@@ -35,7 +35,7 @@ class Remote:
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=120,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "GIT_CONFIG_GLOBAL": "/dev/null", "LC_ALL": "C"},
         )
 

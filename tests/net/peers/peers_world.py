@@ -24,7 +24,7 @@ STRANGER = KeyPair(b"\xee" * 32)
 # Kind VOTE (21) with eight fields: the rate limits look no further.
 VOTE = b"\x88\x15\x00"
 # Everything here happens within milliseconds; this only turns a hang into a failure.
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 90.0
 
 
 def key(index: int) -> KeyPair:
