@@ -44,6 +44,11 @@ _TOKEN = re.compile(r"guts_pat_[0-9A-Za-z]*")
 _BOUND: ContextVar[dict[str, Scalar]] = ContextVar("guts_log_fields", default={})  # noqa: B039  # never mutated, only replaced
 
 
+# The logger is the process's: what it was before the first of our handlers came, and those that are there.
+_BEFORE: list[tuple[int, bool]] = []
+_OPEN: list[logging.Handler] = []
+
+
 class Log:
     """Says what happened in one part of the node."""
 
@@ -95,19 +100,25 @@ def open_logs(
     Write Guts' log lines to a file (appending, readable by its owner only) or, for None, to stderr.
 
     A file that would grow beyond ``file_bytes`` becomes ``name.1``, the one before it ``name.2``, and so on.
+    Nodes of one process have logs each and stop in any order: the last one leaves the logger as the first found it.
     """
     handler = _file_handler(target, file_bytes, files_kept) if target else logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(fields))
     logger = logging.getLogger(ROOT)
-    before = logger.level, logger.propagate
+    if not _OPEN:
+        _BEFORE[:] = [(logger.level, logger.propagate)]
+    _OPEN.append(handler)
     logger.addHandler(handler)
     logger.setLevel(level)
     logger.propagate = False
     try:
         yield
     finally:
+        _OPEN.remove(handler)
         logger.removeHandler(handler)
-        logger.level, logger.propagate = before
+        if not _OPEN:
+            found, logger.propagate = _BEFORE.pop()
+            logger.setLevel(found)
         handler.close()
 
 

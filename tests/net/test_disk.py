@@ -95,6 +95,23 @@ def test_no_text_starts_a_line_of_its_own(tmp_path: Path, monkeypatch: pytest.Mo
     assert "\x1b" not in path.read_text()
 
 
+def test_logs_that_close_in_any_order_leave_the_logger_as_it_was(tmp_path: Path) -> None:
+    """Two nodes in one program: the one that started first may stop first."""
+    logger = logging.getLogger("guts")
+    before = logger.level, logger.propagate, list(logger.handlers)
+    one, two = open_logs(tmp_path / "one"), open_logs(tmp_path / "two")
+    one.__enter__()
+    two.__enter__()
+    one.__exit__(None, None, None)
+
+    Log("http").info("still-here")
+    two.__exit__(None, None, None)
+
+    assert (logger.level, logger.propagate, logger.handlers) == before
+    assert [line["event"] for line in lines(tmp_path / "two")] == ["still-here"]
+    assert lines(tmp_path / "one") == []
+
+
 def test_a_token_never_reaches_the_log(tmp_path: Path) -> None:
     """Neither in a field, nor inside a longer string, nor in a traceback."""
     path = tmp_path / "node.jsonl"
