@@ -13,7 +13,7 @@ from guts_core.chain.transaction import SignedTransaction
 from guts_core.codec import from_bytes
 from guts_core.errors import GutsError, Malformed, NotFound, Unavailable
 from guts_core.forge import queries
-from guts_core.names import RefName, TxId
+from guts_core.names import Oid, RefName, RepoId, TxId
 from guts_core.node.port import (
     LEASE_ENDS,
     REQUESTS,
@@ -153,16 +153,21 @@ class PortServer:
             repository = queries.repository(self._database, request.repo)
             if repository is None:
                 raise NotFound("there is no such repository")
-            refs = {RefName(ref.name): ref.oid for ref in queries.refs(self._database, request.repo)}
+            head = RefName(repository.default_branch)
+            # Of a generation that is laid out already the refs are not read again: 10,000 take 50 ms.
+            is_there = self._packs.is_projected(request.repo, repository.generation, head)
+            refs = None if is_there else self._refs(request.repo)
             packs = [pack.digest for pack in queries.packs(self._database, request.repo)]
         if not all(self._packs.is_linked(request.repo, digest) for digest in packs):
             raise Unavailable("this node is still fetching packs of this repository; try another node")
-        head = RefName(repository.default_branch)
         async with self._packs.projected(request.repo, repository.generation, refs, head) as path:
             await conversation.say(Projection(str(path), repository.generation))
             await conversation.hear(LEASE_ENDS)  # or its end, which ends the task
         for digest in packs:
             self._suspect(digest)
+
+    def _refs(self, repo: RepoId) -> dict[RefName, Oid]:
+        return {RefName(name.decode()): oid for name, oid in queries.ref_values(self._database, repo)}
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

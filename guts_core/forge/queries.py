@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from guts_core.codec import from_bytes, to_bytes
 from guts_core.errors import Corrupt, Malformed
-from guts_core.names import AccountId, CredentialId, NodeId, RefName, RepoId
+from guts_core.git.refs import OID_BYTES
+from guts_core.names import AccountId, CredentialId, NodeId, Oid, RefName, RepoId
 from guts_core.state.view import Pair, View
 
 from . import paths
@@ -196,6 +197,13 @@ def ref_names(view: View, repo: RepoId, under: str = "") -> Iterator[RefName]:
     start = len(paths.refs(repo))
     for key, _ in _pairs(view, paths.refs(repo, under)):
         yield RefName(key[start:].decode())
+
+
+def ref_values(view: View, repo: RepoId, under: bytes = b"") -> Iterator[tuple[bytes, Oid]]:
+    """Names and ids without decoding records, a tenth of the work: an id is the last field, so its bytes end one."""
+    start = len(paths.refs(repo))
+    for key, data in _pairs(view, paths.refs(repo) + under):
+        yield key[start:], Oid(data[-OID_BYTES:])
 
 
 def pack(view: View, repo: RepoId, seq: int) -> Pack | None:

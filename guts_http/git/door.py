@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
-
-import trio
 
 from guts_core.errors import GutsError
 from guts_http.middleware import Message, Receive, Send
-from guts_http.problems import TooManyAtOnce
 from guts_http.site import Site
 
-from . import answers, receive_pack, routes, upload_pack
+from . import answers, protocol_v2, receive_pack, routes, upload_pack
 from .body import ClientGone
+from .protocol_v2 import Asker, ProtocolV2
 from .routes import GitRequest, Service, Target
+from .turns import Turns
 
 
 class GitDoor:
@@ -23,8 +20,10 @@ class GitDoor:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._fetches = trio.CapacityLimiter(site.settings.fetches_max)
-        self._pushes = trio.CapacityLimiter(site.settings.pushes_max)
+        seconds = site.settings.queue_seconds
+        self._fetches = Turns(site.settings.fetches_max, seconds, "clones and fetches")
+        self._pushes = Turns(site.settings.pushes_max, seconds, "pushes")
+        self._v2 = ProtocolV2(site, self._fetches)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -48,7 +47,7 @@ class GitDoor:
         if request.is_advertisement:
             await receive_pack.advertise(self._site, _id(target), send)
         else:
-            async with turn(self._pushes, self._site.settings.queue_seconds, "pushes"):
+            async with self._pushes.one():
                 await receive_pack.push(self._site, target, request, scope, receive, send)
 
     async def _target(self, scope: Any, request: GitRequest) -> Target:
@@ -62,11 +61,17 @@ class GitDoor:
     async def _upload(self, target: Target, request: GitRequest, scope: Any, receive: Receive, send: Send) -> None:
         repo = _id(target)
         assert repo is not None
-        async with turn(self._fetches, self._site.settings.queue_seconds, "clones and fetches"):
-            if request.is_advertisement:
-                await upload_pack.advertise(self._site, repo, scope, send)
-            else:
-                await upload_pack.fetch(self._site, repo, scope, receive, send)
+        if not protocol_v2.speaks_it(scope):
+            async with self._fetches.one():
+                if request.is_advertisement:
+                    await upload_pack.advertise(self._site, repo, scope, send)
+                else:
+                    await upload_pack.fetch(self._site, repo, scope, receive, send)
+        elif request.is_advertisement:
+            await self._v2.advertise(send)
+        else:
+            body = upload_pack.body_of(self._site, scope, receive)
+            await self._v2.answer(Asker(target.caller.principal, repo), body, receive, send)
 
 
 class _Started:
@@ -84,20 +89,6 @@ class _Started:
         if self._begun:
             raise error
         await answers.failed(self._send, error)
-
-
-@asynccontextmanager
-async def turn(limiter: trio.CapacityLimiter, seconds: float, what: str) -> AsyncIterator[None]:
-    """A turn among so many at once; raises TooManyAtOnce after a while."""
-    token = object()
-    with trio.move_on_after(seconds) as waiting:
-        await limiter.acquire_on_behalf_of(token)
-    if waiting.cancelled_caught:
-        raise TooManyAtOnce(f"this node serves {int(limiter.total_tokens)} {what} at once; try again in a moment")
-    try:
-        yield
-    finally:
-        limiter.release_on_behalf_of(token)
 
 
 def _id(target: Target) -> Any:

@@ -25,7 +25,7 @@ from guts_core.git.commits import CommitObject, parse_commit
 from guts_core.names import Oid
 from guts_http.site import Site
 
-from .door import turn
+from .turns import turn
 from .upload_pack import lease
 from .wants import NotOurRef, check_wants
 

@@ -1,5 +1,6 @@
 """
-Fetch and clone: ``git upload-pack`` over the projected directory of one generation.
+Fetch and clone in versions 0 and 1 of the protocol, and the child that packs for all: ``git upload-pack``
+over the projected directory of one generation.
 
 The directory is leased from the node for as long as the child runs, so a clone never sees half of an
 atomic push (``architecture.md`` 5). The child gets nothing of our environment, is one of a bounded
@@ -38,6 +39,8 @@ READ_BYTES = 64 * 1024
 STDERR_BYTES_KEPT = 2_000
 # Its answer has ended, and with it nearly always the child; one that lives on has no more to say.
 LAST_WORDS_SECONDS = 1.0
+# A child that complains while it answers nothing is heard so often: a full pipe would hold it up.
+LISTEN_SECONDS = 1.0
 # What git says of bytes that are not what was written once; of what a client asks it speaks otherwise.
 _DAMAGE = re.compile(rb"packed object|packfile|inflate|corrupt|unable to read|bad object|index file")
 # Counting the objects of a large history prints nothing for minutes when the client asked for quiet.
@@ -45,7 +48,8 @@ SILENCE_SECONDS = 600
 _SETTINGS = (
     "uploadpack.allowFilter=true",
     "uploadpack.allowAnySHA1InWant=false",
-    "uploadpack.allowRefInWant=false",
+    "uploadpack.allowRefInWant=false",  # see guts_core/git/wanted_refs.py
+    "uploadpack.allowSidebandAll=true",
     "uploadpack.keepAlive=5",
     # Filters by name: `sparse:oid` reads a blob that nobody checked, and deep tree filters visit a tree
     # once for each depth it stands at, which a tree bomb multiplies (C04, C14).
@@ -57,9 +61,9 @@ _SETTINGS = (
     "uploadpackfilter.tree.maxDepth=0",
 )
 _PROTOCOL = re.compile(rb"version=[012]")
-_ADVERTISEMENT = "application/x-git-upload-pack-advertisement"
+ADVERTISEMENT = "application/x-git-upload-pack-advertisement"
+RESULT = "application/x-git-upload-pack-result"
 _REQUEST = b"application/x-git-upload-pack-request"
-_RESULT = "application/x-git-upload-pack-result"
 
 
 class Child:
@@ -68,31 +72,38 @@ class Child:
     def __init__(self, process: trio.Process) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
-        assert process.stderr is not None
+        assert isinstance(process.stderr, trio.lowlevel.FdStream)
         self._process = process
         self.stdin, self.stdout, self.stderr = process.stdin, process.stdout, process.stderr
-        self._said, self._has_said = b"", trio.Event()
+        self._said = b""
 
     async def read(self) -> bytes:
-        """The next bytes of the answer, b"" at the end."""
+        """The next bytes of the answer, b"" at the end. Cancelled, it has taken none."""
         with trio.fail_after(SILENCE_SECONDS):
-            return bytes(await self.stdout.receive_some(READ_BYTES))
+            while True:
+                self._listen()
+                with trio.move_on_after(LISTEN_SECONDS):
+                    return bytes(await self.stdout.receive_some(READ_BYTES))
 
     async def hear(self, data: bytes) -> None:
         """Tell the child something; one that has heard enough closes its end, and its answer says why."""
         with suppress(trio.BrokenResourceError):
             await self.stdin.send_all(data)
 
-    async def keep_errors(self) -> None:
-        """Read what the child complains of, so that it never waits for us; the beginning is kept."""
-        async for data in self.stderr:
-            self._said = (self._said + data)[:STDERR_BYTES_KEPT]
-        self._has_said.set()
+    def _listen(self) -> None:
+        """Take what the child complains of, so that it never waits for us; the beginning is kept."""
+        with suppress(BlockingIOError):
+            while data := os.read(self.stderr.fileno(), READ_BYTES):
+                self._keep(data)
+
+    def _keep(self, data: bytes) -> None:
+        self._said = (self._said + data)[:STDERR_BYTES_KEPT]
 
     async def last_words(self) -> bytes:
         """The beginning of what it complained of, once its answer has ended."""
         with trio.move_on_after(LAST_WORDS_SECONDS):
-            await self._has_said.wait()
+            while data := await self.stderr.receive_some(READ_BYTES):
+                self._keep(bytes(data))
         return self._said
 
     async def kill(self) -> None:
@@ -107,18 +118,16 @@ class Child:
 
 async def advertise(site: Site, repo: RepoId, scope: Any, send: Send) -> None:
     """Answer ``GET info/refs``."""
-    protocol = _git_protocol(scope)
     async with (
         lease(site, repo) as leased,
-        _child(leased.directory, protocol, "--http-backend-info-refs") as child,
+        _child(leased.directory, git_protocol(scope), "--http-backend-info-refs") as child,
     ):
         await child.stdin.aclose()
         first = await child.read()
         if not first:
-            raise await _failure(child, leased)
-        await answers.start(send, _ADVERTISEMENT)
-        # Version 2 answers with capabilities only, without the header of the older ones.
-        await answers.more(send, first if protocol == "version=2" else service_header("git-upload-pack") + first)
+            raise await failure(await child.last_words(), leased)
+        await answers.start(send, ADVERTISEMENT)
+        await answers.more(send, service_header("git-upload-pack") + first)
         while data := await child.read():
             await answers.more(send, data)
     await answers.end(send)
@@ -126,21 +135,26 @@ async def advertise(site: Site, repo: RepoId, scope: Any, send: Send) -> None:
 
 async def fetch(site: Site, repo: RepoId, scope: Any, receive: Receive, send: Send) -> None:
     """Answer ``POST git-upload-pack``: both directions stream, the client's end ends the child."""
-    headers = dict(scope["headers"])
-    if headers.get(b"content-type") != _REQUEST:
-        raise BadRequest(f"the content type of a fetch is {_REQUEST.decode()}")
-    asked = _Asked(Body(receive, headers.get(b"content-encoding"), site.settings.fetch_request_bytes_max))
+    asked = _Asked(body_of(site, scope, receive))
     await asked.read_wants()
     async with lease(site, repo) as leased:
         try:
             await check_wants(leased.directory, asked.wants)
         except NotOurRef as refused:
-            await answers.whole(send, _RESULT, packet(f"ERR {refused}\n".encode()))
+            await answers.whole(send, RESULT, packet(f"ERR {refused}\n".encode()))
             return
-        async with _child(leased.directory, _git_protocol(scope)) as child, trio.open_nursery() as nursery:
+        async with _child(leased.directory, git_protocol(scope)) as child, trio.open_nursery() as nursery:
             nursery.start_soon(_feed, child, asked, receive, nursery.cancel_scope)
             await _answer(child, leased, send)
             nursery.cancel_scope.cancel()
+
+
+def body_of(site: Site, scope: Any, receive: Receive) -> Body:
+    """The body of a request to fetch; BadRequest for another kind of body."""
+    headers = dict(scope["headers"])
+    if headers.get(b"content-type") != _REQUEST:
+        raise BadRequest(f"the content type of a fetch is {_REQUEST.decode()}")
+    return Body(receive, headers.get(b"content-encoding"), site.settings.fetch_request_bytes_max)
 
 
 class _Asked:
@@ -188,8 +202,8 @@ async def _feed(child: Child, asked: _Asked, receive: Receive, whole: trio.Cance
 async def _answer(child: Child, leased: Lease, send: Send) -> None:
     first = await child.read()
     if not first:
-        raise await _failure(child, leased)
-    await answers.start(send, _RESULT)
+        raise await failure(await child.last_words(), leased)
+    await answers.start(send, RESULT)
     await answers.more(send, first)
     while data := await child.read():
         await answers.more(send, data)
@@ -222,22 +236,20 @@ async def lease(site: Site, repo: RepoId) -> AsyncIterator[Lease]:
 
 @asynccontextmanager
 async def _child(directory: str, protocol: str | None, *flags: str) -> AsyncIterator[Child]:
-    child = Child(await _spawn(directory, protocol, flags))
+    child = await spawn(directory, protocol, *flags)
     try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(child.keep_errors)
-            yield child
-            nursery.cancel_scope.cancel()
+        yield child
     finally:
         await child.kill()
 
 
-async def _spawn(directory: str, protocol: str | None, flags: tuple[str, ...]) -> trio.Process:
+async def spawn(directory: str, protocol: str | None, *flags: str) -> Child:
+    """A child over this git directory, to be killed by whoever asked for it."""
     settings = [part for setting in _SETTINGS for part in ("-c", setting)]
     environment = git_environment(os.environ.get("PATH", os.defpath))
     if protocol is not None:
         environment["GIT_PROTOCOL"] = protocol
-    return await trio.lowlevel.open_process(
+    process = await trio.lowlevel.open_process(
         git_argv(*settings, "upload-pack", "--stateless-rpc", "--strict", *flags, directory),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -245,16 +257,17 @@ async def _spawn(directory: str, protocol: str | None, flags: tuple[str, ...]) -
         env=environment,
         start_new_session=True,  # so that what it starts ends with it
     )
+    return Child(process)
 
 
-def _git_protocol(scope: Any) -> str | None:
+def git_protocol(scope: Any) -> str | None:
     """The protocol version a client asks for; what is not exactly one is not passed on (B03)."""
     asked = dict(scope["headers"]).get(b"git-protocol", b"")
     return asked.decode("ascii") if _PROTOCOL.fullmatch(asked) else None
 
 
-async def _failure(child: Child, leased: Lease) -> Unavailable:
-    said = await child.last_words()
+async def failure(said: bytes, leased: Lease) -> Unavailable:
+    """Why a child that complained like this answered nothing."""
     await leased.judge(said)
     words = said.decode("utf-8", "replace").strip().splitlines()
     told = [line for line in words if "/" not in line]  # never a path of this machine

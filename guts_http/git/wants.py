@@ -19,7 +19,7 @@ import trio
 
 from guts_core.errors import Refused, Unavailable
 from guts_core.git.command import git_argv, git_environment
-from guts_core.names import Oid
+from guts_core.names import Oid, RefName
 
 # A walk over all of a history of ten million objects takes git a minute.
 WALK_SECONDS = 60.0
@@ -37,7 +37,7 @@ class NotOurRef(Refused):
 
 async def check_wants(directory: str, wants: Iterable[Oid]) -> None:
     """Raise NotOurRef unless refs of this git directory reach every wanted object."""
-    tips = await trio.to_thread.run_sync(_tips, Path(directory))
+    tips = await trio.to_thread.run_sync(_tips, directory)
     others = frozenset(wants) - tips
     if not others:
         return
@@ -49,14 +49,28 @@ async def check_wants(directory: str, wants: Iterable[Oid]) -> None:
     raise NotOurRef(min(others))
 
 
+async def reached(directory: str, oids: frozenset[Oid]) -> frozenset[Oid]:
+    """Those of these objects that refs of this git directory reach; none, where that takes too long."""
+    tips = await trio.to_thread.run_sync(_tips, directory)
+    if not tips or oids <= tips:
+        return oids & tips
+    with trio.move_on_after(WALK_SECONDS):
+        return oids - await _unreached(directory, oids - tips, tips)
+    return frozenset()
+
+
+def refs_of(directory: str) -> dict[RefName, Oid]:
+    """The refs that a projected directory shows: all of them stand in one file."""
+    shown = (Path(directory) / "packed-refs").read_bytes().splitlines()
+    return {RefName(line[41:].decode()): Oid(unhexlify(line[:40])) for line in shown if not line.startswith(b"#")}
+
+
 async def _check(directory: str, others: frozenset[Oid], tips: frozenset[Oid]) -> None:
     kinds = await _kinds(directory, others)
     _none_of(others - kinds.keys())
     commits = frozenset(oid for oid in others if kinds[oid] == "commit")
     if commits:
-        beyond = await _ask(
-            directory, "rev-list", "--max-count=1", "--stdin", stdin=_lines(commits) + _lines(tips, b"^")
-        )
+        beyond = await ask(directory, "rev-list", "--max-count=1", "--stdin", stdin=lines(commits) + lines(tips, b"^"))
         _none_of(commits if beyond else ())
     if others - commits:
         _none_of(await _unreached(directory, others - commits, tips))
@@ -68,14 +82,19 @@ def _none_of(oids: Iterable[Oid]) -> None:
         raise NotOurRef(first)
 
 
-def _tips(directory: Path) -> frozenset[Oid]:
-    """What the refs name; a projected directory has all of them in one file."""
-    lines = (directory / "packed-refs").read_bytes().splitlines()
-    return frozenset(Oid(unhexlify(line[:40])) for line in lines if not line.startswith(b"#"))
+def head_of(directory: str) -> RefName:
+    """The ref that HEAD of a projected directory leads to."""
+    return RefName((Path(directory) / "HEAD").read_text().removeprefix("ref: ").removesuffix("\n"))
+
+
+def _tips(directory: str) -> frozenset[Oid]:
+    """What the refs name."""
+    shown = (Path(directory) / "packed-refs").read_bytes().splitlines()
+    return frozenset(Oid(unhexlify(line[:40])) for line in shown if not line.startswith(b"#"))
 
 
 async def _kinds(directory: str, oids: frozenset[Oid]) -> dict[Oid, str]:
-    answer = await _ask(directory, "cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=_lines(oids))
+    answer = await ask(directory, "cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=lines(oids))
     pairs = (line.split(" ") for line in answer.decode("ascii").splitlines())
     return {Oid(bytes.fromhex(oid)): kind for oid, kind in pairs if kind != "missing"}
 
@@ -90,16 +109,16 @@ async def _unreached(directory: str, wanted: frozenset[Oid], tips: frozenset[Oid
         # git reads all of its input before it answers.
         with suppress(trio.BrokenResourceError):
             async with process.stdin:
-                await process.stdin.send_all(_lines(tips))
+                await process.stdin.send_all(lines(tips))
         while missing and (data := await process.stdout.receive_some(READ_BYTES)):
-            *lines, rest = (rest + bytes(data)).split(b"\n")
-            missing.difference_update(Oid(bytes.fromhex(line.decode("ascii"))) for line in lines)
+            *found, rest = (rest + bytes(data)).split(b"\n")
+            missing.difference_update(Oid(bytes.fromhex(line.decode("ascii"))) for line in found)
     finally:
         await _end(process)
     return missing
 
 
-async def _ask(directory: str, *arguments: str, stdin: bytes) -> bytes:
+async def ask(directory: str, *arguments: str, stdin: bytes) -> bytes:
     """What git says; Unavailable when it cannot, for lack of an object."""
     done = await trio.run_process(
         git_argv(*arguments), stdin=stdin, capture_stdout=True, stderr=subprocess.DEVNULL, check=False,
@@ -131,5 +150,6 @@ async def _end(process: trio.Process) -> None:
                 await pipe.aclose()
 
 
-def _lines(oids: frozenset[Oid], sign: bytes = b"") -> bytes:
+def lines(oids: Iterable[Oid], sign: bytes = b"") -> bytes:
+    """What git reads object ids from."""
     return b"".join(sign + oid.hex().encode() + b"\n" for oid in sorted(oids))

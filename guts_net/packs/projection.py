@@ -35,20 +35,28 @@ class Projections:
         self._leases: Counter[Path] = Counter()
         self._newest: dict[RepoId, Path] = {}
 
+    def is_there(self, repo_id: RepoId, generation: int, head: RefName) -> bool:
+        """Whether the directory of this generation stands: a lease that is taken at once needs no refs."""
+        return self._path(repo_id, generation, head).exists()
+
     @asynccontextmanager
     async def lease(
-        self, repo_id: RepoId, generation: int, refs: Mapping[RefName, Oid], head: RefName
+        self, repo_id: RepoId, generation: int, refs: Mapping[RefName, Oid] | None, head: RefName
     ) -> AsyncIterator[Path]:
-        """The directory of this generation, built if it is not there."""
-        path = self._layout.projections(repo_id) / f"{generation}-{_digits(head)}"
+        """The directory of this generation, built of ``refs`` unless it is there already (None)."""
+        path = self._path(repo_id, generation, head)
         self._leases[path] += 1
         try:
-            await trio.to_thread.run_sync(self._build, repo_id, path, dict(refs), head)
+            if refs is not None:
+                await trio.to_thread.run_sync(self._build, repo_id, path, dict(refs), head)
             self._supersede(repo_id, path)
             yield path
         finally:
             with trio.CancelScope(shield=True):
                 await self._release(repo_id, path)
+
+    def _path(self, repo_id: RepoId, generation: int, head: RefName) -> Path:
+        return self._layout.projections(repo_id) / f"{generation}-{_digits(head)}"
 
     def _supersede(self, repo_id: RepoId, path: Path) -> None:
         newest = self._newest.get(repo_id)

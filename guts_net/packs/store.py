@@ -142,11 +142,19 @@ class PackStore:
                 raise _not_held(digest)
         return await compute(self.git, lambda: self._view(repo_id, digest), idx, current_refs, listed)
 
+    def is_projected(self, repo_id: RepoId, generation: int, head: RefName) -> bool:
+        """Whether the directory of this generation stands; as long as nothing is awaited it does not go."""
+        return self._projections.is_there(repo_id, generation, head)
+
     @asynccontextmanager
     async def projected(
-        self, repo_id: RepoId, generation: int, refs: Mapping[RefName, Oid], head: RefName
+        self, repo_id: RepoId, generation: int, refs: Mapping[RefName, Oid] | None, head: RefName
     ) -> AsyncIterator[Path]:
-        """Lease the directory that shows exactly these refs to git children; it stays until the block ends."""
+        """
+        Lease the directory that shows exactly these refs to git children; it stays until the block ends.
+
+        ``refs`` None: ``is_projected`` has just said that they are laid out.
+        """
         async with self._projections.lease(repo_id, generation, refs, head) as path:
             yield path
 

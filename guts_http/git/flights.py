@@ -1,0 +1,129 @@
+"""
+Single flight: clients who ask the same of the same generation at one moment share one git child.
+
+There is no task behind it: whichever reader has come to the end of what is there asks the child for more,
+and the last one that leaves ends the child. So it lives exactly as long as somebody waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Protocol, TypeAlias
+
+import trio
+from attrs import frozen
+
+from guts_core.errors import GutsError, remade
+
+from .spool import Spool
+
+
+@frozen
+class Question:
+    """What makes two fetches one: the projected directory (so repository, generation and HEAD), and the request."""
+
+    directory: str
+    request: bytes
+
+
+class Source(Protocol):
+    """Where an answer comes from."""
+
+    async def read(self) -> bytes:
+        """The next bytes, b"" at the end; cancelled, it has taken none."""
+
+    async def last_words(self) -> bytes:
+        """What there was to complain of, at the end."""
+
+
+Start: TypeAlias = Callable[[AsyncExitStack], Awaitable[Source]]
+
+
+class Flight:
+    """One child and what it answered so far."""
+
+    def __init__(self, start: Start) -> None:
+        self._start = start
+        self._held = AsyncExitStack()  # the child and its turn
+        self._child: Source | None = None
+        self._one_at_a_time = trio.Lock()
+        self._spool = Spool()
+        self._failure: GutsError | None = None
+        self._has_ended = False
+        self.readers = 0
+        self.complaint = b""  # what the child had to say when its answer ended
+
+    @property
+    def can_be_joined(self) -> bool:
+        """Whether somebody may read it from the start."""
+        return self._spool.is_whole and self._failure is None
+
+    async def begin(self) -> None:
+        """Return when the child runs; raises to each reader what stood in its way."""
+        async with self._one_at_a_time:
+            if self._failure is not None:
+                raise remade(type(self._failure), str(self._failure))
+            if self._child is None:
+                await self._try()
+
+    async def _try(self) -> None:
+        """Whoever comes first; when its client leaves meanwhile, the next one tries."""
+        try:
+            async with AsyncExitStack() as held:
+                self._child = await self._start(held)
+                self._held = held.pop_all()
+        except GutsError as failure:
+            self._failure = failure
+            raise
+
+    async def read(self, at: int) -> bytes:
+        """The answer from a position on, a piece of it; b"" at the end."""
+        while at >= self._spool.size and not self._has_ended:
+            async with self._one_at_a_time:
+                if at >= self._spool.size and not self._has_ended:
+                    data = await self._pull()
+                    if data:
+                        return data
+        return b"" if at >= self._spool.size else await self._spool.read(at)
+
+    async def close(self) -> None:
+        """End the child, give its turn back."""
+        with trio.CancelScope(shield=True):
+            await self._held.aclose()
+        self._spool.close()
+
+    async def _pull(self) -> bytes:
+        assert self._child is not None
+        data = await self._child.read()
+        with trio.CancelScope(shield=True):  # the child has given it up: it is kept, or nobody will have it
+            if data:
+                await self._spool.append(data, shared=self.readers > 1)
+            else:
+                self.complaint = await self._child.last_words()
+                self._has_ended = True
+                await self._held.aclose()  # others may have the turn while slow ones read on
+        return data
+
+
+class Flights:
+    """Those that are under way."""
+
+    def __init__(self) -> None:
+        self._open: dict[Question, Flight] = {}
+
+    @asynccontextmanager
+    async def join(self, question: Question, start: Start) -> AsyncIterator[Flight]:
+        """The flight for this question, a new one if there is none to join; the last one that leaves closes it."""
+        flight = self._open.get(question)
+        if flight is None or not flight.can_be_joined:
+            flight = self._open[question] = Flight(start)
+        flight.readers += 1
+        try:
+            yield flight
+        finally:
+            flight.readers -= 1
+            if not flight.readers:
+                if self._open.get(question) is flight:
+                    del self._open[question]
+                await flight.close()

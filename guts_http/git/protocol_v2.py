@@ -1,0 +1,229 @@
+"""
+Version 2 of git's protocol, answered here as far as the replicated state goes.
+
+Refs, their HEAD and who may see them are read from one snapshot; only what has to be packed is handed to a child,
+after it is known that every object asked for is reached by a ref that is shown (``reliability.md`` C14).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import trio
+from attrs import frozen
+
+from guts_core.forge import queries
+from guts_core.forge.permissions import Permission, Principal, demand, hidden
+from guts_core.git.fetch_arguments import Fetch, resolve
+from guts_core.git.ls_refs import HEAD, Head, LsRefs, ls_refs_answer
+from guts_core.git.object_info import ObjectInfo, object_info_answer
+from guts_core.git.pkt_line import FLUSH
+from guts_core.git.protocol_v2 import BundleUri, Nothing, RequestReader, advertisement
+from guts_core.git.v2_arguments import ArgumentRefused, refusal
+from guts_core.git.wanted_refs import WantedRefs
+from guts_core.names import Oid, RefName, RepoId
+from guts_http.middleware import Receive, Send
+from guts_http.site import Site
+
+from . import answers
+from .body import Body
+from .flights import Flight, Flights, Question, Source
+from .peeling import Peeled, sizes
+from .turns import Turns, turn
+from .upload_pack import ADVERTISEMENT, RESULT, Child, Lease, failure, git_protocol, lease, spawn
+from .wants import NotOurRef, check_wants, head_of, refs_of
+
+VERSION = "version=2"
+# Of a request that has this much at most many are read at once: a clone says a few lines, or one for each ref.
+SMALL_REQUEST_BYTES = 64 * 1024
+# With so many prefixes or fewer each is looked up by itself, with more the refs are read through once.
+PREFIXES_LOOKED_UP_MAX = 32
+
+
+@frozen
+class Asker:
+    """Who asks, and of which repository they may read."""
+
+    principal: Principal
+    repo: RepoId
+
+
+class ProtocolV2:
+    """What the requests of one node share: turns, flights, and what is known of tags."""
+
+    def __init__(self, site: Site, fetches: Turns) -> None:
+        self._site = site
+        self._fetches = fetches
+        self._large = Turns(site.settings.fetches_max, site.settings.queue_seconds, "large requests")
+        self._flights = Flights()
+        self._peeled = Peeled()
+
+    async def advertise(self, send: Send) -> None:
+        """Answer ``GET info/refs``: the same for every repository."""
+        await answers.whole(send, ADVERTISEMENT, advertisement())
+
+    async def answer(self, asker: Asker, body: Body, receive: Receive, send: Send) -> None:
+        """Answer ``POST git-upload-pack``."""
+        try:
+            async with self._read(body) as asked:
+                match asked:
+                    case Fetch() if not asked.asks_nothing:
+                        await self._fetch(asker, asked, receive, send)
+                    case LsRefs():
+                        await answers.whole(send, RESULT, await self._ls_refs(asker, asked))
+                    case ObjectInfo():
+                        await answers.whole(send, RESULT, await self._object_info(asker, asked))
+                    case BundleUri():
+                        await answers.whole(send, RESULT, FLUSH)
+                    case Fetch() | Nothing():
+                        await answers.whole(send, RESULT, b"")
+        except ArgumentRefused as refused:
+            await answers.whole(send, RESULT, refusal(str(refused)))
+
+    @asynccontextmanager
+    async def _read(self, body: Body) -> AsyncIterator[LsRefs | Fetch | ObjectInfo | BundleUri | Nothing]:
+        """The request; a large one holds a turn of its own until it is answered."""
+        reader, seen = RequestReader(), 0
+        async with AsyncExitStack() as held:
+            async for piece in body:
+                if seen <= SMALL_REQUEST_BYTES < seen + len(piece):
+                    await held.enter_async_context(self._large.one())
+                seen += len(piece)
+                reader.receive(piece)
+            yield reader.finish()
+
+    async def _ls_refs(self, asker: Asker, asked: LsRefs) -> bytes:
+        async with lease(self._site, asker.repo) as leased:
+            head, refs = await trio.to_thread.run_sync(self._look, asker, asked)
+            peeled, unknown = self._peeled.of(_ids(head, refs)) if asked.peel else ({}, frozenset[Oid]())
+            if unknown:
+                async with turn(self._site.git_reads, self._site.settings.queue_seconds, "readers of objects"):
+                    peeled |= await self._peeled.learn(leased.directory, unknown)
+        return await trio.to_thread.run_sync(ls_refs_answer, asked, head, refs, peeled)
+
+    def _look(self, asker: Asker, asked: LsRefs) -> tuple[Head, list[tuple[bytes, Oid]]]:
+        """HEAD and the refs that are asked for, as the principal sees them in one snapshot."""
+        with self._site.reader.snapshot() as snapshot:
+            repository = queries.repository(snapshot, asker.repo)
+            if repository is None:
+                raise hidden()
+            demand(asker.principal, Permission.READ_REPOSITORY, repository, snapshot)
+            found = queries.ref(snapshot, asker.repo, repository.default_branch)
+            head = Head(repository.default_branch.encode(), None if found is None else found.oid)
+            return head, [one for start in _starts(asked) for one in queries.ref_values(snapshot, asker.repo, start)]
+
+    async def _object_info(self, asker: Asker, asked: ObjectInfo) -> bytes:
+        if not asked.oids or not asked.size:
+            return object_info_answer(asked, {})
+        async with self._fetches.one(), lease(self._site, asker.repo) as leased:
+            return object_info_answer(asked, await sizes(leased.directory, frozenset(asked.oids)))
+
+    async def _fetch(self, asker: Asker, asked: Fetch, receive: Receive, send: Send) -> None:
+        async with lease(self._site, asker.repo) as leased:
+            question = Question(leased.directory, asked.to_bytes())
+
+            async def start(held: AsyncExitStack) -> Source:
+                await held.enter_async_context(self._fetches.one())
+                return await _started(leased.directory, asked, held)
+
+            async with self._flights.join(question, start) as flight, _while_there_is_a_client(receive):
+                if (refused := await _refused(flight)) is None:
+                    await _copy(flight, leased, send)
+                else:
+                    await answers.whole(send, RESULT, refused)
+
+
+def speaks_it(scope: object) -> bool:
+    """Whether a client asks for this version."""
+    return git_protocol(scope) == VERSION
+
+
+class _Answering:
+    """A child whose answer tells of the refs that were wanted by name."""
+
+    def __init__(self, child: Child, wanted: WantedRefs) -> None:
+        self._child, self._wanted = child, wanted
+        self.last_words = child.last_words
+
+    async def read(self) -> bytes:
+        """The next bytes, b"" at the end."""
+        while data := await self._child.read():
+            if given := self._wanted.receive(data):
+                return given
+        return b""
+
+
+async def _started(directory: str, asked: Fetch, held: AsyncExitStack) -> Source:
+    """A child that was told what is asked, once that is known to be seen by who asks."""
+    wanted, told = await trio.to_thread.run_sync(_resolved, directory, asked)
+    await check_wants(directory, told.wants)
+    child = await spawn(directory, VERSION)
+    held.push_async_callback(child.kill)
+    await child.hear(told.to_bytes())
+    await child.stdin.aclose()
+    return _Answering(child, WantedRefs(wanted, sideband_all="sideband-all" in asked.flags))
+
+
+def _resolved(directory: str, asked: Fetch) -> tuple[list[tuple[str, Oid]], Fetch]:
+    """Where wanted refs stand, and what a child is told instead of names; raises ArgumentRefused."""
+    if not asked.want_refs and not asked.deepen_nots:
+        return [], asked
+    refs = refs_of(directory)
+    wanted = [(name, _wanted(directory, name, refs)) for name in asked.want_refs]
+    return wanted, asked.resolved((oid for _, oid in wanted), (resolve(name, refs) for name in asked.deepen_nots))
+
+
+def _wanted(directory: str, name: str, refs: Mapping[RefName, Oid]) -> Oid:
+    found = refs.get(head_of(directory) if name == HEAD.decode() else RefName(name))
+    if found is None:
+        raise ArgumentRefused(f"unknown ref {name!a}")
+    return found
+
+
+async def _copy(flight: Flight, leased: Lease, send: Send) -> None:
+    """The answer from its start, at the pace of this client."""
+    at = 0
+    while data := await flight.read(at):
+        if not at:
+            await answers.start(send, RESULT)
+        at += len(data)
+        await answers.more(send, data)
+    if not at:
+        raise await failure(flight.complaint, leased)
+    # Bytes that are not what was written once fail a checksum of git's before they leave: it ends in the middle.
+    await leased.judge(flight.complaint)
+    await answers.end(send)
+
+
+async def _refused(flight: Flight) -> bytes | None:
+    """Begin it; what its client is told when it is not to be."""
+    try:
+        await flight.begin()
+    except (ArgumentRefused, NotOurRef) as refused:
+        return refusal(str(refused))
+    return None
+
+
+@asynccontextmanager
+async def _while_there_is_a_client(receive: Receive) -> AsyncIterator[None]:
+    """The block ends early with the client."""
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+def _starts(asked: LsRefs) -> tuple[bytes, ...]:
+    """What the names of the refs to read start with, in order; what is not asked for falls out later."""
+    return asked.prefixes if 0 < len(asked.prefixes) <= PREFIXES_LOOKED_UP_MAX else (b"",)
+
+
+def _ids(head: Head, refs: Iterable[tuple[bytes, Oid]]) -> set[Oid]:
+    return {oid for _, oid in refs} | ({head.oid} if head.oid is not None else set())
