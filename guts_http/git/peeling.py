@@ -8,36 +8,59 @@ child is asked about what is new, and after that none.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
+from weakref import WeakValueDictionary
+
+import trio
 
 from guts_core.errors import Unavailable
 from guts_core.names import Oid
 
+from .turns import turn
 from .wants import ask, lines, reached
 
 # Every ref of two of the largest repositories; some 200 bytes each. When it is full it begins anew.
 KEPT_MAX = 100_000
+_READERS = "readers of objects"
 
 
 class Peeled:
     """What is known of the objects that refs name: None for what is no tag."""
 
-    def __init__(self) -> None:
+    def __init__(self, reads: trio.CapacityLimiter, seconds: float) -> None:
+        self._reads, self._seconds = reads, seconds
         self._kept: dict[Oid, Oid | None] = {}
+        self._asking: WeakValueDictionary[str, trio.CapacityLimiter] = WeakValueDictionary()
 
-    def of(self, oids: Iterable[Oid]) -> tuple[dict[Oid, Oid | None], frozenset[Oid]]:
-        """What is known of these, and those of which nothing is."""
+    async def of(self, directory: str, oids: Iterable[Oid]) -> dict[Oid, Oid | None]:
+        """
+        What these stand for; git in this directory is asked for those that are not known.
+
+        Raises TooManyAtOnce when there is no turn for that, Unavailable when it does not have one of them.
+        """
         asked = frozenset(oids)
-        known = {oid: self._kept[oid] for oid in asked if oid in self._kept}
-        return known, asked - known.keys()
+        if asked <= self._kept.keys():
+            return {oid: self._kept[oid] for oid in asked}
+        alone = self._asking.setdefault(directory, trio.CapacityLimiter(1))
+        async with turn(alone, self._seconds, _READERS):  # many clones after a push ask for the same
+            known = {oid: self._kept[oid] for oid in asked if oid in self._kept}
+            if unknown := asked - known.keys():
+                async with turn(self._reads, self._seconds, _READERS):
+                    found = await _peeled(directory, unknown)
+                self._keep(found)
+                known |= found
+        return known
 
-    async def learn(self, directory: str, oids: frozenset[Oid]) -> dict[Oid, Oid | None]:
-        """Ask git in this directory; Unavailable when it does not have one of them."""
-        tags = [oid for oid, kind in (await _told(directory, "%(objecttype)", oids)).items() if kind == "tag"]
-        found: dict[Oid, Oid | None] = dict.fromkeys(oids) | await _ends(directory, tags)
+    def _keep(self, found: dict[Oid, Oid | None]) -> None:
         if len(self._kept) + len(found) > KEPT_MAX:
             self._kept.clear()
-        self._kept |= dict(list(found.items())[:KEPT_MAX])
-        return found
+        self._kept |= dict(islice(found.items(), KEPT_MAX))
+
+
+async def _peeled(directory: str, oids: frozenset[Oid]) -> dict[Oid, Oid | None]:
+    tags = [oid for oid, kind in (await _told(directory, "%(objecttype)", oids)).items() if kind == "tag"]
+    none: dict[Oid, Oid | None] = dict.fromkeys(oids)
+    return none | await _ends(directory, tags)
 
 
 async def sizes(directory: str, oids: frozenset[Oid]) -> dict[Oid, int]:

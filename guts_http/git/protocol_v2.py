@@ -30,7 +30,7 @@ from . import answers
 from .body import Body
 from .flights import Flight, Flights, Question, Source
 from .peeling import Peeled, sizes
-from .turns import Turns, turn
+from .turns import Turns
 from .upload_pack import ADVERTISEMENT, RESULT, Child, Lease, failure, git_protocol, lease, spawn
 from .wants import NotOurRef, check_wants, head_of, refs_of
 
@@ -57,7 +57,7 @@ class ProtocolV2:
         self._fetches = fetches
         self._large = Turns(site.settings.fetches_max, site.settings.queue_seconds, "large requests")
         self._flights = Flights()
-        self._peeled = Peeled()
+        self._peeled = Peeled(site.git_reads, site.settings.queue_seconds)
 
     async def advertise(self, send: Send) -> None:
         """Answer ``GET info/refs``: the same for every repository."""
@@ -96,10 +96,7 @@ class ProtocolV2:
     async def _ls_refs(self, asker: Asker, asked: LsRefs) -> bytes:
         async with lease(self._site, asker.repo) as leased:
             head, refs = await trio.to_thread.run_sync(self._look, asker, asked)
-            peeled, unknown = self._peeled.of(_ids(head, refs)) if asked.peel else ({}, frozenset[Oid]())
-            if unknown:
-                async with turn(self._site.git_reads, self._site.settings.queue_seconds, "readers of objects"):
-                    peeled |= await self._peeled.learn(leased.directory, unknown)
+            peeled = await self._peeled.of(leased.directory, _ids(head, refs)) if asked.peel else {}
         return await trio.to_thread.run_sync(ls_refs_answer, asked, head, refs, peeled)
 
     def _look(self, asker: Asker, asked: LsRefs) -> tuple[Head, list[tuple[bytes, Oid]]]:

@@ -101,6 +101,30 @@ def seeds() -> dict[str, list[bytes]]:
             packet(b"command=fetch") + b"0001" + packet(b"want " + OID) + packet(b"done") + FLUSH,
             packet(b"have " + OID) + packet(b"want " + OID) + FLUSH,
         ],
+        "protocol_v2": [
+            packet(b"command=ls-refs\n")
+            + packet(b"agent=git/2.39.5")
+            + packet(b"object-format=sha1")
+            + b"0001"
+            + b"".join(map(packet, (b"peel\n", b"symrefs\n", b"unborn\n", b"ref-prefix refs/heads/\n")))
+            + FLUSH,
+            packet(b"command=fetch")
+            + b"0001"
+            + b"".join(map(packet, (b"thin-pack", b"want " + OID, b"have " + OID, b"shallow " + OID, b"deepen 3")))
+            + b"".join(map(packet, (b"filter blob:limit=1k", b"want-ref refs/heads/main", b"sideband-all", b"done")))
+            + FLUSH,
+            packet(b"command=fetch")
+            + b"0001"
+            + packet(b"deepen-since 1700000000")
+            + packet(b"deepen-not v1")
+            + packet(b"packfile-uris https")
+            + FLUSH,
+            packet(b"command=object-info") + b"0001" + packet(b"size") + packet(b"oid " + OID) + FLUSH,
+            packet(b"command=bundle-uri") + FLUSH,
+            packet(b"command=ls-refs") + packet(b"server-option=x") + packet(b"object-format=sha256") + FLUSH,
+            FLUSH,
+            FLUSH + FLUSH,
+        ],
         "ref_name": [
             name.encode()
             for name in (
