@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from guts_core.git.pack_limits import PackLimits
+from guts_core.git.receive_pack import FormLimits
 from guts_http.serving import ServeSettings
 from guts_http.site import Settings
 from guts_net.peers.limits import PeerLimits
@@ -13,6 +15,7 @@ from .config import Config
 from .node_directory import NodeDirectory
 
 MIB = 1 << 20
+GIB = 1 << 30
 HOUR_MS = 3_600_000
 
 
@@ -38,7 +41,22 @@ def node_settings(directory: NodeDirectory, genesis: Path, config: Config) -> No
         mempool_transactions=limits.mempool_transactions,
         write_lag_seconds=limits.write_lag_seconds,
         git_children=limits.git_children,
+        pack_limits=_pack_limits(config),
         peers=PeerLimits(limits.peer_handshakes, limits.peer_queue_mib * MIB, float(limits.peer_ban_seconds)),
+    )
+
+
+def _pack_limits(config: Config) -> PackLimits:
+    push = config.push
+    return PackLimits(
+        objects=push.objects,
+        blob_bytes=push.file_mib * MIB,
+        tree_entries=push.tree_entries,
+        tree_depth=push.tree_depth,
+        delta_depth=push.delta_depth,
+        parents=push.parents,
+        commit_bytes=push.commit_bytes,
+        inflated_bytes=push.inflated_gib * GIB,
     )
 
 
@@ -73,6 +91,7 @@ def site_settings(config: Config) -> Settings:
         git_reads_max=limits.reads,
         fetches_max=limits.fetches,
         pushes_max=limits.pushes,
+        push_form=FormLimits(config.push.commands, config.push.options, config.push.option_bytes),
         queue_seconds=limits.queue_seconds,
         pack_bytes_max=limits.pack_mib * MIB,
         fetch_request_bytes_max=limits.fetch_request_mib * MIB,

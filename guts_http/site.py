@@ -15,6 +15,7 @@ from guts_core.forge.actions import Action
 from guts_core.forge.permissions import Permission, demand, hidden
 from guts_core.forge.queries import repository_by_name, repository_even_deleted
 from guts_core.forge.records import Repository
+from guts_core.git.receive_pack import DEFAULT_FORM, FormLimits
 from guts_core.names import NodeId, RepoId
 from guts_core.node.codes import error_with
 from guts_core.node.port import Act, AskStatus, Outcome, Phase, Request, Status
@@ -46,6 +47,7 @@ class Settings:
     git_reads_max: int = 8  # histories read at once; more children only wait for each other
     fetches_max: int = 32  # git children for clones at once, 20-50 MB each at work
     pushes_max: int = 64
+    push_form: FormLimits = DEFAULT_FORM
     queue_seconds: float = 10.0  # how long a clone or push waits for its turn before 503
     pack_bytes_max: int = 2 << 30
     fetch_request_bytes_max: int = 16 << 20  # 65,536 haves are 3.3 MB

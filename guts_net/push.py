@@ -9,33 +9,42 @@ same pack.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from guts_core.chain.compose import PUSH_LIFETIME_MS
 from guts_core.chain.transaction import transaction_id
 from guts_core.codec import Tag, digest
-from guts_core.errors import GutsError, NotAllowed, NotFound, Refused, Unavailable
+from guts_core.errors import GutsError, LimitExceeded, Malformed, NotAllowed, NotFound, Refused, Unavailable
 from guts_core.forge import queries
 from guts_core.forge.actions import Action, CreateRepository, Manifest, ManifestKind, RefUpdate, SourceKind
+from guts_core.forge.manifests import REF_COMPONENTS_MAX
 from guts_core.forge.permissions import Permission, may
 from guts_core.forge.records import ObjectFormat
+from guts_core.git.pack_limits import PackLimits
+from guts_core.git.receive_pack import REASON_CHARS_MAX
 from guts_core.git.refs import client_ref_name, ref_name
-from guts_core.names import RefName, RepoId, TxId, repository_name
+from guts_core.names import Oid, RefName, RepoId, TxId, repository_name
 from guts_core.node.messages import INLINE_PACK_BYTES_MAX
 from guts_core.node.node import Node
 from guts_core.node.port import (
+    PUSH_COMMANDS_MAX,
     PUSH_PIECES,
+    REPORTS_AT_ONCE_MAX,
+    MoreCommands,
     OpenPush,
     Outcome,
     PackData,
+    PackEnd,
     Phase,
     Progress,
     PushCommand,
     PushReport,
     RefReport,
+    RefReports,
 )
 from guts_core.node.pushes import MAY_STILL_HAPPEN
 
@@ -50,6 +59,8 @@ DEFAULT_BRANCH = "refs/heads/main"
 WAIT_NOTICE_SECONDS = 5.0
 # Validators pull and index a pack before they vouch for it; two of them on one slow core do 2 MiB a second.
 SECONDS_PER_MIB = 0.5
+# So many refs are looked at before others on this loop have a turn: a few milliseconds.
+REFS_AT_ONCE = 200
 
 
 @define
@@ -60,19 +71,40 @@ class _Push:
     acting: Acting
     repo: RepoId
     creating: CreateRepository | None
+    size: int = 0  # of its pack
     deadline: float = 0.0  # known once the pack is here: nobody is told "not in time" for a slow upload
-    undecided: list[PushCommand] = field(factory=list)
+    commands: dict[str, PushCommand] = field(factory=dict)
+    undecided: dict[str, PushCommand] = field(factory=dict)
     errors: dict[str, str | None] = field(factory=dict)
     tx_id: TxId | None = None
     height: int | None = None
 
+    def take(self, commands: Iterable[PushCommand]) -> None:
+        """What it is to move; raises LimitExceeded."""
+        for command in commands:
+            self.commands[command.ref] = self.undecided[command.ref] = command
+        if len(self.commands) > PUSH_COMMANDS_MAX:
+            raise LimitExceeded(f"a push moves at most {PUSH_COMMANDS_MAX} refs; push in several steps")
+
+    def next_batch(self, most: int) -> list[PushCommand]:
+        """The first that are undecided; each batch has its own time to become final."""
+        seconds = self.request.wait_ms / 1000 + SECONDS_PER_MIB * self.size / (1 << 20)
+        self.deadline = trio.current_time() + seconds
+        return list(islice(self.undecided.values(), most))
+
     def fail(self, commands: Iterable[PushCommand], reason: str) -> None:
         for command in commands:
-            self.errors[command.ref] = reason
-        self.undecided = [c for c in self.undecided if c.ref not in self.errors]
+            self.settle(command, reason[:REASON_CHARS_MAX])
+
+    def settle(self, command: PushCommand, error: str | None) -> None:
+        self.errors[command.ref] = error
+        self.undecided.pop(command.ref, None)
+
+    def fail_rest(self, reason: str) -> None:
+        self.fail(list(self.undecided.values()), reason)
 
     def report(self, unpack_error: str | None = None) -> PushReport:
-        reports = tuple(RefReport(c.ref, self.errors.get(c.ref, "not attempted")) for c in self.request.commands)
+        reports = tuple(RefReport(ref, self.errors.get(ref, "not attempted")) for ref in self.commands)
         return PushReport(unpack_error, reports, self.tx_id, self.height)
 
 
@@ -87,8 +119,10 @@ class PushGateway:
         log: Log,
         tally: Tally,
         lacks_packs: Callable[[RepoId], bool],
+        limits: PackLimits,
     ) -> None:
         self._node, self._packs, self._submissions, self._log = node, packs, submissions, log
+        self._limits = limits
         self._tally, self._lacks_packs = tally, lacks_packs
 
     async def serve(self, conversation: Conversation, request: OpenPush) -> None:
@@ -99,28 +133,29 @@ class PushGateway:
             self._tally.add("pushes.refused")
             raise
         self._tally.add(f"pushes.{_result_of(report)}")
-        await conversation.say(report)
+        for piece in _pieces(report):
+            await conversation.say(piece)
 
     async def _carry(self, conversation: Conversation, request: OpenPush) -> PushReport:
         self._submissions.require_room()
         push = self._begin(request)
-        self._refuse_early(push)
-        self._log.info("push_opened", repo=push.repo.hex(), refs=len(request.commands))
+        piece = await self._hear_commands(conversation, push)
+        await self._refuse_early(push)
+        self._log.info("push_opened", repo=push.repo.hex(), refs=len(push.commands))
         async with self._packs.incoming() as incoming:
-            received = 0
-            while isinstance(piece := await conversation.hear(PUSH_PIECES), PackData):
-                received += len(piece.data)
+            while isinstance(piece, PackData):
                 self._submissions.space.check()
                 await incoming.write(piece.data)
+                piece = await conversation.hear(PUSH_PIECES)
+            _must_be_the_end(piece)
             if not push.undecided:
                 return push.report()
             try:
-                checked = await self._take_pack(incoming, push) if received else None
+                checked = await self._take_pack(incoming, push) if incoming.size else None
             except Refused as refusal:
-                push.fail(list(push.undecided), "unpacker error")
+                push.fail_rest("unpacker error")
                 return push.report(str(refusal))
-        size = checked.blob.size if checked is not None else 0
-        push.deadline = trio.current_time() + request.wait_ms / 1000 + SECONDS_PER_MIB * size / (1 << 20)
+        push.size = checked.blob.size if checked is not None else 0
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._notices, conversation)
             await self._settle_or_say_why(push, checked)
@@ -128,8 +163,15 @@ class PushGateway:
         self._log.info("push_done", repo=push.repo.hex(), ok=sum(e is None for e in push.errors.values()))
         return push.report()
 
+    async def _hear_commands(self, conversation: Conversation, push: _Push) -> object:
+        """The commands that did not fit with the first; what comes after them."""
+        push.take(push.request.commands)
+        while isinstance(piece := await conversation.hear(PUSH_PIECES), MoreCommands):
+            push.take(piece.commands)
+        return piece
+
     async def _take_pack(self, incoming: Incoming, push: _Push) -> CheckedPack | None:
-        checked = await incoming.check(push.repo)
+        checked = await incoming.check(push.repo, self._limits)
         if checked is not None:
             await self._packs.keep(checked)
             self._log.info("pack_kept", digest=checked.blob.digest.hex(), bytes=checked.blob.size)
@@ -141,10 +183,10 @@ class PushGateway:
         acting = self._submissions.acting(request.seed)
         if request.repo is not None:
             self._authorize(acting, request.repo)
-            return _Push(request, acting, request.repo, None, undecided=list(request.commands))
+            return _Push(request, acting, request.repo, None)
         creating = self._creation(request, acting)
         repo = RepoId(digest(Tag.REPO_ID, self._node.chain_id, acting.credential.account, creating.salt))
-        return _Push(request, acting, repo, creating, undecided=list(request.commands))
+        return _Push(request, acting, repo, creating)
 
     def _authorize(self, acting: Acting, repo: RepoId) -> None:
         view = self._node.ledger.view()
@@ -170,23 +212,28 @@ class PushGateway:
             description=None,
         )
 
-    def _refuse_early(self, push: _Push) -> None:
-        """What finalized state already answers, before any byte of the pack is read."""
+    async def _refuse_early(self, push: _Push) -> None:
+        """What finalized state already answers, before any byte of the pack is kept."""
         refused = []
-        for command in list(push.undecided):
+        for number, command in enumerate(push.commands.values(), 1):
             reason = self._name_problem(command) or self._moved(push, command)
             if reason is not None:
                 push.fail([command], reason)
                 refused.append(command.ref)
+            if not number % REFS_AT_ONCE:
+                await trio.lowlevel.checkpoint()
         if refused and push.request.atomic:
-            push.fail(list(push.undecided), f"atomic push failed: {refused[0]} was refused")
+            push.fail_rest(f"atomic push failed: {refused[0]} was refused")
 
     @staticmethod
     def _name_problem(command: PushCommand) -> str | None:
         try:
-            client_ref_name(command.ref)
+            name = client_ref_name(command.ref)
         except Refused as refusal:
             return str(refusal)
+        if name.count("/") >= REF_COMPONENTS_MAX:
+            # Said here for this ref alone: in a transaction it would refuse those beside it.
+            return f"ref name {name} has more than {REF_COMPONENTS_MAX} parts"
         return None
 
     def _moved(self, push: _Push, command: PushCommand) -> str | None:
@@ -204,12 +251,11 @@ class PushGateway:
         try:
             await self._settle(push, checked)
         except GutsError as error:
-            push.fail(list(push.undecided), str(error))
+            push.fail_rest(str(error))
 
     async def _settle(self, push: _Push, checked: CheckedPack | None) -> None:
         while push.undecided:
-            most = self._updates_max(push)
-            batch = push.undecided[:most]
+            batch = push.next_batch(self._updates_max(push))
             if not batch:
                 return
             outcome = await self._submit(push, batch, checked)
@@ -220,13 +266,13 @@ class PushGateway:
     def _updates_max(self, push: _Push) -> int:
         most = self._node.ledger.network.params.updates_max
         if push.request.atomic and len(push.undecided) > most:
-            push.fail(list(push.undecided), f"an atomic push moves at most {most} refs")
+            push.fail_rest(f"an atomic push moves at most {most} refs; push without --atomic")
         return most
 
     async def _submit(self, push: _Push, batch: list[PushCommand], checked: CheckedPack | None) -> Outcome | None:
         """None when something was refused here and what remains has to be asked for anew."""
-        judged = self._counters(push.repo)
-        found = await self._facts(push, batch, checked)
+        judged = _Judged(self._counters(push.repo))
+        found = await self._facts(push, batch, checked, judged)
         if found.refused:
             self._fail_refused(push, found)
             return None
@@ -243,33 +289,41 @@ class PushGateway:
         if blob is not None and blob.size <= INLINE_PACK_BYTES_MAX:
             inline = await self._packs.read_chunk(blob.digest, 0)
         wait_ms = max(0, int((push.deadline - trio.current_time()) * 1000))
-        return await self._submissions.submit(signed, (), wait_ms, inline, judged)
+        return await self._submissions.submit(signed, (), wait_ms, inline, judged.counters)
 
     def _counters(self, repo: RepoId) -> tuple[int, int]:
         """Against which state the facts hold: read in the same step of the loop as the refs."""
         repository = queries.repository(self._node.ledger.view(), repo)
         return (0, 0) if repository is None else (repository.objects_epoch, repository.removals)
 
-    async def _facts(self, push: _Push, batch: list[PushCommand], checked: CheckedPack | None) -> Facts:
-        refs = {RefName(ref.name): ref.oid for ref in queries.refs(self._node.ledger.view(), push.repo)}
-        return await self._packs.facts(push.repo, refs, batch, checked)
+    async def _facts(
+        self, push: _Push, batch: list[PushCommand], checked: CheckedPack | None, judged: _Judged
+    ) -> Facts:
+        view = self._node.ledger.view()
+        named = ((command.ref, queries.ref(view, push.repo, command.ref)) for command in batch)
+        refs = {RefName(name): ref.oid for name, ref in named if ref is not None}
+
+        def tips() -> frozenset[Oid]:
+            # Only asked for what the pack does not bring: a push of many refs would read them all for each batch.
+            judged.counters = self._counters(push.repo)
+            return frozenset(ref.oid for ref in queries.refs(self._node.ledger.view(), push.repo))
+
+        return await self._packs.facts(push.repo, refs, batch, checked, tips)
 
     def _fail_refused(self, push: _Push, found: Facts) -> None:
-        for command in list(push.undecided):
-            if command.ref in found.refused:
-                push.fail([command], str(found.refused[command.ref]))
+        for ref, refusal in found.refused.items():
+            push.fail([push.commands[ref]], str(refusal))
         if push.request.atomic:
-            push.fail(list(push.undecided), f"atomic push failed: {next(iter(found.refused))} was refused")
+            push.fail_rest(f"atomic push failed: {next(iter(found.refused))} was refused")
 
     def _apply(self, push: _Push, batch: list[PushCommand], outcome: Outcome) -> None:
         if outcome.phase is Phase.FINAL and outcome.error is None:
             push.height, push.creating = outcome.height, None
             for command in batch:
-                push.errors[command.ref] = None
-            push.undecided = push.undecided[len(batch) :]
+                push.settle(command, None)
         elif outcome.phase is Phase.PENDING:
             push.fail(batch, self._pending_words(outcome))
-            push.fail(list(push.undecided), "not attempted: the updates before it are not final yet")
+            push.fail_rest("not attempted: the updates before it are not final yet")
         else:
             self._refused(push, batch, outcome)
 
@@ -300,6 +354,26 @@ class PushGateway:
                 await conversation.say(Progress(f"guts: not final yet: {words}\n"))
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return
+
+
+@define
+class _Judged:
+    """The counters of the repository at the step of the loop at which its refs were read last."""
+
+    counters: tuple[int, int]
+
+
+def _must_be_the_end(piece: object) -> None:
+    if not isinstance(piece, PackEnd):
+        raise Malformed("commands of a push came after its pack")
+
+
+def _pieces(report: PushReport) -> Iterator[RefReports | PushReport]:
+    """The report in frames, each with as many refs as fit."""
+    starts = range(0, len(report.refs), REPORTS_AT_ONCE_MAX)
+    parts = [report.refs[at : at + REPORTS_AT_ONCE_MAX] for at in starts] or [()]
+    yield from (RefReports(part) for part in parts[:-1])
+    yield evolve(report, refs=parts[-1])
 
 
 def _result_of(report: PushReport) -> str:

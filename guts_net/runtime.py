@@ -154,7 +154,9 @@ class _Machine:
             lag_ms=lambda: self.standing.lag_ms(),  # noqa: PLW0108 -- it is made below
             lag_most_ms=int(settings.write_lag_seconds * 1000),
         )
-        self.pushes = PushGateway(self.node, self.packs, self.submissions, log, self.tally, self.database.lacks_packs)
+        self.pushes = PushGateway(
+            self.node, self.packs, self.submissions, log, self.tally, self.database.lacks_packs, settings.pack_limits
+        )
         self._advanced = trio.Event()
         self.repairer = Repairer(self.database, self.packs, self.network, log)
         self.text_repairer = TextRepairer(self.database, self.texts, self.network, log)

@@ -11,6 +11,7 @@ from attrs import frozen
 from guts_core.chain.mempool import MEMPOOL_BYTES_MAX, MEMPOOL_TRANSACTIONS_MAX
 from guts_core.errors import Invalid
 from guts_core.forge.rules import KNOWN_RULES
+from guts_core.git.pack_limits import OF_VALIDATORS, PackLimits
 from guts_core.identity import KeyPair
 
 from .logs import FILE_BYTES_MAX, FILES_KEPT, open_logs
@@ -44,6 +45,7 @@ class NodeSettings:
     mempool_transactions: int = MEMPOOL_TRANSACTIONS_MAX
     write_lag_seconds: float = 10.0  # nothing final for so long while transactions wait: no more are taken
     git_children: int = CHILDREN_MAX
+    pack_limits: PackLimits = OF_VALIDATORS  # of pushes at its own door: what others announce is judged as all do
     peers: PeerLimits = DEFAULT_LIMITS
     keep_blocks_ms: int | None = None  # block time after which old blocks are let go; None: never
     scrub: Pace | None = None  # how fast the disk is read again; None: as the module says

@@ -11,9 +11,9 @@ from attrs import frozen
 
 from guts_core.chain import block, compose, receipt, transaction
 from guts_core.codec import cbor
-from guts_core.forge import records
+from guts_core.forge import manifests, records
 from guts_core.forge.params import EXPIRY_MS_MAX, TRANSACTION_BYTES_MAX, Params
-from guts_core.git import chunks, fetch_request, pack_limits, pkt_line, receive_pack, refs
+from guts_core.git import chunks, fetch_request, pack_limits, pkt_line, refs
 from guts_core.link import frames
 from guts_core.node import messages, port
 from guts_core.simplex import bounds
@@ -27,7 +27,7 @@ _PAGE_HEAD = """\
 Made from the code by `python -m guts_cli.config.reference --write`; a test compares them.
 
 Three kinds of bounds hold for what comes in from outside. Those of a node its operator may set:
-[configuration.md](configuration.md), section `[limits]`. Those of a network all its nodes must agree on,
+[configuration.md](configuration.md), sections `[limits]` and `[push]`. Those of a network all its nodes must agree on,
 so they stand in its genesis. Those of the rules are the same everywhere, because a node with another
 number would call valid what others refuse.
 """
@@ -36,7 +36,7 @@ number would call valid what others refuse.
 class Whose(Enum):
     """Who may change a limit."""
 
-    NODE = "its operator, in `[limits]`"
+    NODE = "its operator, in `[limits]` and `[push]`"
     NETWORK = "genesis"
     RULES = "nobody"
 
@@ -107,6 +107,21 @@ FIXED = (
     ),
     _Fixed("nesting of a record", cbor.DEPTH_MAX, "levels", "Deeper than any record; a decoder must not overflow."),
     _Fixed("ref name", refs.REF_NAME_BYTES_MAX, "bytes", "A file name on every system."),
+    _Fixed("parts of a ref name", manifests.REF_COMPONENTS_MAX, "parts", "Each is a directory of whoever clones."),
+    _Fixed(
+        "pack", pack_limits.PACK_BYTES_MAX, "bytes", "What GitHub takes in one push; larger histories go in by several."
+    ),
+    _Fixed("objects in a pack", pack_limits.OBJECTS_MAX, "objects", "git needs some 200 bytes of memory for each."),
+    _Fixed(
+        "file",
+        pack_limits.BLOB_BYTES_MAX,
+        "bytes",
+        "Whoever checks it out needs so much memory and disk at once.",
+    ),
+    _Fixed(
+        "entries of a tree", pack_limits.TREE_ENTRIES_MAX, "entries", "Git reads a tree whole; Linux has 2,500 at most."
+    ),
+    _Fixed("tree", pack_limits.TREE_BYTES_MAX, "bytes", "So many entries with names of 200 bytes."),
     _Fixed(
         "chain of deltas", pack_limits.DELTA_DEPTH_MAX, "deltas", "Each link costs every reader an inflate and a copy."
     ),
@@ -123,14 +138,10 @@ FIXED = (
     _Fixed("haves of a fetch", fetch_request.HAVES_MAX, "lines", "Clients give up long before."),
     _Fixed(
         "commands of a push",
-        receive_pack.COMMANDS_MAX,
+        port.PUSH_COMMANDS_MAX,
         "refs",
-        "More than a project has; a mirror of more goes in by several pushes.",
+        "What a node holds of a push before it is judged; `push.commands` is less by default.",
     ),
-    _Fixed(
-        "command lines of a push", receive_pack.COMMAND_BYTES_MAX, "bytes", "Those commands with the longest names."
-    ),
-    _Fixed("push options", receive_pack.PUSH_OPTIONS_MAX, "options", "None is known that needs more."),
     _Fixed("packet of git", pkt_line.PACKET_BYTES_MAX, "bytes", "Git's own."),
     _Fixed("chunk of a pack", chunks.CHUNK_BYTES, "bytes", "What one message between nodes carries and proves."),
     _Fixed(
@@ -159,7 +170,7 @@ def limits_table(config: Config, params: Params | None = None) -> tuple[LimitRow
     own = [
         LimitRow(one.key, config.get(one.key), getattr(one.kind, "unit", ""), Whose.NODE, one.reason)
         for one in SETTINGS.values()
-        if one.section == "limits"
+        if one.section in ("limits", "push")
     ]
     network = [
         LimitRow(name, getattr(agreed, name), unit, Whose.NETWORK, reason)

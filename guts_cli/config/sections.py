@@ -13,7 +13,9 @@ from typing import Any
 from attrs import Attribute, evolve, field, fields, frozen
 
 from guts_core.discovery import ADDRESSES_MAX, bootstrap_node
+from guts_core.git import pack_limits, receive_pack
 from guts_core.names import account_name
+from guts_core.node.port import PUSH_COMMANDS_MAX
 
 from .address import HTTP_PORT_DEFAULT, P2P_PORT_DEFAULT, Address, a_place
 from .kinds import AUTO, Kind, ListOf, Seconds, Value, Whole, Words, YesNo, a_network, a_path, an_origin, one_of
@@ -251,6 +253,68 @@ class LimitsSection:
 
 
 @frozen
+class PushSection:
+    """
+    What one push may be at this node's door.
+
+    What a pack holds may only be less than the default: no validator vouches for more.
+    """
+
+    commands: int = setting(
+        receive_pack.COMMANDS_MAX,
+        Whole(1, PUSH_COMMANDS_MAX, "refs"),
+        "Refs that one push moves: as many as a repository may have by default, so that a mirror goes in by one push. "
+        "They are split over transactions; the lines of 50,000 are 5 MB, and 17 MB with the longest names.",
+    )
+    options: int = setting(
+        receive_pack.PUSH_OPTIONS_MAX, Whole(0, 1_000, "options"), "Of `git push -o`; none is known that needs more."
+    )
+    option_bytes: int = setting(
+        receive_pack.PUSH_OPTION_BYTES_MAX, Whole(16, 65_000, "bytes"), "Of one option: a title, not a text."
+    )
+    objects: int = setting(
+        pack_limits.OBJECTS_MAX,
+        Whole(1, pack_limits.OBJECTS_MAX, "objects"),
+        "Of one push; git needs some 200 bytes of memory for each to index them. Linux has ten million.",
+    )
+    file_mib: int = setting(
+        pack_limits.BLOB_BYTES_MAX >> 20,
+        Whole(1, pack_limits.BLOB_BYTES_MAX >> 20, "MiB"),
+        "One file: whoever checks it out needs so much memory and disk at once.",
+    )
+    tree_entries: int = setting(
+        pack_limits.TREE_ENTRIES_MAX,
+        Whole(1_000, pack_limits.TREE_ENTRIES_MAX, "entries"),
+        "Of one directory; the largest of Linux has 2,500, and git reads a directory whole.",
+    )
+    tree_depth: int = setting(
+        pack_limits.TREE_DEPTH_MAX,
+        Whole(16, pack_limits.TREE_DEPTH_MAX, "directories"),
+        "Deeper paths fit on hardly any disk.",
+    )
+    delta_depth: int = setting(
+        pack_limits.DELTA_DEPTH_MAX,
+        Whole(50, pack_limits.DELTA_DEPTH_MAX, "deltas"),
+        "In a chain: each link costs every reader an inflate and a copy. git makes 50 unless told otherwise.",
+    )
+    parents: int = setting(
+        pack_limits.PARENTS_MAX,
+        Whole(2, pack_limits.PARENTS_MAX, "parents"),
+        "Of a commit; the largest merge of Linux has 66.",
+    )
+    commit_bytes: int = setting(
+        pack_limits.COMMIT_BYTES_MAX,
+        Whole(1_024, pack_limits.COMMIT_BYTES_MAX, "bytes"),
+        "A commit or tag with its message: what shows history reads it whole.",
+    )
+    inflated_gib: int = setting(
+        pack_limits.INFLATED_BYTES_MAX >> 30,
+        Whole(1, pack_limits.INFLATED_BYTES_MAX >> 30, "GiB"),
+        "All objects of a push, inflated; also a gibibyte and 1,000 times the pack. Linux is 72 GiB.",
+    )
+
+
+@frozen
 class Config:
     """Everything an operator may set."""
 
@@ -259,6 +323,7 @@ class Config:
     p2p: P2pSection = field(factory=P2pSection)
     clock: ClockSection = field(factory=ClockSection)
     limits: LimitsSection = field(factory=LimitsSection)
+    push: PushSection = field(factory=PushSection)
 
     @classmethod
     def of(cls, values: Mapping[str, Value]) -> Config:
@@ -292,6 +357,7 @@ SECTIONS: dict[str, type[Any]] = {
     "p2p": P2pSection,
     "clock": ClockSection,
     "limits": LimitsSection,
+    "push": PushSection,
 }
 
 

@@ -4,7 +4,7 @@ The server's side of a push as a machine without I/O: bytes in, events out (gitp
     for event in machine.receive(data): ...     # CommandsReceived once, then PackBytes
     for event in machine.finish(): ...          # Finished, when the client's request has ended
 
-Only the form is checked here. Whether a ref name is acceptable is said per ref, by
+Only the form is checked here. Whether a ref name is acceptable, however long it is, is said per ref, by
 ``refs.client_ref_name``, so that one bad name does not hide the others.
 """
 
@@ -19,13 +19,16 @@ from attrs import field, frozen
 from guts_core.errors import Invalid, LimitExceeded
 from guts_core.names import Oid
 
-from .pkt_line import FLUSH, BadPacket, Band, Mark, PacketReader, packet, side_band
+from .pkt_line import DATA_BYTES_MAX, FLUSH, BadPacket, Band, Mark, PacketReader, packet, side_band
 from .refs import REF_NAME_BYTES_MAX, ZERO_OID, parse_oid
 
-# C13: more refs than a project has; a mirror of more goes in by several pushes.
-COMMANDS_MAX = 10_000
-# As many commands with the longest names, and the shallow lines of a very ragged clone.
-COMMAND_BYTES_MAX = 4 << 20
+# C13: as many refs as a repository may have by default (``Params.refs_per_repository_max``), so that a mirror
+# of any size goes in by one push; with the longest names they are 17 MB, and with usual ones 5.
+COMMANDS_MAX = 50_000
+# The length, two ids and two spaces before a name.
+_COMMAND_BYTES = 4 + 40 + 1 + 40 + 1
+# The shallow lines of a very ragged clone, and names that are too long, each of which is told so.
+_BESIDE_COMMANDS_BYTES = 4 << 20
 # B04: options are data in a bounded, typed structure.
 PUSH_OPTIONS_MAX = 16
 PUSH_OPTION_BYTES_MAX = 1024
@@ -33,6 +36,23 @@ PUSH_OPTION_BYTES_MAX = 1024
 REASON_CHARS_MAX = 500
 _OID_DIGITS = 40
 _AGENT_CHARS_MAX = 256
+
+
+@frozen
+class FormLimits:
+    """How much a push may ask for at one node's door; what it may bring is ``pack_limits.PackLimits``."""
+
+    commands: int = COMMANDS_MAX
+    options: int = PUSH_OPTIONS_MAX
+    option_bytes: int = PUSH_OPTION_BYTES_MAX
+
+    @property
+    def command_bytes(self) -> int:
+        """As many commands with the longest names, and what stands beside them."""
+        return self.commands * (_COMMAND_BYTES + REF_NAME_BYTES_MAX) + _BESIDE_COMMANDS_BYTES
+
+
+DEFAULT_FORM = FormLimits()
 
 
 @frozen
@@ -104,7 +124,8 @@ class _Stage(Enum):
 class ReceivePack:
     """One push, from its first byte. What it raises ends it: Invalid or LimitExceeded, with words."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: FormLimits = DEFAULT_FORM) -> None:
+        self._limits = limits
         self._reader = PacketReader()
         self._stage = _Stage.COMMANDS
         self._bytes = 0
@@ -160,10 +181,10 @@ class ReceivePack:
 
     def _take(self, line: bytes) -> None:
         self._bytes += len(line) + 4
-        if self._bytes > COMMAND_BYTES_MAX:
-            raise LimitExceeded(f"the commands of the push are longer than {COMMAND_BYTES_MAX} bytes")
+        if self._bytes > self._limits.command_bytes:
+            raise LimitExceeded(f"the commands of the push are longer than {self._limits.command_bytes} bytes")
         if self._stage is _Stage.OPTIONS:
-            self._options.append(_option(line, len(self._options)))
+            self._options.append(self._option(line))
         elif line.startswith(b"shallow "):
             # The links of the pack are checked against what we have, so where the client's history ends is no matter.
             parse_oid(_text(line.removeprefix(b"shallow ").removesuffix(b"\n"), "a shallow line"))
@@ -179,9 +200,19 @@ class ReceivePack:
         command = _command(line.removesuffix(b"\n"))
         if command.ref in self._commands:
             raise Invalid(f"ref {command.ref!a} is named twice in one push")
-        if len(self._commands) == COMMANDS_MAX:
-            raise LimitExceeded(f"a push moves at most {COMMANDS_MAX} refs; push in several steps")
+        if len(self._commands) == self._limits.commands:
+            raise LimitExceeded(f"a push moves at most {self._limits.commands} refs here; push in several steps")
         self._commands[command.ref] = command
+
+    def _option(self, line: bytes) -> str:
+        if len(self._options) == self._limits.options:
+            raise LimitExceeded(f"a push has at most {self._limits.options} options here")
+        if len(line.removesuffix(b"\n")) > self._limits.option_bytes:
+            raise LimitExceeded(f"a push option is at most {self._limits.option_bytes} bytes long here")
+        text = _text(line.removesuffix(b"\n"), "a push option")
+        if not text.isprintable():
+            raise Invalid(f"push option {text[:60]!a}: only printable characters are allowed")
+        return text
 
 
 def report_status(unpack_error: str | None, results: Iterable[RefResult], capabilities: Capabilities) -> bytes:
@@ -197,7 +228,9 @@ def report_status(unpack_error: str | None, results: Iterable[RefResult], capabi
 def _result_line(result: RefResult) -> str:
     """The ref as the client named it, so that its git finds it again; but nothing that a terminal obeys."""
     ref = "".join("?" if char < " " or "\x7f" <= char <= "\x9f" else char for char in result.ref)
-    return f"ok {ref}" if result.error is None else f"ng {ref} {_one_line(result.error)}"
+    line = f"ok {ref}" if result.error is None else f"ng {ref} {_one_line(result.error)}"
+    # A name may nearly fill a packet: then the reason is cut, for without its name git would not find it.
+    return line.encode()[: DATA_BYTES_MAX - 1].decode("utf-8", "ignore")
 
 
 def progress(text: str) -> bytes:
@@ -216,8 +249,6 @@ def _command(line: bytes) -> RefCommand:
     old, new, ref = text[:_OID_DIGITS], text[_OID_DIGITS + 1 : 2 * _OID_DIGITS + 1], text[2 * _OID_DIGITS + 2 :]
     if text != f"{old} {new} {ref}" or not ref:
         raise BadPacket(f"a command reads {text[:100]!a}, not '<old> <new> <ref>'")
-    if len(ref.encode()) > REF_NAME_BYTES_MAX:
-        raise LimitExceeded(f"ref name {ref[:60]!a}...: longer than {REF_NAME_BYTES_MAX} bytes")
     command = RefCommand(ref, _oid_or_none(old), _oid_or_none(new))
     if command.old is None and command.new is None:
         raise Invalid(f"ref {ref!a}: the push neither creates, moves nor deletes it")
@@ -243,17 +274,6 @@ def _capabilities(text: str) -> Capabilities:
         push_options="push-options" in asked,
         agent=_printable(agents[0])[:_AGENT_CHARS_MAX] if agents else "",
     )
-
-
-def _option(line: bytes, already: int) -> str:
-    if already == PUSH_OPTIONS_MAX:
-        raise LimitExceeded(f"a push has at most {PUSH_OPTIONS_MAX} options")
-    text = _text(line.removesuffix(b"\n"), "a push option")
-    if len(text.encode()) > PUSH_OPTION_BYTES_MAX:
-        raise LimitExceeded(f"a push option is at most {PUSH_OPTION_BYTES_MAX} bytes long")
-    if not text.isprintable():
-        raise Invalid(f"push option {text[:60]!a}: only printable characters are allowed")
-    return text
 
 
 def _text(data: bytes, what: str) -> str:

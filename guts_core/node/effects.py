@@ -37,8 +37,9 @@ class CheckPack:
     """
     Get, check and durably hold what a push needs, then report PackChecked.
 
-    ``refs`` and the two counters are the repository's at the finalized height now: facts are
-    judged against them, and the Avail that follows names the counters.
+    ``refs`` (those that the manifest moves, and all where it relies on what refs reach) and the two counters
+    are the repository's at the finalized height now: facts are judged against them, and the Avail that follows
+    names the counters.
     """
 
     tx_id: TxId

@@ -25,8 +25,12 @@ from guts_core.proof.questions import Question
 FRAME_BYTES_MAX = (1 << 20) + 4096
 # Pieces this size keep a slow push from holding memory and a fast one from paying per frame.
 PACK_DATA_BYTES_MAX = 256 * 1024
-# git's own default for a push is unlimited; ours is C13 of reliability.md.
-PUSH_COMMANDS_MAX = 10_000
+# Of one frame: with the longest names these are 0.9 MiB; what a push moves beyond them follows in further frames.
+COMMANDS_AT_ONCE_MAX = 3_000
+# Of all frames of a push, whatever the door allows (C13): what a node holds of a push before it is judged.
+PUSH_COMMANDS_MAX = 100_000
+# With the longest names and the longest reasons these stay below a frame.
+REPORTS_AT_ONCE_MAX = 400
 # The proof of all refs of a large repository takes several frames.
 PROOF_PIECE_BYTES = 1 << 20
 # A hundred bytes each: far below a frame, and more than anybody reads.
@@ -215,10 +219,10 @@ class PushCommand:
 @frozen
 class OpenPush:
     """
-    Push with a handed token. Then PackData..., PackEnd (PackEnd alone when no pack follows).
+    Push with a handed token. Then MoreCommands..., PackData..., PackEnd (PackEnd alone when no pack follows).
 
-    -> Progress..., PushReport. ``repo`` None: create ``name`` under the token's account in the same
-    transaction (push to create), ``private`` as the option said.
+    -> Progress..., RefReports..., PushReport. ``repo`` None: create ``name`` under the token's account in the
+    same transaction (push to create), ``private`` as the option said.
     """
 
     seed: Annotated[bytes, SEED] = field(repr=False)  # never in a log or a traceback
@@ -226,8 +230,16 @@ class OpenPush:
     name: str
     private: bool
     atomic: bool
-    commands: Annotated[tuple[PushCommand, ...], Limit(most=PUSH_COMMANDS_MAX, least=1)]
+    commands: Annotated[tuple[PushCommand, ...], Limit(most=COMMANDS_AT_ONCE_MAX, least=1)]
     wait_ms: int
+
+
+@record(kinds.MORE_COMMANDS)
+@frozen
+class MoreCommands:
+    """What the push moves beside the commands that came before."""
+
+    commands: Annotated[tuple[PushCommand, ...], Limit(most=COMMANDS_AT_ONCE_MAX, least=1)]
 
 
 @record(kinds.PACK_DATA)
@@ -261,10 +273,18 @@ class RefReport:
     error: str | None
 
 
+@record(kinds.REF_REPORTS)
+@frozen
+class RefReports:
+    """The first of many; more, or the PushReport, follow."""
+
+    refs: Annotated[tuple[RefReport, ...], Limit(most=REPORTS_AT_ONCE_MAX, least=1)]
+
+
 @record(kinds.PUSH_REPORT)
 @frozen
 class PushReport:
-    """The end of a push. ``unpack_error`` None means the pack was taken."""
+    """The end of a push, with the last reports of refs. ``unpack_error`` None means the pack was taken."""
 
     unpack_error: str | None
     refs: tuple[RefReport, ...]
@@ -367,7 +387,17 @@ Request: TypeAlias = (
     | OpenFetch
 )
 Reply: TypeAlias = (
-    Status | Figures | Places | Outcome | WaitingList | Progress | PushReport | Projection | ProofAnswer | PortError
+    Status
+    | Figures
+    | Places
+    | Outcome
+    | WaitingList
+    | Progress
+    | RefReports
+    | PushReport
+    | Projection
+    | ProofAnswer
+    | PortError
 )
 REQUESTS = Family(
     (
@@ -383,8 +413,20 @@ REQUESTS = Family(
         OpenFetch,
     )
 )
-PUSH_PIECES = Family((PackData, PackEnd))
+PUSH_PIECES = Family((MoreCommands, PackData, PackEnd))
 LEASE_ENDS = Family((GitFailed,))
 REPLIES = Family(
-    (Status, Figures, Places, Outcome, WaitingList, Progress, PushReport, Projection, ProofAnswer, PortError)
+    (
+        Status,
+        Figures,
+        Places,
+        Outcome,
+        WaitingList,
+        Progress,
+        RefReports,
+        PushReport,
+        Projection,
+        ProofAnswer,
+        PortError,
+    )
 )

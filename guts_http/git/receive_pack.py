@@ -7,27 +7,43 @@ from then on the person hears progress, and proxies hear a keep-alive every few 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
 import trio
+from attrs import frozen
 
-from guts_core.errors import GutsError, Unavailable
+from guts_core.errors import GutsError, LimitExceeded, Unavailable
 from guts_core.forge import queries
 from guts_core.git.advertisement import receive_pack_info_refs
 from guts_core.git.pkt_line import Band, packet
+from guts_core.git.push_options import PushOptions, read_options
 from guts_core.git.receive_pack import (
     CommandsReceived,
     Event,
+    FormLimits,
     PackBytes,
     ReceivePack,
+    RefCommand,
     RefResult,
     progress,
     report_status,
 )
+from guts_core.git.refs import REF_NAME_BYTES_MAX
 from guts_core.names import RefName, RepoId
-from guts_core.node.port import OpenPush, PackData, PackEnd, Progress, PushCommand, PushReport
+from guts_core.node.port import (
+    COMMANDS_AT_ONCE_MAX,
+    MoreCommands,
+    OpenPush,
+    PackData,
+    PackEnd,
+    Progress,
+    PushCommand,
+    PushReport,
+    RefReport,
+    RefReports,
+)
 from guts_http.middleware import Receive, Send
 from guts_http.port import Conversation, open_conversation
 from guts_http.problems import BadRequest
@@ -40,8 +56,8 @@ from .routes import GitRequest, Target
 _ADVERTISEMENT = "application/x-git-receive-pack-advertisement"
 _REQUEST = b"application/x-git-receive-pack-request"
 _RESULT = "application/x-git-receive-pack-result"
-PRIVATE_OPTIONS = frozenset({"private", "private=true"})
 KEEPALIVE = packet(bytes((Band.DATA,)))
+_TOO_LONG = f"the name of a ref is at most {REF_NAME_BYTES_MAX} bytes long; push it under a shorter one"
 
 
 async def advertise(site: Site, repo: RepoId | None, send: Send) -> None:
@@ -60,7 +76,8 @@ async def push(site: Site, target: Target, request: GitRequest, scope: Any, rece
     headers = dict(scope["headers"])
     if headers.get(b"content-type") != _REQUEST:
         raise BadRequest(f"the content type of a push is {_REQUEST.decode()}")
-    incoming = _Incoming(Body(receive, headers.get(b"content-encoding"), site.settings.pack_bytes_max))
+    body = Body(receive, headers.get(b"content-encoding"), site.settings.pack_bytes_max)
+    incoming = _Incoming(body, site.settings.push_form)
     asked = await incoming.commands()
     if not asked.commands:
         # git asks whether it may push before it sends a large pack in chunks.
@@ -68,34 +85,64 @@ async def push(site: Site, target: Target, request: GitRequest, scope: Any, rece
         return
     answer = _Answer(send, asked)
     try:
-        async with open_conversation(site.port, _opening(site, target, request, asked)) as conversation:
+        options = read_options(asked.push_options, creates=target.repository is None)
+        parts = _parts(asked)
+        async with open_conversation(site.port, _opening(site, target, request, asked, options, parts)) as conversation:
             pushing = _Pushing(conversation, incoming, answer, site.settings.keepalive_seconds)
-            report = await pushing.run(receive)
+            report = await pushing.run(receive, parts[1:])
     except GutsError as error:
         await answer.refuse(str(error))
     else:
+        await answer.tell(b"".join(progress(f"guts: {remark}") for remark in options.remarks))
         await answer.finish(report)
 
 
-def _opening(site: Site, target: Target, request: GitRequest, asked: CommandsReceived) -> OpenPush:
+def _parts(asked: CommandsReceived) -> list[tuple[PushCommand, ...]]:
+    """The commands that the node can be told of, as many at once as it takes; LimitExceeded when none is left."""
+    told = [PushCommand(command.ref, command.old, command.new) for command in asked.commands if not _too_long(command)]
+    if not told or (asked.capabilities.atomic and len(told) < len(asked.commands)):
+        raise LimitExceeded(_TOO_LONG)
+    return [tuple(told[at : at + COMMANDS_AT_ONCE_MAX]) for at in range(0, len(told), COMMANDS_AT_ONCE_MAX)]
+
+
+def _too_long(command: RefCommand) -> bool:
+    return len(command.ref.encode()) > REF_NAME_BYTES_MAX
+
+
+def _opening(
+    site: Site,
+    target: Target,
+    request: GitRequest,
+    asked: CommandsReceived,
+    options: PushOptions,
+    parts: list[tuple[PushCommand, ...]],
+) -> OpenPush:
     assert target.caller.seed is not None
     return OpenPush(
         seed=target.caller.seed,
         repo=None if target.repository is None else target.repository.id,
         name=request.name,
-        private=not PRIVATE_OPTIONS.isdisjoint(asked.push_options),
+        private=options.private,
         atomic=asked.capabilities.atomic,
-        commands=tuple(PushCommand(command.ref, command.old, command.new) for command in asked.commands),
+        commands=parts[0],
         wait_ms=site.settings.wait_ms,
     )
+
+
+@frozen
+class Report:
+    """What the node said: of the pack, and of each ref that it was told of."""
+
+    unpack_error: str | None
+    refs: Mapping[str, str | None]
 
 
 class _Incoming:
     """The request: its commands first, then the bytes of the pack."""
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: Body, limits: FormLimits) -> None:
         self._body = body
-        self._machine = ReceivePack()
+        self._machine = ReceivePack(limits)
         self._ready: list[Event] = []
 
     async def commands(self) -> CommandsReceived:
@@ -134,8 +181,9 @@ class _Answer:
         if self._asked.capabilities.side_band and band_packets:
             await self._more(band_packets)
 
-    async def finish(self, report: PushReport) -> None:
-        results = [RefResult(one.ref, one.error) for one in report.refs]
+    async def finish(self, report: Report) -> None:
+        """In the order of the commands; what the node was not told of is too long for it."""
+        results = [RefResult(one.ref, report.refs.get(one.ref, _TOO_LONG)) for one in self._asked.commands]
         await self._end(report_status(report.unpack_error, results, self._asked.capabilities))
 
     async def refuse(self, words: str) -> None:
@@ -164,13 +212,14 @@ class _Pushing:
         self._incoming = incoming
         self._answer = answer
         self._keepalive = keepalive
-        self._report: PushReport | None = None
+        self._refs: list[RefReport] = []
+        self._report: Report | None = None
         self._failure: GutsError | ClientGone | None = None
 
-    async def run(self, receive: Receive) -> PushReport:
+    async def run(self, receive: Receive, more: list[tuple[PushCommand, ...]]) -> Report:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._until, self._hear, nursery.cancel_scope)
-            if await self._sent():
+            if await self._sent(more):
                 nursery.start_soon(self._keep_alive)
                 nursery.start_soon(self._until, partial(_client_gone, receive), nursery.cancel_scope)
             elif self._failure is not None:
@@ -180,9 +229,11 @@ class _Pushing:
         assert self._failure is not None
         raise self._failure
 
-    async def _sent(self) -> bool:
-        """Whether all of the pack went to the node."""
+    async def _sent(self, more: list[tuple[PushCommand, ...]]) -> bool:
+        """Whether the rest of the commands and all of the pack went to the node."""
         try:
+            for commands in more:
+                await self._conversation.say(MoreCommands(commands))
             while (data := await self._incoming.next_of_pack()) is not None:
                 await self._conversation.say(PackData(data))
             await self._conversation.say(PackEnd())
@@ -205,9 +256,11 @@ class _Pushing:
             reply = await self._conversation.hear()
             if isinstance(reply, Progress):
                 await self._answer.tell(progress(reply.text))
-            else:
-                assert isinstance(reply, PushReport)
-                self._report = reply
+                continue
+            assert isinstance(reply, RefReports | PushReport)
+            self._refs += reply.refs
+            if isinstance(reply, PushReport):
+                self._report = Report(reply.unpack_error, {one.ref: one.error for one in self._refs})
 
     async def _keep_alive(self) -> None:
         while True:

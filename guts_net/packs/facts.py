@@ -67,8 +67,13 @@ async def compute(
     idx: Path | None,
     current_refs: Mapping[RefName, Oid],
     commands: tuple[Command, ...],
+    tips: Callable[[], frozenset[Oid]],
 ) -> Facts:
-    """The facts; ``open_view`` gives a git directory that sees the pack (with this index) and the repository."""
+    """
+    The facts; ``open_view`` gives a git directory that sees the pack (with this index) and the repository.
+
+    ``current_refs`` holds those of the commands at least; ``tips`` are all, asked for when the pack lacks something.
+    """
     news = frozenset(command.new for command in commands if command.new is not None)
     moves = frozenset((c.old, c.new) for c in commands if c.old is not None and c.new is not None and c.old != c.new)
     seen = NOTHING if idx is None else await trio.to_thread.run_sync(glance, idx, news, moves)
@@ -76,7 +81,8 @@ async def compute(
         return await _Judge(None, current_refs, seen, frozenset(), seen.kinds).answer_all(commands)
     async with open_view() as git_dir:
         looker = _Looker(git, git_dir)
-        visible = await looker.reachable(news - seen.kinds.keys(), frozenset(current_refs.values()))
+        others = news - seen.kinds.keys()
+        visible = await looker.reachable(others, tips()) if others else others
         moved = frozenset(oid for move in moves - seen.forward for oid in move)
         kinds = await looker.kinds((visible | moved) - seen.kinds.keys())
         judge = _Judge(looker, current_refs, seen, visible, {**seen.kinds, **kinds})

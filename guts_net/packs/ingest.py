@@ -19,6 +19,7 @@ from attrs import frozen
 from guts_core.errors import LimitExceeded, Unavailable
 from guts_core.forge.actions import Blob
 from guts_core.git.chunks import BlobDigest, Digested
+from guts_core.git.pack_limits import OBJECTS_MAX, OF_VALIDATORS, PACK_BYTES_MAX, PackLimits
 from guts_core.names import RepoId
 from guts_net.disk import NO_ROOM as FULL
 from guts_net.disk import UNWRITABLE
@@ -29,7 +30,7 @@ from .fsck_levels import strict_option
 from .git_child import Answer, GitChildren
 from .index_file import count_of
 from .layout import Layout
-from .limits import LARGE_PACK_BYTES, OBJECTS_MAX, PACK_BYTES_LEAST, PACK_BYTES_MAX, check_cpu_seconds, check_seconds
+from .limits import LARGE_PACK_BYTES, PACK_BYTES_LEAST, check_cpu_seconds, check_seconds
 from .readable import check_readable
 from .refusals import NO_ROOM, BadPack, refusal_of
 
@@ -82,13 +83,14 @@ class Incoming:
         self._objects = await trio.to_thread.run_sync(self._count) if self._objects is None else self._objects
         return digested
 
-    async def check(self, repo_id: RepoId) -> CheckedPack | None:
+    async def check(self, repo_id: RepoId, limits: PackLimits = OF_VALIDATORS) -> CheckedPack | None:
         """
         The pack, if every object in it is sound and every link leads into it or a pack the repository lists.
 
         None for a pack without objects: git sends one when nothing new is needed.
         """
         digested = await self.finish()
+        self._check_count(limits.objects)
         if self._objects == 0:
             await trio.to_thread.run_sync(self._check_empty)
             return None
@@ -96,7 +98,7 @@ class Incoming:
         answer = await self._index(pack, strict_option(), cpu_seconds=check_cpu_seconds(digested.size))
         if answer.code != 0:
             raise refusal_of(answer)
-        await check_readable(self._git, self.directory, pack)
+        await check_readable(self._git, self.directory, pack, limits)
         return await trio.to_thread.run_sync(self._checked, digested, pack)
 
     async def index(self) -> CheckedPack:
@@ -152,9 +154,13 @@ class Incoming:
             magic, version, objects = _HEADER.unpack(raw.read(_HEADER.size))
         if magic != b"PACK" or version not in (2, 3):
             raise BadPack("this is not a pack of version 2 or 3")
-        if objects > OBJECTS_MAX:
-            raise LimitExceeded(f"the pack has {objects} objects; at most {OBJECTS_MAX} are taken in one push")
-        return int(objects)
+        self._objects = int(objects)
+        self._check_count(OBJECTS_MAX)
+        return self._objects
+
+    def _check_count(self, most: int) -> None:
+        if self._objects is not None and self._objects > most:
+            raise LimitExceeded(f"the pack has {self._objects} objects; at most {most} are taken in one push")
 
     def _check_empty(self) -> None:
         data = self._raw.read_bytes() if self._digest.size == _EMPTY_PACK_BYTES else b""

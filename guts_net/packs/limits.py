@@ -6,10 +6,6 @@ What a pack may hold is the same on every node: ``guts_core.git.pack_limits``.
 
 from __future__ import annotations
 
-# What GitHub takes in one push; larger histories go in by several.
-PACK_BYTES_MAX = 2 << 30
-# Linux has ten million after 20 years; index-pack needs some 200 bytes of memory for each.
-OBJECTS_MAX = 5_000_000
 # PACK, version, count and the SHA-1 trailer.
 PACK_BYTES_LEAST = 32
 # Indexing less than this takes a fraction of a second.

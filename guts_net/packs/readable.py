@@ -12,7 +12,7 @@ from pathlib import Path
 import trio
 
 from guts_core.errors import LimitExceeded
-from guts_core.git.pack_limits import TREE_DEPTH_MAX
+from guts_core.git.pack_limits import OF_VALIDATORS, TREE_BYTES_MAX, PackLimits
 from guts_core.names import Oid
 
 from .git_child import GitChildren
@@ -23,31 +23,54 @@ from .survey import check_parents, survey
 # Of a mebibyte each at most, so that their sum stays below what a child may answer.
 _COMMITS_AT_ONCE = 60
 _HEAD_BYTES = 80
+_OID_BYTES = 20
 # Of a large import, some 200,000 changes: who brings more, or a bomb, is walked a second later.
 _PATHS_BYTES_MAX = 8 << 20
 
 
-async def check_readable(git: GitChildren, git_dir: Path, pack: Path) -> None:
+async def check_readable(git: GitChildren, git_dir: Path, pack: Path, limits: PackLimits = OF_VALIDATORS) -> None:
     """Raise LimitExceeded with the object and the limit; ``pack`` stands indexed in this git directory."""
-    found = await trio.to_thread.run_sync(survey, pack, pack.with_suffix(".idx"))
+    found = await trio.to_thread.run_sync(survey, pack, pack.with_suffix(".idx"), limits)
     for at in range(0, len(found.long_commits), _COMMITS_AT_ONCE):
-        await _check_parents(git, git_dir, found.long_commits[at : at + _COMMITS_AT_ONCE])
-    if found.commits and not await _changes_are_shallow(git, git_dir, found.commits):
+        for oid, commit in await _objects(git, git_dir, found.long_commits[at : at + _COMMITS_AT_ONCE]):
+            check_parents(oid, commit, limits.parents)
+    for tree in found.large_trees:
+        await _check_entries(git, git_dir, tree, limits.tree_entries)
+    if found.commits and not await _changes_are_shallow(git, git_dir, found.commits, limits.tree_depth):
         size = (await trio.Path(pack).stat()).st_size
-        await _check_depth(git, git_dir, found.commits, check_seconds(size))
+        await _check_depth(git, git_dir, found.commits, limits.tree_depth, check_seconds(size))
 
 
-async def _check_parents(git: GitChildren, git_dir: Path, oids: tuple[Oid, ...]) -> None:
+async def _objects(git: GitChildren, git_dir: Path, oids: tuple[Oid, ...]) -> list[tuple[Oid, bytes]]:
     answer = await git.run("cat-file", "--batch", git_dir=git_dir, stdin=_lines(oids))
-    at = 0
+    objects, at = [], 0
     for oid in oids:
         head, _, _ = answer.output[at : at + _HEAD_BYTES].partition(b"\n")
         start, size = at + len(head) + 1, int(head.split(b" ")[2])
-        check_parents(oid, answer.output[start : start + size])
+        objects.append((oid, answer.output[start : start + size]))
         at = start + size + 1
+    return objects
 
 
-async def _changes_are_shallow(git: GitChildren, git_dir: Path, commits: tuple[Oid, ...]) -> bool:
+async def _check_entries(git: GitChildren, git_dir: Path, tree: Oid, most: int) -> None:
+    answer = await git.run(
+        "cat-file", "tree", tree.hex(), git_dir=git_dir, output_bytes_max=TREE_BYTES_MAX, is_large=True
+    )
+    entries = await trio.to_thread.run_sync(_entries_of, answer.output)
+    if entries > most:
+        raise LimitExceeded(f"tree {tree.hex()} has {entries} entries; at most {most} are taken")
+
+
+def _entries_of(tree: bytes) -> int:
+    """How many entries git's parser, which has seen this tree, finds."""
+    entries, at = 0, 0
+    while at < len(tree):
+        at = tree.index(b"\0", at) + 1 + _OID_BYTES
+        entries += 1
+    return entries
+
+
+async def _changes_are_shallow(git: GitChildren, git_dir: Path, commits: tuple[Oid, ...], most: int) -> bool:
     """
     Whether what each commit changed shows that nothing can stand too deep: less than half the work of a walk.
 
@@ -78,12 +101,12 @@ async def _changes_are_shallow(git: GitChildren, git_dir: Path, commits: tuple[O
         return False
     paths = answer.output.split(b"\0")
     # A name and a slash for each directory: what is shorter need not be counted.
-    if max(map(len, paths)) >= 2 * TREE_DEPTH_MAX and any(path.count(b"/") >= TREE_DEPTH_MAX for path in paths):
-        raise LimitExceeded(f"a path in the pack is more than {TREE_DEPTH_MAX} directories deep")
+    if max(map(len, paths)) >= 2 * most and any(path.count(b"/") >= most for path in paths):
+        raise LimitExceeded(f"a path in the pack is more than {most} directories deep")
     return answer.code == 0
 
 
-async def _check_depth(git: GitChildren, git_dir: Path, commits: tuple[Oid, ...], seconds: float) -> None:
+async def _check_depth(git: GitChildren, git_dir: Path, commits: tuple[Oid, ...], most: int, seconds: float) -> None:
     """What git's own filter by depth leaves out stands too deep; it goes no deeper itself."""
     answer = await git.run(
         "rev-list",
@@ -91,7 +114,7 @@ async def _check_depth(git: GitChildren, git_dir: Path, commits: tuple[Oid, ...]
         "--no-object-names",
         "--no-walk",
         "--quiet",
-        f"--filter=tree:{TREE_DEPTH_MAX + 1}",
+        f"--filter=tree:{most + 1}",
         "--filter-print-omitted",
         "--stdin",
         git_dir=git_dir,
@@ -103,7 +126,7 @@ async def _check_depth(git: GitChildren, git_dir: Path, commits: tuple[Oid, ...]
         raise BadPack("the trees of the pack cannot be walked")
     if answer.output:
         deep = answer.output[1:41].decode("ascii")
-        raise LimitExceeded(f"object {deep} stands more than {TREE_DEPTH_MAX} directories deep")
+        raise LimitExceeded(f"object {deep} stands more than {most} directories deep")
 
 
 def _lines(oids: tuple[Oid, ...]) -> bytes:

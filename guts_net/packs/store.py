@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
@@ -128,19 +128,25 @@ class PackStore:
         current_refs: Mapping[RefName, Oid],
         commands: Iterable[Command],
         pack: CheckedPack | bytes | None,
+        tips: Callable[[], frozenset[Oid]] | None = None,
     ) -> Facts:
-        """What each command of a push is; ``pack`` is a checked pack, the digest of a kept one, or None."""
+        """
+        What each command of a push is; ``pack`` is a checked pack, the digest of a kept one, or None.
+
+        ``current_refs`` are all refs, or those that the commands name and ``tips`` gives what all point at.
+        """
         listed = tuple(commands)
+        tips = tips or (lambda: frozenset(current_refs.values()))
         if isinstance(pack, CheckedPack) and pack.idx.exists():
             git_dir = pack.git_dir
-            return await compute(self.git, lambda: nullcontext(git_dir), pack.idx, current_refs, listed)
+            return await compute(self.git, lambda: nullcontext(git_dir), pack.idx, current_refs, listed, tips)
         digest = pack.blob.digest if isinstance(pack, CheckedPack) else pack
         idx = None if digest is None else self.layout.idx(digest)
         if digest is not None:
             self._used[digest] = trio.current_time()
             if not self.has(digest):
                 raise _not_held(digest)
-        return await compute(self.git, lambda: self._view(repo_id, digest), idx, current_refs, listed)
+        return await compute(self.git, lambda: self._view(repo_id, digest), idx, current_refs, listed, tips)
 
     def is_projected(self, repo_id: RepoId, generation: int, head: RefName) -> bool:
         """Whether the directory of this generation stands; as long as nothing is awaited it does not go."""

@@ -20,18 +20,12 @@ from pathlib import Path
 from attrs import define, frozen
 
 from guts_core.errors import Corrupt, LimitExceeded
-from guts_core.git.pack_limits import (
-    COMMIT_BYTES_MAX,
-    DELTA_DEPTH_MAX,
-    PARENTS_MAX,
-    TREE_DEPTH_MAX,
-    inflated_bytes_max,
-)
+from guts_core.git.pack_limits import OF_VALIDATORS, PARENTS_MAX, TREE_BYTES_MAX, PackLimits
 from guts_core.names import Oid
 
 from .index_file import IndexFile
 
-_COMMIT, _TREE, _TAG, _OFS_DELTA, _REF_DELTA = 1, 2, 4, 6, 7
+_COMMIT, _TREE, _BLOB, _TAG, _OFS_DELTA, _REF_DELTA = 1, 2, 3, 4, 6, 7
 _OID_BYTES = 20
 # A delta starts with two sizes of ten bytes at most.
 _DELTA_SIZES_BYTES = 20
@@ -39,6 +33,8 @@ _DELTA_SIZES_BYTES = 20
 _PIECE_BYTES = 256
 _PARENT_LINE_BYTES = len(b"parent ") + 2 * _OID_BYTES + 1
 _NO_BASE = 0xFFFFFFFF
+# The mode of a directory, a space, one byte of name, NUL and the id.
+_TREE_ENTRY_BYTES_LEAST = len(b"40000") + 1 + 1 + 1 + _OID_BYTES
 _IS_COMMIT = bytes(kind == _COMMIT for kind in range(256))
 
 
@@ -48,14 +44,15 @@ class Survey:
 
     long_commits: tuple[Oid, ...]  # with room for more parents than allowed, and stored as deltas
     commits: tuple[Oid, ...]  # all, when there are trees enough to be too deep
+    large_trees: tuple[Oid, ...]  # with room for more entries than allowed
 
 
-def survey(pack: Path, idx: Path) -> Survey:
+def survey(pack: Path, idx: Path, limits: PackLimits = OF_VALIDATORS) -> Survey:
     """Look over a pack (blocks). Raises LimitExceeded for what its entries say, naming object and limit."""
     with idx.open("rb") as raw_idx, pack.open("rb") as raw_pack:
         index = IndexFile(raw_idx)
         with mmap.mmap(raw_pack.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _Entries.read(data, index).judge(data)
+            return _Entries.read(data, index).judge(data, limits)
 
 
 @define
@@ -118,29 +115,38 @@ class _Entries:
             raise Corrupt("git indexed a pack with a delta whose base is not in it")
         return rank
 
-    def judge(self, data: mmap.mmap) -> Survey:
-        inflated, most = sum(self.sizes), inflated_bytes_max(self.pack_bytes)
+    def judge(self, data: mmap.mmap, limits: PackLimits) -> Survey:
+        inflated, most = sum(self.sizes), limits.inflated_bytes_max(self.pack_bytes)
         if inflated > most:
             raise LimitExceeded(f"the objects of the pack come to {inflated} bytes; at most {most} for its size")
-        self._resolve()
-        self._check_sizes()
-        long = [rank for rank in self._commits() if self.sizes[rank] > _LONG_COMMIT_BYTES]
+        self._resolve(limits.delta_depth)
+        self._check_sizes(limits)
+        long = [rank for rank in self._commits() if self.sizes[rank] > limits.parents * _PARENT_LINE_BYTES]
         for rank in long:
             if self.bases[rank] == _NO_BASE:
-                check_parents(self._names([rank])[0], _start_of(data, self.offsets[rank]))
-        is_deep = self.kinds.count(_TREE) > TREE_DEPTH_MAX
+                check_parents(self._names([rank])[0], _start_of(data, self.offsets[rank]), limits.parents)
+        is_deep = self.kinds.count(_TREE) > limits.tree_depth
         return Survey(
             self._names(rank for rank in long if self.bases[rank] != _NO_BASE),
             self._names(self._commits()) if is_deep else (),
+            self._names(self._larger_than(limits.tree_entries * _TREE_ENTRY_BYTES_LEAST, _TREE)),
         )
 
-    def _check_sizes(self) -> None:
-        if max(self.sizes, default=0) <= COMMIT_BYTES_MAX:
-            return
-        for rank, size in enumerate(self.sizes):
-            if size > COMMIT_BYTES_MAX and self.kinds[rank] in (_COMMIT, _TAG):
-                oid = self._names([rank])[0].hex()
-                raise LimitExceeded(f"object {oid}: a commit or tag of {size} bytes; at most {COMMIT_BYTES_MAX}")
+    def _check_sizes(self, limits: PackLimits) -> None:
+        for kind, what, most in (
+            (_COMMIT, "commit", limits.commit_bytes),
+            (_TAG, "tag", limits.commit_bytes),
+            (_BLOB, "file", limits.blob_bytes),
+            (_TREE, "tree", TREE_BYTES_MAX),
+        ):
+            for rank in self._larger_than(most, kind):
+                oid, size = self._names([rank])[0].hex(), self.sizes[rank]
+                raise LimitExceeded(f"object {oid}: a {what} of {size} bytes; at most {most} are taken")
+
+    def _larger_than(self, most: int, kind: int) -> list[int]:
+        if max(self.sizes, default=0) <= most:
+            return []
+        return [rank for rank, size in enumerate(self.sizes) if size > most and self.kinds[rank] == kind]
 
     def _commits(self) -> Iterator[int]:
         return compress(range(len(self.kinds)), self.kinds.translate(_IS_COMMIT))
@@ -153,7 +159,7 @@ class _Entries:
         names = self.index.names_at(wanted)
         return tuple(names[offset] for offset in wanted)
 
-    def _resolve(self) -> None:
+    def _resolve(self, most: int) -> None:
         """Give each delta the kind of its base; without recursion, since a chain may be as long as the pack."""
         start = 0
         while (start := self.kinds.find(0, start)) >= 0:
@@ -166,18 +172,18 @@ class _Entries:
             for above in reversed(chain):
                 self.kinds[above] = self.kinds[rank]
                 self.depths[above], rank = self.depths[rank] + 1, above
-        if max(self.depths, default=0) > DELTA_DEPTH_MAX:
-            raise LimitExceeded(f"the pack has a chain of more than {DELTA_DEPTH_MAX} deltas; repack and push")
+        if max(self.depths, default=0) > most:
+            raise LimitExceeded(f"the pack has a chain of more than {most} deltas; repack and push")
 
 
 _LONG_COMMIT_BYTES = PARENTS_MAX * _PARENT_LINE_BYTES
 
 
-def check_parents(oid: Oid, commit: bytes) -> None:
+def check_parents(oid: Oid, commit: bytes, most: int = PARENTS_MAX) -> None:
     """Count the parents as git reads them: the lines right after the tree. The start of the commit will do."""
     lines = takewhile(lambda line: line.startswith(b"parent "), commit.split(b"\n")[1:])
-    if sum(1 for _ in lines) > PARENTS_MAX:
-        raise LimitExceeded(f"commit {oid.hex()} has more than {PARENTS_MAX} parents")
+    if sum(1 for _ in lines) > most:
+        raise LimitExceeded(f"commit {oid.hex()} has more than {most} parents")
 
 
 def _start_of(data: mmap.mmap, at: int) -> bytes:

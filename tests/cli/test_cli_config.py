@@ -10,7 +10,7 @@ from attrs import fields
 
 from guts_cli.adapters import node_settings, serve_settings, site_settings
 from guts_cli.config import SETTINGS, Address, BadConfiguration, Config, Given, check_doors, config_text, load, set_flag
-from guts_cli.config.kinds import Value, toml_of
+from guts_cli.config.kinds import Value, Whole, toml_of
 from guts_cli.config.limits import Whose, limits_table
 from guts_cli.config.reference import PAGES
 from guts_cli.config.reference import main as reference
@@ -214,12 +214,15 @@ def test_every_limit_reaches_an_adapter(tmp_path: Path) -> None:
         "p2p.gossip_seconds": 1.0,
         "node.keep_blocks_hours": 1,
     }
-    numbers = [key for key in SETTINGS if key.startswith(("limits.", "clock.")) or key.endswith("grace_seconds")]
+    numbers = [
+        key for key in SETTINGS if key.startswith(("limits.", "push.", "clock.")) or key.endswith("grace_seconds")
+    ]
     for key in numbers:
         default = SETTINGS[key].default
         others[key] = default * 2 if isinstance(default, int | float) and default else 1
-        if key == "limits.pack_mib":
-            others[key] = 1
+        kind = SETTINGS[key].kind
+        if isinstance(kind, Whole) and default == kind.most:
+            others[key] = kind.least
     for key, value in others.items():
         assert told(Config.of({key: value})) != told(Config()), key
     # These are used where the node is started: for the log, its doors, and what is said of it.
@@ -258,7 +261,7 @@ def test_every_limit_stands_in_the_table() -> None:
     assert (rows["limits.fetches"].value, rows["limits.fetches"].whose) == (3, Whose.NODE)
     assert (rows["updates_max"].value, rows["updates_max"].whose) == (7, Whose.NETWORK)
     assert (rows["transaction"].value, rows["transaction"].whose) == (TRANSACTION_BYTES_MAX, Whose.RULES)
-    assert {key for key in SETTINGS if key.startswith("limits.")} < rows.keys()
+    assert {key for key in SETTINGS if key.startswith(("limits.", "push."))} < rows.keys()
     timings = {"delta_ms", "retry_ms", "heartbeat_ms", "epoch_ms"}
     bounds = {attribute.name for attribute in fields(Params) if type(attribute.default) is int} - timings
     assert bounds == {row.name for row in rows.values() if row.whose is Whose.NETWORK}

@@ -164,13 +164,13 @@ def test_bad_C_13_a_push_moves_only_so_many_refs() -> None:
     machine = ReceivePack()
 
     assert machine.receive(lines) == []
-    with pytest.raises(LimitExceeded, match="10000"):
+    with pytest.raises(LimitExceeded, match="50000"):
         machine.receive(command(None, ONE, "refs/heads/more"))
 
 
 def test_bad_C_13_the_commands_have_only_so_many_bytes() -> None:
     shallow = packet(b"shallow " + b"1" * 40)
-    many = receive_pack.COMMAND_BYTES_MAX // len(shallow)
+    many = receive_pack.DEFAULT_FORM.command_bytes // len(shallow)
     machine = ReceivePack()
 
     assert machine.receive(shallow * many) == []
@@ -178,11 +178,32 @@ def test_bad_C_13_the_commands_have_only_so_many_bytes() -> None:
         machine.receive(shallow)
 
 
-def test_bad_C_13_a_ref_name_is_at_most_255_bytes_long() -> None:
-    run(command(None, ONE, "refs/heads/" + "x" * 244) + FLUSH + b"P")
+def test_bad_C13_a_name_that_nearly_fills_a_packet_is_answered_with_its_whole_length() -> None:
+    """Whether it is too long is said beside it; git would not find the answer by half a name."""
+    long = "refs/heads/" + "x" * 65_000
+    first = run(command(None, ONE, long) + FLUSH + b"P")[0]
 
-    with pytest.raises(LimitExceeded, match="255"):
-        run(command(None, ONE, "refs/heads/" + "é" * 123) + FLUSH + b"P")
+    assert isinstance(first, CommandsReceived)
+    assert [one.ref for one in first.commands] == [long]
+    reader = PacketReader()
+    reader.receive(report_status(None, [RefResult(long, "no " * 200)], Capabilities(report_status=True)))
+    reader.next_packet()
+    line = reader.next_packet()
+    assert isinstance(line, bytes)
+    assert line.startswith(f"ng {long} no no ".encode())
+
+
+def test_bad_C13_B04_a_door_may_ask_for_less() -> None:
+    """Each number is said with what it bounds."""
+    form = receive_pack.FormLimits(commands=2, options=1, option_bytes=3)
+    two = command(None, ONE, "refs/heads/a", "push-options") + command(None, ONE, "refs/heads/b")
+
+    with pytest.raises(LimitExceeded, match="at most 2 refs"):
+        ReceivePack(form).receive(two + command(None, ONE, "refs/heads/c"))
+    with pytest.raises(LimitExceeded, match="at most 1 options"):
+        ReceivePack(form).receive(two + FLUSH + packet(b"a") + packet(b"b"))
+    with pytest.raises(LimitExceeded, match="at most 3 bytes"):
+        ReceivePack(form).receive(two + FLUSH + packet(b"abcd"))
 
 
 RESULTS = (RefResult("refs/heads/main", None), RefResult("refs/heads/b", "stale: fetch first"))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from attrs import Factory, define, frozen
 
+from guts_core.git.pack_limits import OF_VALIDATORS, PackLimits
 from guts_core.names import Oid, RefName, RepoId
 from guts_core.node.port import PushCommand
 from guts_net.disk import LocalDisk
@@ -72,11 +73,11 @@ class World:
         """Note an operation of the disk and the last part of its path."""
         self.operations.append((operation, Path(subject).name))
 
-    async def check(self, pack: bytes, repo: RepoId = REPO) -> CheckedPack | None:
+    async def check(self, pack: bytes, repo: RepoId = REPO, limits: PackLimits = OF_VALIDATORS) -> CheckedPack | None:
         """Whether the pack passes; nothing is kept."""
         async with self.store.incoming() as incoming:
             await incoming.write(pack)
-            return await incoming.check(repo)
+            return await incoming.check(repo, limits)
 
     async def push(self, pack: bytes, repo: RepoId = REPO) -> bytes:
         """Check, keep and link a pack: its digest."""

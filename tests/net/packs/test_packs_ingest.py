@@ -12,8 +12,9 @@ import trio
 from guts_core.codec import Tag, digest
 from guts_core.errors import LimitExceeded, Unavailable
 from guts_core.git.chunks import chunk_root
+from guts_core.git.pack_limits import OBJECTS_MAX
 from guts_net.disk import LocalDisk, LocalFile
-from guts_net.packs import BadPack, MissingObjects, PackStore, limits
+from guts_net.packs import BadPack, MissingObjects, PackStore
 from guts_net.packs.fsck_levels import REFUSED, TOLERATED
 from guts_net.packs.git_child import Answer
 from guts_net.packs.refusals import refusal_of
@@ -203,8 +204,8 @@ async def test_a_pack_of_too_many_bytes_stops_while_it_comes(world: World, monke
 
 
 async def test_a_pack_of_too_many_objects_is_not_even_indexed(world: World) -> None:
-    with pytest.raises(LimitExceeded, match=f"{limits.OBJECTS_MAX + 1} objects; at most {limits.OBJECTS_MAX}"):
-        await world.check(pack_of_entries([entry(BLOB)], count=limits.OBJECTS_MAX + 1))
+    with pytest.raises(LimitExceeded, match=f"{OBJECTS_MAX + 1} objects; at most {OBJECTS_MAX}"):
+        await world.check(pack_of_entries([entry(BLOB)], count=OBJECTS_MAX + 1))
 
 
 async def test_a_check_that_takes_too_long_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
