@@ -11,12 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from guts_cli.metrics_page import metrics_page
+from guts_net.packs.fsck_levels import fsck_page
 
 from .limits import limits_page
 from .pages import configuration_page
 
 PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/configuration.md": configuration_page,
+    "docs/reference/fsck.md": fsck_page,
     "docs/reference/limits.md": limits_page,
     "docs/reference/metrics.md": metrics_page,
 }

@@ -20,6 +20,8 @@ from guts_core.errors import LimitExceeded, Unavailable
 from guts_core.git.command import check_git_version, git_argv, git_environment
 from guts_net.tally import Tally
 
+from .fsck_levels import known_ids
+
 # More children than this only wait for each other's disk and processor.
 CHILDREN_MAX = 8
 # Of these, so many may index large packs: short questions never wait behind them all.
@@ -49,6 +51,7 @@ class GitChildren:
         self._tally = tally or Tally()
         self._limiter = trio.CapacityLimiter(most)
         self._large = trio.CapacityLimiter(most_large)
+        self._fsck_ids: frozenset[str] | None = None
 
     async def run(
         self,
@@ -72,6 +75,12 @@ class GitChildren:
         if time.cancelled_caught:
             raise LimitExceeded(f"git {arguments[0]} took longer than {seconds:g} seconds")
         return answer
+
+    async def fsck_ids(self) -> frozenset[str]:
+        """The messages of fsck that this git knows; asked once."""
+        if self._fsck_ids is None:
+            self._fsck_ids = known_ids((await self.run("help", "--config")).output)
+        return self._fsck_ids
 
     async def check_version(self) -> tuple[int, int]:
         """The version of git found on PATH; raises Unavailable with words when it will not do."""

@@ -95,7 +95,8 @@ class Incoming:
             await trio.to_thread.run_sync(self._check_empty)
             return None
         pack = await trio.to_thread.run_sync(self._open_scratch, repo_id, digested)
-        answer = await self._index(pack, strict_option(), cpu_seconds=check_cpu_seconds(digested.size))
+        levels = strict_option(await self._git.fsck_ids())
+        answer = await self._index(pack, levels, cpu_seconds=check_cpu_seconds(digested.size))
         if answer.code != 0:
             raise refusal_of(answer)
         await check_readable(self._git, self.directory, pack, limits)

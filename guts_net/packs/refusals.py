@@ -27,6 +27,7 @@ _MISSING = re.compile(r"^fatal: did not receive expected object ([0-9a-f]{40})",
 _FSCK = re.compile(r"^error: object ([0-9a-f]{40}): (\w+): ([^\n]{0,100})", re.MULTILINE)
 _TYPE = re.compile(r"^fatal: object ([0-9a-f]{40}): expected type (\w+), found (\w+)", re.MULTILINE)
 _TYPE_IN_PACK = re.compile(r"^error: object ([0-9a-f]{40}) is a (\w+), not a (\w+)", re.MULTILINE)
+_UNPARSED = re.compile(r"^(?:error: ([^\n]{0,100})\n)?fatal: invalid (commit|tag|tree)$", re.MULTILINE)
 _COLLISION = re.compile(r"^fatal: SHA1 COLLISION|^fatal: SHA-1 appears to be part of a collision", re.MULTILINE)
 _UNRESOLVED = re.compile(r"^fatal: pack has (\d+) unresolved delta", re.MULTILINE)
 _NO_MEMORY = re.compile(
@@ -59,6 +60,10 @@ def refusal_of(answer: Answer) -> Refused | Unavailable:
         return BadPack(f"object {match[1]} is a {match[3]} where a {match[2]} is expected")
     if match := _TYPE_IN_PACK.search(words):
         return BadPack(f"object {match[1]} is a {match[2]} where a {match[3]} is expected")
+    if match := _UNPARSED.search(words):
+        return BadPack(
+            f"a {match[2]} in the pack cannot be parsed{': ' if match[1] else ''}{_printable(match[1] or '')}"
+        )
     if _COLLISION.search(words):
         return BadPack("an object in the pack collides with another under SHA-1")
     if match := _UNRESOLVED.search(words):
