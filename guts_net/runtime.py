@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 
 import trio
 
@@ -28,7 +29,7 @@ from guts_core.node.events import Committed, PackChecked
 from guts_core.node.node import Node, NodeConfig
 from guts_core.state.view import View
 
-from . import forks
+from . import forks, listing
 from .accepting import tell_of_failures
 from .archive import Archive
 from .beginning import begin
@@ -44,7 +45,7 @@ from .journal import Journal
 from .lock import hold_lock
 from .logs import Log
 from .membership import changes_membership, membership
-from .packs import PackStore
+from .packs import CleanLists, PackStore
 from .packs.git_child import GitChildren
 from .peers.links import PeerNetwork
 from .port_server import PortServer
@@ -158,6 +159,9 @@ class _Machine:
             self.node, self.packs, self.submissions, log, self.tally, self.database.lacks_packs, settings.pack_limits
         )
         self._advanced = trio.Event()
+        self.clean = CleanLists(
+            self.packs, partial(listing.generation, self.database), partial(listing.listed, self.database), log
+        )
         self.repairer = Repairer(self.database, self.packs, self.network, log)
         self.text_repairer = TextRepairer(self.database, self.texts, self.network, log)
         self.scrubber = Scrubber(
@@ -246,6 +250,7 @@ class _Machine:
         if changes_membership(commit):
             self.whereabouts.turn(membership(self.node.ledger.view()))
         self.remover.note(commit)
+        self.clean.note(commit)
         self._advanced.set()
         self._advanced = trio.Event()
         self._reports_in.send_nowait(Committed(commit.height))
@@ -290,6 +295,7 @@ class _Machine:
             nursery.start_soon(self.text_repairer.run)
             nursery.start_soon(self.scrubber.run)
             nursery.start_soon(self.remover.run)
+            nursery.start_soon(self.clean.run)
             nursery.start_soon(self.archive.run)
             nursery.start_soon(self._decide, self.records)
             self.records = ()

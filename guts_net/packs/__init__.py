@@ -1,5 +1,7 @@
 """Packs on disk: quarantine, checks by git, durable storage by digest, repositories and what shows them."""
 
+from .clean import CleanLists as CleanLists
+from .clean import Listed as Listed
 from .facts import Command as Command
 from .facts import Facts as Facts
 from .git_child import GitChildren as GitChildren

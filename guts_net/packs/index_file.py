@@ -11,7 +11,8 @@ import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
@@ -84,6 +85,12 @@ class IndexFile:
             for position, offset in enumerate(self.offsets())
             if offset in offsets
         }
+
+    def names_of(self, first: int) -> list[Oid]:
+        """The names that begin with this byte, in order."""
+        low = self._fan[first - 1] if first else 0
+        names = self._read(_NAMES_AT + low * _OID_BYTES, (self._fan[first] - low) * _OID_BYTES)
+        return [Oid(names[at : at + _OID_BYTES]) for at in range(0, len(names), _OID_BYTES)]
 
     def _position(self, oid: Oid) -> int | None:
         low = self._fan[oid[0] - 1] if oid[0] else 0
@@ -159,3 +166,11 @@ def count_of(idx: Path) -> int:
     """How many objects the pack with this index holds (blocks)."""
     with idx.open("rb") as raw:
         return IndexFile(raw).objects
+
+
+def names_in_order(indexes: Sequence[Path]) -> Iterator[Oid]:
+    """Each name that stands in at least one of these indexes, once, ascending (blocks); a 256th of them in memory."""
+    with ExitStack() as opened:
+        files = [IndexFile(opened.enter_context(index.open("rb"))) for index in indexes]
+        for first in range(256):
+            yield from sorted(set().union(*(file.names_of(first) for file in files)))

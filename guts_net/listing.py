@@ -1,0 +1,27 @@
+"""What the committed state lists of a repository: its refs and packs, all of one generation."""
+
+from __future__ import annotations
+
+from guts_core.forge import queries
+from guts_core.names import RefName, RepoId
+
+from .packs import Listed
+from .store import ChainDatabase
+
+
+def listed(database: ChainDatabase, repo: RepoId) -> Listed | None:
+    """Refs, HEAD and packs; None where there is no such repository."""
+    with database.snapshot():
+        repository = queries.repository(database, repo)
+        if repository is None:
+            return None
+        refs = {RefName(ref.name): ref.oid for ref in queries.refs(database, repo)}
+        packs = tuple(queries.packs(database, repo))
+        head = RefName(repository.default_branch)
+        return Listed(database.height(), repository.generation, refs, head, packs)
+
+
+def generation(database: ChainDatabase, repo: RepoId) -> int | None:
+    """How often its refs and packs changed; None where there is no such repository."""
+    repository = queries.repository(database, repo)
+    return None if repository is None else repository.generation
