@@ -13,7 +13,9 @@ from guts_core.forge.records import Ref, Repository
 from guts_core.proof import (
     Final,
     Proven,
+    PacksQuestion,
     ProvenHeaders,
+    ProvenPacks,
     ProvenRef,
     ProvenRefs,
     ProvenTransaction,
@@ -26,6 +28,7 @@ from guts_core.proof import (
 _KINDS: dict[type, str] = {
     ProvenRef: "ref",
     ProvenRefs: "refs",
+    ProvenPacks: "packs",
     ProvenTransaction: "transaction",
     ProvenHeaders: "headers",
 }
@@ -35,7 +38,7 @@ _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 def as_object(verified: Verified) -> dict[str, object]:
     """The object that ``--json`` prints."""
     final, answer = verified.final, verified.answer
-    shown: dict[str, object] = dict.fromkeys(("repository", "oid", "refs", "transaction", "headers"))
+    shown: dict[str, object] = dict.fromkeys(("repository", "oid", "refs", "packs", "transaction", "headers"))
     return {
         "kind": _KINDS[type(answer)],
         "question": str(verified.question),
@@ -80,6 +83,11 @@ def _lines(verified: Verified) -> list[str]:
             listed = [f"  {ref.oid.hex()}  {ref.name}" for ref in refs]
             many = {0: "no refs", 1: "exactly this ref:"}.get(len(refs), f"exactly these {len(refs)} refs:")
             return [f"{_named(verified.question, repository)} has {many}", *listed]
+        case ProvenPacks(repository, refs, packs):
+            stored = [f"  {pack.digest.hex()}  {pack.size} bytes, {pack.objects} objects" for pack in packs]
+            only = [f"  {ref.oid.hex()}  {ref.name}" for ref in refs]
+            what = f"exactly these {len(refs)} refs and {len(packs)} packs:"
+            return [f"{_named(verified.question, repository)} has {what}", *only, *stored]
         case ProvenTransaction():
             return _transaction_lines(answer)
         case ProvenHeaders(headers):
@@ -92,7 +100,7 @@ def _lines(verified: Verified) -> list[str]:
 
 def _named(question: Question, repository: Repository) -> str:
     """The repository as it was asked for, with the name it has now where that is another."""
-    assert isinstance(question, RefQuestion | RefsQuestion)
+    assert isinstance(question, RefQuestion | RefsQuestion | PacksQuestion)
     is_former = repository.name.lower() != question.name
     return f"{question.owner}/{question.name}" + (f" (now called {repository.name})" if is_former else "")
 
@@ -122,6 +130,9 @@ def _answer(answer: Proven) -> dict[str, object]:
             return {**_repository(repository), "oid": None if oid is None else oid.hex()}
         case ProvenRefs(repository, refs):
             return {**_repository(repository), "refs": [_ref(ref) for ref in refs]}
+        case ProvenPacks(repository, refs, packs):
+            listed = {"refs": [_ref(ref) for ref in refs], "packs": [_fields(pack) for pack in packs]}
+            return {**_repository(repository), **listed}
         case ProvenTransaction():
             return {"transaction": _transaction(answer)}
         case ProvenHeaders(headers):

@@ -66,5 +66,8 @@ SEAT_ROTATION_QUEUED, EVIDENCE_RECORDED = 153, 154
 ASK_PLACES, PLACES, PLACE = range(254, 257)
 # Snapshots of the state.
 STATE_MANIFEST, STATE_PIECE, STATE_OFFER, PAST_BLOCK, PAST_RUN, PROVEN_STEPS = range(330, 336)
+# Proofs of what a ready-made clone is made of, and the port's lease of it.
+PACKS_QUESTION, PACKS_ANSWER = 340, 341
+OPEN_PACKS, PACK_LIST, LISTED_PACK = range(260, 263)
 # Link handshake.
 SYN, SYN_ACK, ACK, FRAME = range(280, 284)

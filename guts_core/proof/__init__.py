@@ -13,10 +13,12 @@ from .faults import UnknownVersion as UnknownVersion
 from .questions import ActivityQuestion as ActivityQuestion
 from .questions import HeaderQuestion as HeaderQuestion
 from .questions import HeadersQuestion as HeadersQuestion
+from .questions import PacksQuestion as PacksQuestion
 from .questions import Question as Question
 from .questions import RefQuestion as RefQuestion
 from .questions import RefsQuestion as RefsQuestion
 from .questions import TransactionQuestion as TransactionQuestion
+from .questions import about_packs as about_packs
 from .questions import about_ref as about_ref
 from .questions import about_refs as about_refs
 from .questions import about_transaction as about_transaction
@@ -24,6 +26,7 @@ from .verified import Checkpoint as Checkpoint
 from .verified import Final as Final
 from .verified import Proven as Proven
 from .verified import ProvenHeaders as ProvenHeaders
+from .verified import ProvenPacks as ProvenPacks
 from .verified import ProvenRef as ProvenRef
 from .verified import ProvenRefs as ProvenRefs
 from .verified import ProvenTransaction as ProvenTransaction

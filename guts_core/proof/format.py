@@ -18,10 +18,10 @@ from guts_core.chain.trail import EpochStep
 from guts_core.chain.transaction import SignedTransaction
 from guts_core.codec import HASH_BYTES, Limit, kinds, record
 from guts_core.codec.fields import AChainId, AHash
-from guts_core.forge.records import Ref
+from guts_core.forge.records import Pack, Ref
 from guts_core.simplex.messages import Certificate
 from guts_core.state.nodes import TREE_KEY_BITS
-from guts_core.state.proof import AbsenceProof, Step
+from guts_core.state.proof import AbsenceProof, CompleteProof, Step
 
 from .faults import BadPath
 from .questions import HEADERS_MAX, Question
@@ -38,6 +38,8 @@ RECORD_BYTES_MAX = 1 << 16
 BITS_BYTES = 2
 STEP_BYTES = BITS_BYTES + HASH_BYTES
 REFS_MAX = 1_000_000
+# A pack for each push of a year, one in five minutes; merging them keeps the number far below.
+PACKS_MAX = 100_000
 # Days in 44 years; of four validators some 11 MB. A network whose epochs take seconds gets there within hours.
 EPOCHS_MAX = 16_384
 
@@ -115,6 +117,16 @@ class RefsAnswer:
     refs: Annotated[tuple[Ref, ...], Limit(most=REFS_MAX)]
 
 
+@record(kinds.PACKS_ANSWER)
+@frozen
+class PacksAnswer:
+    """All refs, and all admitted packs in order of admission, with the walk from the state's root to their tree."""
+
+    refs: RefsAnswer
+    packs: Annotated[tuple[Pack, ...], Limit(most=PACKS_MAX)]
+    walk: CompleteProof
+
+
 Path: TypeAlias = Annotated[tuple[AHash, ...], Limit(most=TREE_PATH_MAX)]
 
 
@@ -140,7 +152,7 @@ class HeadersAnswer:
     below: Annotated[tuple[Header, ...], Limit(most=HEADERS_MAX)]
 
 
-Answer: TypeAlias = RefAnswer | RefsAnswer | TransactionAnswer | HeadersAnswer
+Answer: TypeAlias = RefAnswer | RefsAnswer | TransactionAnswer | HeadersAnswer | PacksAnswer
 
 
 @record(kinds.PROOF_FILE)

@@ -22,9 +22,9 @@ from guts_core.forge import paths, queries
 from guts_core.forge.records import Account, Repository
 from guts_core.names import RepoId, Root, TxId
 from guts_core.simplex.messages import Certificate
-from guts_core.state.keys import tree_key
+from guts_core.state.keys import tree_key, tree_prefix
 from guts_core.state.proof import AbsenceProof, Step
-from guts_core.state.prover import prove_absence, prove_inclusion
+from guts_core.state.prover import prove_absence, prove_complete, prove_inclusion
 
 from .format import (
     ABOVE_MAX,
@@ -34,6 +34,7 @@ from .format import (
     Finality,
     HeadersAnswer,
     Lookup,
+    PacksAnswer,
     ProofFile,
     RefAnswer,
     RefsAnswer,
@@ -43,6 +44,7 @@ from .questions import (
     ActivityQuestion,
     HeaderQuestion,
     HeadersQuestion,
+    PacksQuestion,
     Question,
     RefQuestion,
     RefsQuestion,
@@ -80,6 +82,8 @@ def _proven(source: Source, question: Question, repo: RepoId | None) -> tuple[Fi
             return _state(source), _ref(source, question, repo)
         case RefsQuestion():
             return _state(source), _refs(source, question, repo)
+        case PacksQuestion():
+            return _state(source), _packs(source, question, repo)
         case TransactionQuestion() | ActivityQuestion():
             return _transaction(source, question)
         case HeadersQuestion(first, last):
@@ -166,10 +170,16 @@ def _ref(source: Source, question: RefQuestion, repo: RepoId | None) -> RefAnswe
     return RefAnswer(*shown, ref)
 
 
-def _refs(source: Source, question: RefsQuestion, repo: RepoId | None) -> RefsAnswer:
+def _refs(source: Source, question: RefsQuestion | PacksQuestion, repo: RepoId | None) -> RefsAnswer:
     account, name, found = _names(source, question.owner, question.name, repo)
     shown, _ = _repository(source, _root(source), account, name, found)
     return RefsAnswer(*shown, tuple(queries.refs(source, found.id)))
+
+
+def _packs(source: Source, question: PacksQuestion, repo: RepoId | None) -> PacksAnswer:
+    _, _, found = _names(source, question.owner, question.name, repo)
+    walk = prove_complete(source.tree, _root(source), tree_prefix(paths.packs(found.id)))
+    return PacksAnswer(_refs(source, question, repo), tuple(queries.packs(source, found.id)), walk)
 
 
 def _root(source: Source) -> Root:

@@ -52,6 +52,19 @@ class RefsQuestion:
         return f"all refs of {self.owner}/{self.name}"
 
 
+@record(kinds.PACKS_QUESTION)
+@frozen
+class PacksQuestion:
+    """What are all refs and all admitted packs of this repository: what a whole clone is made of?"""
+
+    owner: AnOwner
+    name: AName
+
+    def __str__(self) -> str:
+        """As a person would ask."""
+        return f"all refs and packs of {self.owner}/{self.name}"
+
+
 @record(kinds.TRANSACTION_QUESTION)
 @frozen
 class TransactionQuestion:
@@ -103,7 +116,13 @@ class HeaderQuestion:
 
 
 Question: TypeAlias = (
-    RefQuestion | RefsQuestion | TransactionQuestion | ActivityQuestion | HeadersQuestion | HeaderQuestion
+    RefQuestion
+    | RefsQuestion
+    | TransactionQuestion
+    | ActivityQuestion
+    | HeadersQuestion
+    | HeaderQuestion
+    | PacksQuestion
 )
 
 
@@ -116,6 +135,11 @@ def about_ref(owner: str, name: str, ref: str) -> RefQuestion:
 def about_refs(owner: str, name: str) -> RefsQuestion:
     """The question about all refs of a repository; raises Invalid."""
     return RefsQuestion(*_names(owner, name))
+
+
+def about_packs(owner: str, name: str) -> PacksQuestion:
+    """The question about all refs and packs of a repository; raises Invalid."""
+    return PacksQuestion(*_names(owner, name))
 
 
 def about_transaction(digits: str) -> TransactionQuestion:
@@ -136,6 +160,8 @@ def check_form(question: Question) -> None:
             wanted: Question = about_ref(owner, name, ref)
         case RefsQuestion(owner, name):
             wanted = about_refs(owner, name)
+        case PacksQuestion(owner, name):
+            wanted = about_packs(owner, name)
         case HeadersQuestion(first, last):
             if not (0 < first <= last and last - first < HEADERS_MAX):
                 raise Invalid(f"headers {first} to {last}: from 1 up, and at most {HEADERS_MAX} at once")

@@ -16,7 +16,7 @@ from typing import TypeVar
 from guts_core.codec import from_bytes, to_bytes
 from guts_core.errors import Malformed
 from guts_core.forge import paths
-from guts_core.forge.records import AccountNameHolder, Ref, Repository, RepositoryNameHolder
+from guts_core.forge.records import AccountNameHolder, Pack, Ref, Repository, RepositoryNameHolder
 from guts_core.names import Oid, Root
 from guts_core.state.keys import Kind, tree_key, tree_prefix
 from guts_core.state.proof import (
@@ -91,6 +91,17 @@ def check_refs(repository: Repository, steps: Steps, listed: tuple[Ref, ...]) ->
         verify_complete(refs, tree_prefix(paths.refs(repository.id)), pairs, CompleteProof((), None))
     except BadProof as error:
         raise Incomplete(f"the {len(listed)} refs listed are not exactly those of the repository") from error
+
+
+def check_packs(root: Root, repository: Repository, listed: tuple[Pack, ...], walk: CompleteProof) -> None:
+    """Raises Incomplete unless these are all packs of the repository in this state, in order of admission."""
+    if any(one.seq >= other.seq for one, other in pairwise(listed)):
+        raise Incomplete("the packs do not ascend by number")
+    pairs = sorted((tree_key(paths.pack(repository.id, pack.seq)), to_bytes(pack)) for pack in listed)
+    try:
+        verify_complete(root, tree_prefix(paths.packs(repository.id)), pairs, walk)
+    except BadProof as error:
+        raise Incomplete(f"the {len(listed)} packs listed are not exactly those of the repository") from error
 
 
 def refs_root(steps: Sequence[Step]) -> Root | None:

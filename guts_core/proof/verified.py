@@ -10,7 +10,7 @@ from guts_core.chain.header import Header
 from guts_core.chain.receipt import Receipt
 from guts_core.chain.transaction import SignedTransaction
 from guts_core.forge.activities import Activity
-from guts_core.forge.records import Ref, Repository
+from guts_core.forge.records import Pack, Ref, Repository
 from guts_core.names import BlockHash, ChainId, Oid
 from guts_core.simplex.quorum import FaultModel
 
@@ -70,6 +70,15 @@ class ProvenRefs:
 
 
 @frozen
+class ProvenPacks:
+    """All refs of a repository at that height, in order of name, and its admitted packs in order of admission."""
+
+    repository: Repository
+    refs: tuple[Ref, ...]
+    packs: tuple[Pack, ...]
+
+
+@frozen
 class ProvenTransaction:
     """A transaction as signed, and what became of it in that block."""
 
@@ -86,7 +95,7 @@ class ProvenHeaders:
     headers: tuple[Header, ...]
 
 
-Proven: TypeAlias = ProvenRef | ProvenRefs | ProvenTransaction | ProvenHeaders
+Proven: TypeAlias = ProvenRef | ProvenRefs | ProvenTransaction | ProvenHeaders | ProvenPacks
 
 
 @frozen

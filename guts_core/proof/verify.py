@@ -15,24 +15,26 @@ from guts_core.chain.transaction import Signature, Transaction, transaction_id
 from guts_core.codec import Tag, decode, digest, from_bytes, kinds, to_bytes
 from guts_core.errors import Invalid, Malformed
 from guts_core.forge.activities import Activity
+from guts_core.forge.records import Repository
 from guts_core.identity import verify as signature_holds
 from guts_core.names import ChainId, Root
 
 from .faults import BadPath, NotAProof, OtherNetwork, OtherQuestion, UnknownVersion
 from .finality import check_finality, check_parents
-from .format import PROOF_BYTES_MAX, HeadersAnswer, ProofFile, RefAnswer, RefsAnswer, TransactionAnswer
+from .format import PROOF_BYTES_MAX, HeadersAnswer, PacksAnswer, ProofFile, RefAnswer, RefsAnswer, TransactionAnswer
 from .questions import (
     ActivityQuestion,
     HeaderQuestion,
     HeadersQuestion,
+    PacksQuestion,
     Question,
     RefQuestion,
     RefsQuestion,
     TransactionQuestion,
     check_form,
 )
-from .repository import check_ref, check_refs, check_repository
-from .verified import Checkpoint, Proven, ProvenHeaders, ProvenRef, ProvenRefs, ProvenTransaction, Verified
+from .repository import check_packs, check_ref, check_refs, check_repository
+from .verified import Checkpoint, Proven, ProvenHeaders, ProvenPacks, ProvenRef, ProvenRefs, ProvenTransaction, Verified
 
 T = TypeVar("T")
 
@@ -96,9 +98,12 @@ def _answer(file: ProofFile) -> Proven:
             return ProvenRef(repository, question.ref, oid)
         case RefsQuestion():
             listed = _of(RefsAnswer, answer)
-            repository = check_repository(Root(header.state_root), question.owner, question.name, listed)
-            check_refs(repository, listed.repository.steps, listed.refs)
-            return ProvenRefs(repository, listed.refs)
+            return ProvenRefs(_refs(question, listed, header), listed.refs)
+        case PacksQuestion():
+            whole = _of(PacksAnswer, answer)
+            repository = _refs(question, whole.refs, header)
+            check_packs(Root(header.state_root), repository, whole.packs, whole.walk)
+            return ProvenPacks(repository, whole.refs.refs, whole.packs)
         case TransactionQuestion() | ActivityQuestion():
             return _transaction(question, _of(TransactionAnswer, answer), header)
         case HeadersQuestion(first, last):
@@ -107,6 +112,12 @@ def _answer(file: ProofFile) -> Proven:
             return _headers((*_of(HeadersAnswer, answer).below, header), height, height)
         case _:
             assert_never(question)
+
+
+def _refs(question: RefsQuestion | PacksQuestion, listed: RefsAnswer, header: Header) -> Repository:
+    repository = check_repository(Root(header.state_root), question.owner, question.name, listed)
+    check_refs(repository, listed.repository.steps, listed.refs)
+    return repository
 
 
 def _of(cls: type[T], answer: object) -> T:

@@ -16,12 +16,13 @@ from guts_core.proof import (
     ActivityQuestion,
     HeaderQuestion,
     HeadersQuestion,
+    PacksQuestion,
     Question,
     RefQuestion,
     RefsQuestion,
     TransactionQuestion,
 )
-from guts_core.proof.questions import about_ref, about_refs, about_transaction
+from guts_core.proof.questions import about_packs, about_ref, about_refs, about_transaction
 from guts_http.port import Port, open_conversation
 from guts_http.problems import BadRequest
 from guts_http.routing import HEIGHT, Access, Asked, Routes
@@ -30,7 +31,9 @@ from .seen import named_in
 
 routes = Routes()
 CONTENT_TYPE = "application/cbor"
-WORDS = "ask for repo=OWNER/NAME with ref=REF or refs=all, tx=ID (and activity=N), headers=A-B, or header=H"
+WORDS = (
+    "ask for repo=OWNER/NAME with ref=REF or refs=all (and packs=all), tx=ID (and activity=N), headers=A-B, or header=H"
+)
 _HEIGHT = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 
@@ -41,7 +44,7 @@ async def get_proof(asked: Asked) -> Response:
     repositories = _readable(asked, question)
     if any(repository.private for repository in repositories):
         await asked.site.check_private_reads()
-    is_about_one = isinstance(question, RefQuestion | RefsQuestion)
+    is_about_one = isinstance(question, RefQuestion | RefsQuestion | PacksQuestion)
     height, proof = await _proof(asked.site.port, AskProof(question, repositories[0].id if is_about_one else None))
     response = Response(proof, content_type=CONTENT_TYPE)
     personal = bool(repositories) and not asked.caller.is_anonymous
@@ -77,6 +80,8 @@ def _question() -> Question:
             return about_ref(*_names(asked["repo"]), asked["ref"])
         case ["refs", "repo"] if asked["refs"] == "all":
             return about_refs(*_names(asked["repo"]))
+        case ["packs", "refs", "repo"] if asked["refs"] == asked["packs"] == "all":
+            return about_packs(*_names(asked["repo"]))
         case ["tx"]:
             return about_transaction(asked["tx"])
         case ["activity", "tx"]:
@@ -110,7 +115,7 @@ def _readable(asked: Asked, question: Question) -> list[Repository]:
     """The repositories that an answer shows, all of which the caller may read; raises NotFound otherwise."""
     with asked.site.reader.snapshot() as snapshot:
         match question:
-            case RefQuestion(owner, name) | RefsQuestion(owner, name):
+            case RefQuestion(owner, name) | RefsQuestion(owner, name) | PacksQuestion(owner, name):
                 return [asked.site.repository(snapshot, asked.caller, owner, name, Permission.READ_REPOSITORY)]
             case TransactionQuestion() | ActivityQuestion():
                 return named_in(asked, snapshot, TxId(question.tx_id))

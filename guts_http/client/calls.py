@@ -336,6 +336,8 @@ def _asking(question: Question) -> str:
             return _query({"repo": f"{question.owner}/{question.name}", "ref": question.ref})
         case questions.RefsQuestion():
             return _query({"repo": f"{question.owner}/{question.name}", "refs": "all"})
+        case questions.PacksQuestion():
+            return _query({"repo": f"{question.owner}/{question.name}", "refs": "all", "packs": "all"})
         case questions.TransactionQuestion():
             return _query({"tx": question.tx_id.hex()})
         case questions.ActivityQuestion():
