@@ -1,5 +1,5 @@
 """
-Stock git against four validators and against the peer, run by turns: push of 12 MB and of one commit, clone.
+Stock git pushes to four validators and to the peer, by turns: 12 MB, one commit, 100 MB.
 
 A push is timed from starting ``git push`` to its end, with credentials from a helper on both sides. Runs
 alternate and begin with either side in turn, and each waits until the servers have nothing left to do.
@@ -8,24 +8,25 @@ alternate and begin with either side in turn, and each waits until the servers h
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from statistics import mean
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from tests.compat.devnet import Git
 from tests.compat.people import alice_of
 
 from . import history
 from .figures import Figure, figure, ratios
+from .kept import kept
 from .peer import Peer, open_peer
 from .processes import Cpu, children_cpu_seconds, cpu, settle
 from .run import Run
+from .stages import Stages
 
-PUSH_COMMIT_BAR, PUSH_LARGE_BAR = 3.0, 2.0
+PUSH_COMMIT_BAR, PUSH_MEDIUM_BAR, PUSH_LARGE_BAR = 2.0, 2.0, 1.5
 
 
 @frozen
@@ -82,17 +83,6 @@ class Sides:
             lambda: self.theirs("push", "-q", self.peer_url(0), "main"),
         )
 
-    def clone(self, number: int, pair: Pair) -> None:
-        """Bare, from another node than the one that was pushed to."""
-        home = self.run.fresh("clones")
-        self.by_turns(
-            number,
-            pair,
-            lambda: self.mine.at(home)("clone", "-q", "--bare", self.our_url(0, node=1), "ours"),
-            lambda: self.theirs.at(home)("clone", "-q", "--bare", self.peer_url(0), "peers"),
-        )
-        shutil.rmtree(home)
-
     def by_turns(self, number: int, pair: Pair, ours: Callable[[], object], theirs: Callable[[], object]) -> None:
         """One round; who begins alternates."""
         turns = [(pair.ours, ours, self.run.pids), (pair.peers, theirs, list(self.peer.pids))]
@@ -113,15 +103,13 @@ class Sides:
 
 
 @contextmanager
-def open_sides(run: Run, purpose: str) -> Iterator[Sides]:
-    """The network, a peer, and two clones of the 12 MB."""
+def open_sides(run: Run, purpose: str, source: Path) -> Iterator[Sides]:
+    """The network, a peer, and two clones of a repository."""
     home = run.fresh(purpose)
-    size = history.write(home / "source.git")
-    run.tell(f"a history of {size:.1f} MB is made; servers and clients follow")
     alice = alice_of(run.network, home)
     assert alice.token is not None
     with open_peer(home / "peer", alice.user, alice.token) as peer:
-        mine, theirs = (alice.clone(str(home / "source.git"), side) for side in ("mine", "theirs"))
+        mine, theirs = (alice.clone(str(source), side) for side in ("mine", "theirs"))
         yield Sides(run, peer, purpose, mine, theirs)
 
 
@@ -137,47 +125,44 @@ def timed(work: Callable[[], object], pids: Sequence[int]) -> Cost:
 
 def measure_pushes(run: Run) -> list[Figure]:
     """12 MB into an empty repository, then commits one by one on top."""
-    with open_sides(run, "push") as sides:
+    with open_sides(run, "push", kept(history.write)) as sides:
         large, small = Pair("push of 12 MB"), Pair("push of one commit")
         for number in range(run.times(7, 4)):
             sides.push_all(number, large)
         for number in range(run.times(21, 8)):
             sides.push_commit(number, small)
-        return [*figures(small, sides.peer, PUSH_COMMIT_BAR), *figures(large, sides.peer, PUSH_LARGE_BAR)]
+        return [*figures(small, sides.peer, PUSH_COMMIT_BAR), *figures(large, sides.peer, PUSH_MEDIUM_BAR)]
 
 
-def measure_clones(run: Run) -> list[Figure]:
-    """The 12 MB out again."""
-    with open_sides(run, "clone") as sides:
-        sides.push_all(0, Pair("push"))
-        pair = Pair("clone of 12 MB")
-        for number in range(run.times(7, 3)):
-            sides.clone(number, pair)
-        return figures(pair, sides.peer, None)
+def measure_large_pushes(run: Run) -> list[Figure]:
+    """100 MB into an empty repository, with the stages of a push as the nodes tell of them."""
+    with open_sides(run, "large", kept(history.write_large)) as sides:
+        pair, logs = Pair("push of 100 MB"), Stages.begin(run)
+        for number in range(run.times(3, 2)):
+            sides.push_all(number, pair)
+        *both, ratio = figures(pair, sides.peer, PUSH_LARGE_BAR)
+        return [*both, evolve(ratio, note=f"{ratio.note}; {logs.told([cost.seconds for cost in pair.ours])}")]
 
 
-def figures(pair: Pair, peer: Peer, bar: float | None) -> list[Figure]:
+def figures(pair: Pair, peer: Peer, bar: float | None, servers: str = "4 validators") -> list[Figure]:
     """Both sides, and their ratio with what dominates it."""
     ours, peers = ([cost.seconds for cost in costs] for costs in (pair.ours, pair.peers))
     return [
-        figure(f"{pair.name}, 4 validators", "ms", [1000 * seconds for seconds in ours]),
+        figure(f"{pair.name}, {servers}", "ms", [1000 * seconds for seconds in ours]),
         figure(f"{pair.name}, peer", "ms", [1000 * seconds for seconds in peers], note=peer.words),
-        figure(f"{pair.name}, of the peer's", "x", ratios(ours, peers), bar=bar, note=explained(pair, peer)),
+        figure(f"{pair.name}, of the peer's", "x", ratios(ours, peers), bar=bar, note=explained(pair)),
     ]
 
 
-def explained(pair: Pair, peer: Peer) -> str:
+def explained(pair: Pair) -> str:
     """Where the time goes, in processor milliseconds; medians would hide ticks of 10 ms, so means."""
     client = _mean_ms(cost.client_cpu for cost in pair.ours)
     python = _mean_ms(cost.server_cpu.own for cost in pair.ours)
     git = _mean_ms(cost.server_cpu.children for cost in pair.ours)
     given = _mean_ms(cost.seconds for cost in pair.ours) * (os.cpu_count() or 1)
-    theirs = _mean_ms(cost.server_cpu.total for cost in pair.peers)
-    most = max((python, "the nodes' own code"), (git, "git of the four nodes"), (client, "git of the client"))[1]
+    most = max((python, "the nodes' own code"), (git, "git of the nodes"), (client, "git of the client"))[1]
     said = f"processor ms each: client {client:.0f}, nodes {python:.0f}, their git {git:.0f}"
     said += f"; {os.cpu_count()} cores give {given:.0f} in that time. Dominated by {most}"
-    if peer.pids:
-        said += f"; the peer's server with its git uses {theirs:.0f}"
     return said
 
 

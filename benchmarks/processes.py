@@ -41,6 +41,11 @@ class Cpu:
         return Cpu(self.own - before.own, self.children - before.children)
 
 
+def tree(pid: int) -> tuple[int, ...]:
+    """A process and all that descend from it, now."""
+    return (pid, *(below for child in _children(pid) for below in tree(child)))
+
+
 def cpu(pids: Iterable[int]) -> Cpu:
     """Processor time of these processes so far."""
     ticks = [_ticks(pid) for pid in pids]
@@ -80,5 +85,11 @@ def _ticks(pid: int) -> tuple[int, int]:
 
 
 def _have_children(pids: Iterable[int]) -> bool:
-    # A running child's time is counted only when it ended.
-    return any(path.read_text().strip() for pid in pids for path in Path(f"/proc/{pid}/task").glob("*/children"))
+    # A running child's time is counted only when it ended; servers that stand by are watched themselves.
+    watched = frozenset(pids)
+    return any(not watched.issuperset(_children(pid)) for pid in watched)
+
+
+def _children(pid: int) -> list[int]:
+    found = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    return [int(child) for children in found for child in children.split()]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 from attrs import define, field
 
@@ -17,6 +18,7 @@ from . import unit_costs
 from .figures import Figure
 
 VALIDATORS = 4
+T = TypeVar("T")
 
 
 @define(slots=False)
@@ -26,6 +28,9 @@ class Run:
     quick: bool
     directory: Path
     _stack: ExitStack = field(factory=ExitStack)
+    long: bool = False
+    repository: Path | None = None  # to serve in place of the one that is made
+    _opened: dict[Callable[[Run], AbstractContextManager[Any]], Any] = field(factory=dict)
 
     @cached_property
     def costs(self) -> Sequence[Figure]:
@@ -50,6 +55,13 @@ class Run:
         """The processes of the network."""
         return [self.network.pid(index) for index in range(VALIDATORS)]
 
+    def once(self, opener: Callable[[Run], AbstractContextManager[T]]) -> T:
+        """What several measurements use: opened by the first of them, closed at the end of the run."""
+        if opener not in self._opened:
+            self._opened[opener] = self._stack.enter_context(opener(self))
+        opened: T = self._opened[opener]
+        return opened
+
     def fresh(self, name: str) -> Path:
         """A new directory."""
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.directory))
@@ -64,7 +76,7 @@ class Run:
 
 
 @contextmanager
-def open_run(*, quick: bool) -> Iterator[Run]:
+def open_run(*, quick: bool, long: bool = False, repository: Path | None = None) -> Iterator[Run]:
     """A run with a directory of its own; whatever happens, its processes end and its files go."""
     with tempfile.TemporaryDirectory(prefix="guts-bench-") as directory, ExitStack() as stack:
-        yield Run(quick, Path(directory), stack)
+        yield Run(quick, Path(directory), stack, long, repository)

@@ -264,7 +264,7 @@ def test_the_peer_takes_stock_pushes_and_asks_who_comes(tmp_path: Path) -> None:
 
         assert tip == cloned.oid("HEAD")
         assert (refused.returncode, "Authentication failed" in refused.stderr) == (128, True)
-        assert "http-backend" in peer.words
+        assert "nginx and fcgiwrap" in peer.words
 
 
 def test_bars_read_as_they_are_meant() -> None:
