@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from statistics import mean
 
 from attrs import define, evolve, field, frozen
@@ -59,18 +60,19 @@ class Sides:
 
     def push_all(self, number: int, pair: Pair) -> None:
         """The whole history into an empty repository of either side."""
-        name = self.name(number)
-        made = self.run.network.http(
-            0, "/api/v3/user/repos", token=self.mine.token, body={"name": name, "private": True}
-        )
-        assert made.status == 201, made.body
-        self.peer.create(name)
+        self._create(number)
+        self.peer.create(self.name(number))
         self.by_turns(
             number,
             pair,
             lambda: self.mine("push", "-q", self.our_url(number), "main"),
             lambda: self.theirs("push", "-q", self.peer_url(number), "main"),
         )
+
+    def push_ours(self, number: int) -> None:
+        """The same into one of the network alone."""
+        self._create(number)
+        self.mine("push", "-q", self.our_url(number), "main")
 
     def push_commit(self, number: int, pair: Pair) -> None:
         """One changed line on top of the history, pushed to repository 0."""
@@ -88,6 +90,11 @@ class Sides:
         turns = [(pair.ours, ours, self.run.pids), (pair.peers, theirs, list(self.peer.pids))]
         for costs, work, pids in turns if number % 2 else reversed(turns):
             costs.append(timed(work, pids))
+
+    def _create(self, number: int) -> None:
+        body = {"name": self.name(number), "private": True}
+        made = self.run.network.http(0, "/api/v3/user/repos", token=self.mine.token, body=body)
+        assert made.status == 201, made.body
 
     def name(self, number: int) -> str:
         """Of a repository."""

@@ -25,7 +25,8 @@ def kept(make: Callable[[Path], object], home: Path | None = None) -> Path:
     """
     module = getmodule(make)
     assert module is not None
-    name = f"{module.__name__.rpartition('.')[2]}-{make.__name__}-{sha256(getsource(module).encode()).hexdigest()[:12]}.git"
+    version = sha256(getsource(module).encode()).hexdigest()[:12]
+    name = f"{module.__name__.rpartition('.')[2]}-{make.__name__}-{version}.git"
     path = (home or directory()) / name
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -56,7 +56,9 @@ def write(path: Path, commits: int = COMMITS) -> None:
 class _Project:
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
-        self._words = [bytes(dice.choices(b"abcdefghijklmnopqrstuvwxyz_", k=dice.randint(2, 11))) for _ in range(_WORDS)]
+        self._words = [
+            bytes(dice.choices(b"abcdefghijklmnopqrstuvwxyz_", k=dice.randint(2, 11))) for _ in range(_WORDS)
+        ]
         self._files: dict[bytes, list[bytes]] = {}
         self._paths: list[bytes] = []
         self._mark = 0
@@ -122,7 +124,13 @@ class _Project:
         self._mark += 1
         self._commits += 1
         message = b" ".join(self._dice.choices(self._words, k=9))
-        yield b"commit %s\nmark :%d\ncommitter %s\ndata %d\n%s\n" % (ref, self._mark, self._who(), len(message), message)
+        yield b"commit %s\nmark :%d\ncommitter %s\ndata %d\n%s\n" % (
+            ref,
+            self._mark,
+            self._who(),
+            len(message),
+            message,
+        )
         for word, parent in zip((b"from", b"merge"), parents, strict=False):
             yield b"%s :%d\n" % (word, parent)
         for path, mark in changes.items():

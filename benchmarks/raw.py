@@ -25,7 +25,7 @@ SILENCE_SECONDS = 120.0
 _DELIMITER, _FLUSH = b"0001", b"0000"
 # The last chunk of an answer; what a server broke off has none.
 _END = b"0\r\n\r\n"
-_PACK = b"PACK\0\0\0\x02"
+PACK = b"PACK\0\0\0\x02"
 _REF = re.compile(rb"[0-9a-f]{4}([0-9a-f]{40}) \S+")
 
 
@@ -83,7 +83,7 @@ def drain(source: Source, body: bytes) -> Drained:
     for now, piece in _answer(source, source.request(body)):
         if not first:
             seen += piece
-            first = now if _PACK in seen else 0.0
+            first = now if PACK in seen else 0.0
         size, tail = size + len(piece), (tail + piece[-len(_END) :])[-len(_END) :]
     assert first, seen[:500]
     assert tail == _END, "the answer is broken off"

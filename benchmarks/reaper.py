@@ -1,8 +1,8 @@
 """
 ``python -m benchmarks.reaper COMMAND...``: run a server so that the processor time of all that it starts can be told.
 
-fcgiwrap ignores the end of its children, and Linux then forgets what they used. Children that are left behind by whoever
-started them come to this process instead (prctl(2), PR_SET_CHILD_SUBREAPER), which waits for them: so what they
+fcgiwrap ignores the end of its children, and Linux then forgets what they used. Children that are left behind by
+whoever started them come to this process instead (prctl(2), PR_SET_CHILD_SUBREAPER), which waits for them: so what they
 and their own children used shows in its times. It ends when it is killed.
 """
 

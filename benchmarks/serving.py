@@ -74,7 +74,7 @@ class Served:
 
     def by_turns(self, name: str, times: int, work: Callable[[Git, str], object], prepared: Path | None = None) -> Pair:
         """Git in an empty directory, or in a copy of a repository, told a URL of either side; who begins alternates."""
-        pair = Pair(f"{name} of {self.words}")
+        pair = Pair(name)
         for number in range(times):
             turns = [(pair.ours, self.our_url, self.our_pids), (pair.peers, self.peer_url, list(self.peer.pids))]
             for costs, url, pids in turns if number % 2 else reversed(turns):
@@ -94,7 +94,7 @@ def open_served(run: Run) -> Iterator[Served]:
     assert alice.token is not None
     with open_peer(home / "peer", alice.user, alice.token) as peer:
         branch = alice.at(source)("symbolic-ref", "--short", "HEAD").stdout.strip()
-        words = run.repository.resolve().name if run.repository else "100,000 objects"
+        words = f"{_name(run)}, {_objects(alice.at(source)):,} objects and {_megabytes(source):.0f} MB"
         served = Served(run, peer, alice, home, source, branch, words)
         create_repository(run.network, alice, NAME, private=True)
         peer.create(NAME)
@@ -102,7 +102,7 @@ def open_served(run: Run) -> Iterator[Served]:
             alice.at(source)("push", "-q", url, "refs/heads/*:refs/heads/*", "refs/tags/*:refs/tags/*")
         peer.tidy(NAME)
         run.network.wait_all_at(0)
-        run.tell(f"{words} ({_megabytes(source):.0f} MB) are with both servers")
+        run.tell(f"{words}, are with both servers")
         yield served
 
 
@@ -124,10 +124,9 @@ def measure_raw(run: Run) -> list[Figure]:
         together.take(
             number, lambda: drain_together(ours, body, TOGETHER), lambda: drain_together(theirs, body, TOGETHER)
         )
-    name = f"raw fetch of {served.words}"
     return [
-        *used.figures(f"{name}, server processor", "ms", RAW_CPU_BAR),
-        *first.figures(f"{name}, first pack byte", "ms", FIRST_PACK_BAR),
+        *used.figures("raw fetch, server processor", "ms", RAW_CPU_BAR, note=f"of {served.words}"),
+        *first.figures("raw fetch, first pack byte", "ms", FIRST_PACK_BAR),
         *together.figures(f"{TOGETHER} raw fetches at once", "MB/s", TOGETHER_BAR, at_least=True),
     ]
 
@@ -135,7 +134,7 @@ def measure_raw(run: Run) -> list[Figure]:
 def measure_clones(run: Run) -> list[Figure]:
     """Stock git, bare, from beginning to end: nearly all of it is the client's own index."""
     served = run.once(open_served)
-    pair = served.by_turns("clone", run.times(5, 2), lambda git, url: git("clone", "-q", "--bare", url, "clone"))
+    pair = served.by_turns("stock clone", run.times(5, 2), lambda git, url: git("clone", "-q", "--bare", url, "clone"))
     return figures(pair, served.peer, CLONE_BAR, "1 node")
 
 
@@ -145,9 +144,7 @@ def measure_fetches(run: Run) -> list[Figure]:
     branch, times = served.branch, run.times(5, 3)
     behind = _behind(served)
     pairs = (
-        served.by_turns(
-            "incremental fetch", times, lambda git, url: git("fetch", "-q", url, branch), prepared=behind
-        ),
+        served.by_turns("incremental fetch", times, lambda git, url: git("fetch", "-q", url, branch), prepared=behind),
         served.by_turns(
             "shallow clone",
             times,
@@ -175,10 +172,10 @@ class _Turns:
         for values, work in turns if number % 2 else reversed(turns):
             values.append(work())
 
-    def figures(self, name: str, unit: str, bar: float, *, at_least: bool = False) -> list[Figure]:
+    def figures(self, name: str, unit: str, bar: float, *, at_least: bool = False, note: str = "") -> list[Figure]:
         """Both, and their ratio."""
         return [
-            figure(f"{name}, 1 node", unit, self._ours),
+            figure(f"{name}, 1 node", unit, self._ours, note=note),
             figure(f"{name}, peer", unit, self._theirs),
             figure(f"{name}, of the peer's", "x", ratios(self._ours, self._theirs), bar=bar, at_least=at_least),
         ]
@@ -226,6 +223,14 @@ def _copy(prepared: Path | None, place: Path) -> None:
         place.mkdir()
     else:  # packs do not change, and git writes refs anew: names for the same files do
         shutil.copytree(prepared, place, copy_function=os.link)
+
+
+def _name(run: Run) -> str:
+    return run.repository.resolve().name if run.repository else "a made project"
+
+
+def _objects(git: Git) -> int:
+    return int(git("rev-list", "--all", "--objects", "--count").stdout)
 
 
 def _megabytes(repository: Path) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 from statistics import mean
 from typing import Any
 
@@ -44,9 +45,9 @@ class Stages:
     def _between(self, index: int, events: Sequence[str]) -> list[float]:
         """Mean milliseconds from each event to the next."""
         times = [list(map(_moment, self.network.lines(index, self.marks[index], event, {}))) for event in events]
-        pairs = zip(times, times[1:], strict=False)
         return [
-            1000 * mean(end - start for start, end in zip(starts, ends, strict=False)) for starts, ends in pairs
+            1000 * mean(end - start for start, end in zip(starts, ends, strict=False))
+            for starts, ends in pairwise(times)
         ]
 
 

@@ -190,7 +190,7 @@ def test_finality_says_what_dominates_it() -> None:
 
 
 def test_a_push_says_who_used_the_processor() -> None:
-    peer = Peer("http://peer", Path(), "a peer", (1,))
+    peer = Peer("http://peer", Path(), (1,))
     ours = [git_traffic.Cost(3.0, 0.1, Cpu(0.5, 2.0)), git_traffic.Cost(3.0, 0.1, Cpu(0.5, 2.0))]
     theirs = [git_traffic.Cost(1.0, 0.1, Cpu(0.0, 0.4)), git_traffic.Cost(2.0, 0.1, Cpu(0.0, 0.6))]
 
@@ -198,8 +198,7 @@ def test_a_push_says_who_used_the_processor() -> None:
 
     assert (ratio.median, ratio.is_missed) == (2.25, True)
     assert "client 100, nodes 500, their git 2000" in ratio.note
-    assert "Dominated by git of the four nodes" in ratio.note
-    assert "its git uses 500" in ratio.note
+    assert "Dominated by git of the nodes" in ratio.note
 
 
 def test_profiles_are_summed_up_by_part() -> None:
