@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -71,6 +72,7 @@ LONG = frozenset({"growth"})
 @click.option(
     "--repository",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
+    callback=lambda _context, _option, path: path and _repository(path),
     help="Serve this repository instead of one made of 100,000 objects.",
 )
 @click.option("--forget", is_flag=True, help="First remove the repositories that earlier runs made and kept.")
@@ -101,6 +103,15 @@ def main(
     show(report, console)
     console.print(f"figures written to {json_path}")
     sys.exit(report.exit_code)
+
+
+def _repository(path: Path) -> Path:
+    listed = subprocess.run(
+        ["git", "-C", str(path), "for-each-ref", "--count=1", "refs/heads"], capture_output=True, check=False
+    )
+    if not listed.stdout:
+        raise click.BadParameter(f"{path} is no git repository with a branch")
+    return path
 
 
 def measure(names: Sequence[str], *, quick: bool, long: bool = False, repository: Path | None = None) -> Report:

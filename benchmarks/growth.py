@@ -79,7 +79,9 @@ def watched(pid: int) -> Iterator[Peak]:
 
 
 def _look(held: Callable[[], float], peak: Peak, ended: threading.Event) -> None:
-    while not ended.wait(_LOOK_SECONDS):
+    over = False
+    while not over:
+        over = ended.wait(_LOOK_SECONDS)
         peak.most = max(peak.most, held())
 
 

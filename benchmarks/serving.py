@@ -32,8 +32,9 @@ from .run import Run
 RAW_CPU_BAR, FIRST_PACK_BAR, TOGETHER_BAR = 0.2, 0.15, 3.0
 CLONE_BAR, FETCH_BAR = 1.08, 1.25
 TOGETHER = 8
-# Processor time is told in hundredths of a second, so it is taken over some fetches at once.
+# Processor time is told in hundredths of a second, so it is taken over some fetches, which use so much at least.
 DRAINS = 3
+CPU_SECONDS_LEAST = 0.1
 # An incremental fetch brings so many commits of the branch's first parents.
 BEHIND = 200
 SERVING_NODE = 1
@@ -93,7 +94,7 @@ def open_served(run: Run) -> Iterator[Served]:
     alice = alice_of(run.network, home)
     assert alice.token is not None
     with open_peer(home / "peer", alice.user, alice.token) as peer:
-        branch = alice.at(source)("symbolic-ref", "--short", "HEAD").stdout.strip()
+        branch = _branch(alice.at(source))
         words = f"{_name(run)}, {_objects(alice.at(source)):,} objects and {_megabytes(source):.0f} MB"
         served = Served(run, peer, alice, home, source, branch, words)
         create_repository(run.network, alice, NAME, private=True)
@@ -112,7 +113,7 @@ def measure_raw(run: Run) -> list[Figure]:
     ours, theirs, counted = map(served.raw, (served.our_url, served.peer_url, _counted(served)))
     body = everything(ours)
     assert body == everything(theirs), "both have the same refs"
-    first, used, together = _Turns(), _Turns(), _Turns()
+    first, used, together = Turns(), Turns(), Turns()
     for number in range(run.times(5, 3)):
         first.take(number, lambda: _first_pack_ms(ours, body), lambda: _first_pack_ms(theirs, body))
         used.take(
@@ -159,7 +160,7 @@ def measure_fetches(run: Run) -> list[Figure]:
     return [one for pair in pairs for one in figures(pair, served.peer, FETCH_BAR, "1 node")]
 
 
-class _Turns:
+class Turns:
     """A number of both, taken by turns."""
 
     def __init__(self) -> None:
@@ -187,11 +188,13 @@ def _first_pack_ms(source: Source, body: bytes) -> float:
 
 def _cpu_ms(source: Source, body: bytes, pids: Sequence[int]) -> float:
     settle(pids)
-    before = cpu(pids)
-    for _ in range(DRAINS):
-        drain(source, body)
-    settle(pids)
-    return 1000 * (cpu(pids) - before).total / DRAINS
+    before, used, drained = cpu(pids), 0.0, 0
+    while used < CPU_SECONDS_LEAST:
+        for _ in range(DRAINS):
+            drain(source, body)
+        settle(pids)
+        used, drained = (cpu(pids) - before).total, drained + DRAINS
+    return 1000 * used / drained
 
 
 def _counted(served: Served) -> str:
@@ -223,6 +226,12 @@ def _copy(prepared: Path | None, place: Path) -> None:
         place.mkdir()
     else:  # packs do not change, and git writes refs anew: names for the same files do
         shutil.copytree(prepared, place, copy_function=os.link)
+
+
+def _branch(git: Git) -> str:
+    """The one that HEAD names, or the first where it names none."""
+    named = git("symbolic-ref", "-q", "--short", "HEAD", check=False).stdout.split()
+    return [*named, *git("for-each-ref", "--format=%(refname:short)", "refs/heads").stdout.split()][0]
 
 
 def _name(run: Run) -> str:

@@ -38,8 +38,8 @@ from guts_http.tls import Certificate
 log = logging.getLogger("guts.http.server")
 
 AsgiApp: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
-# A piece of an answer has one write timeout, so this over that time is the slowest reader we serve. The last KiB is room
-# for what frames a chunk of 64 KiB: without it each chunk would end in a write of a few bytes.
+# A piece of an answer has one write timeout, so this over that time is the slowest reader we serve. The last KiB
+# is room for what frames a chunk of 64 KiB: without it each chunk would end in a write of a few bytes.
 WRITE_PIECE_BYTES = 65 * 1024
 READ_BYTES = 64 * 1024
 # A connection that does not fit is asked for again after a second, and others pay it: with 128, a flood of 2,000

@@ -22,6 +22,7 @@ from benchmarks.profiling import part_of, parts
 from benchmarks.report import EXIT_MISSED, EXIT_OK, Report, bar, number, show, to_json, verdict, write_json
 from guts_net.disk import LocalDisk
 from tests.compat.devnet import Git
+from tests.optional_programs import program
 
 FAST = figure("fast thing", "ms", [3.0, 1.0, 2.0], bar=10.0)
 SLOW = figure("slow thing", "ms", [11.0, 30.0, 12.0], bar=10.0, note="dominated by the disk")
@@ -247,6 +248,7 @@ def test_unit_costs_are_measured(tmp_path: Path) -> None:
 def test_the_peer_takes_stock_pushes_and_asks_who_comes(tmp_path: Path) -> None:
     """Plain, chunked and gzip-coded bodies, as git sends them; without the token nothing."""
     token = "not-a-secret"
+    program("nginx", "nginx-light"), program("fcgiwrap", "fcgiwrap")
     work, stranger = (Git(tmp_path / "work", "alice", secret) for secret in (token, "wrong"))
     work.directory.mkdir()
     work("init", "-q")
