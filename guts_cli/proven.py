@@ -12,8 +12,8 @@ from guts_core.forge.activities import Activity
 from guts_core.forge.records import Ref, Repository
 from guts_core.proof import (
     Final,
-    Proven,
     PacksQuestion,
+    Proven,
     ProvenHeaders,
     ProvenPacks,
     ProvenRef,
