@@ -1,0 +1,1 @@
+"""What stands in a repository, read object by object within a budget: trees, histories, changes, archives, blame."""

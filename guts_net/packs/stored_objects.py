@@ -1,0 +1,55 @@
+"""
+Objects out of a repository's stored packs, read in process by libgit2 (``guts_core.git.reading``).
+
+Nothing is believed of the disk: libgit2 hashes what it unpacked and compares, so flipped bits are an error
+and never an answer. The packs that stood there at opening are read; whoever holds a lease on the directory
+keeps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pygit2
+from pygit2.enums import ObjectType
+
+from guts_core.errors import Corrupt
+from guts_core.git.reading.objects import Header, Kind, MissingObject
+from guts_core.names import Oid
+
+_KINDS: dict[ObjectType, Kind] = {
+    ObjectType.COMMIT: "commit",
+    ObjectType.TREE: "tree",
+    ObjectType.BLOB: "blob",
+    ObjectType.TAG: "tag",
+}
+
+
+class StoredObjects:
+    """An ``Objects`` over a bare git directory and its alternates. One thread at a time."""
+
+    def __init__(self, git_dir: Path) -> None:
+        self._odb = pygit2.Odb(str(git_dir / "objects"))
+
+    def header(self, oid: Oid) -> Header:
+        """Kind and size; the content is not unpacked."""
+        with _answering(oid):
+            kind, size = self._odb.read_header(pygit2.Oid(raw=oid))
+        return Header(_KINDS[kind], size)
+
+    def read(self, oid: Oid) -> bytes:
+        """The content; Corrupt when it does not hash to the id."""
+        with _answering(oid):
+            return self._odb.read(pygit2.Oid(raw=oid))[1]
+
+
+@contextmanager
+def _answering(oid: Oid) -> Iterator[None]:
+    try:
+        yield
+    except KeyError:
+        raise MissingObject(oid) from None
+    except (pygit2.GitError, ValueError) as error:
+        raise Corrupt(f"object {oid.hex()} cannot be read: {error}") from error
