@@ -17,8 +17,11 @@ from guts_core.chain.texts import DIRECTORY
 from guts_core.errors import GutsError
 
 from .api import (
+    archives,
     blocks,
     commits,
+    comparing,
+    contents,
     git_data,
     governance,
     joining,
@@ -101,6 +104,9 @@ def all_routes(metrics: Metrics) -> list[Route]:
         repositories.routes,
         git_data.routes,
         commits.routes,
+        contents.routes,
+        comparing.routes,
+        archives.routes,
         lifecycle.routes,
         reflog.routes,
         texts.routes,

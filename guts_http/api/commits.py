@@ -37,9 +37,9 @@ async def list_commits(asked: Asked) -> Reply:
     page, wanted, start = asked_page(), _filter(), request.args.get("sha") or None
     with asked.site.reader.snapshot() as snapshot:
         repo = git_shapes.repository_url(asked, snapshot)
-        tip = _named(asked, snapshot, start)
+        tip = named(asked, snapshot, start)
     async with reading(asked.site, asked.repo) as objects:
-        tip = await _commit(objects, tip, start)
+        tip = await commit_of(objects, tip, start)
         part = await objects.history(tip, wanted, page.first, page.size)
         found = await objects.commits(part.oids)
     shown = [git_shapes.commit(repo, oid, one) for oid, one in zip(part.oids, found, strict=True)]
@@ -53,14 +53,14 @@ async def get_commit(asked: Asked, ref: str) -> Reply:
     """The commit that a branch, a tag or an id leads to."""
     with asked.site.reader.snapshot() as snapshot:
         repo = git_shapes.repository_url(asked, snapshot)
-        tip = _named(asked, snapshot, ref)
+        tip = named(asked, snapshot, ref)
     async with reading(asked.site, asked.repo) as objects:
-        oid = await _commit(objects, tip, ref)
+        oid = await commit_of(objects, tip, ref)
         found = (await objects.commits([oid]))[0]
     return Reply(git_shapes.commit(repo, oid, found), headers=height_of(snapshot))
 
 
-def _named(asked: Asked, snapshot: Snapshot, text: str | None) -> Oid | None:
+def named(asked: Asked, snapshot: Snapshot, text: str | None) -> Oid | None:
     """What a ref of this name holds; None when it is no ref, and may be an id. Conflict: there is nothing at all."""
     if not asked.repo.refs:
         raise Conflict("Git Repository is empty.")
@@ -72,7 +72,7 @@ def _named(asked: Asked, snapshot: Snapshot, text: str | None) -> Oid | None:
     return None if found is None else found.oid
 
 
-async def _commit(objects: Reading, tip: Oid | None, text: str | None) -> Oid:
+async def commit_of(objects: Reading, tip: Oid | None, text: str | None) -> Oid:
     """The commit at the end of a tag, or the one whose id was named; NotFound."""
     called = f"there is no branch, tag or commit {(text or HEAD)[:80]!a} in this repository"
     if tip is not None:

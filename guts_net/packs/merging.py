@@ -29,7 +29,7 @@ from guts_core.git.reading.objects import Bounded, Budget, TooMuchToRead
 from guts_core.git.reading.trees import walk
 from guts_core.names import Oid
 
-from .stored_objects import StoredObjects
+from .stored_objects import stored_objects
 
 _ZONE = re.compile(r"[+-](?:0\d|1[0-4])[0-5]\d", re.ASCII)
 _NEVER_IN_NAMES = re.compile(r"[<>\n\0]")
@@ -89,7 +89,7 @@ class Merger:
             pygit2.settings.search_path[level] = ""
         self._git_dir = git_dir
         self._repository = pygit2.Repository(str(git_dir))
-        self._stored = StoredObjects(git_dir)
+        self._stored = stored_objects(git_dir)
         self._objects = Bounded(self._stored, budget or Budget(nodes=MERGE_NODES_MAX))
         self._made: list[Oid] = []
 

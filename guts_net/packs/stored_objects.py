@@ -1,55 +1,19 @@
 """
-Objects out of a repository's stored packs, read in process by libgit2 (``guts_core.git.reading``).
+Objects out of a repository's stored packs, for ``guts_core.git.reading``.
 
-Nothing is believed of the disk: libgit2 hashes what it unpacked and compares, so flipped bits are an error
-and never an answer. The packs that stood there at opening are read; whoever holds a lease on the directory
-keeps them.
+The packs that stand there at opening are read, those of alternates too, and stay open until the reader is
+forgotten: libgit2 shares one open pack among all who read it. Whoever holds a lease keeps the directory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pygit2
-from pygit2.enums import ObjectType
 
-from guts_core.errors import Corrupt
-from guts_core.git.reading.objects import Header, Kind, MissingObject
-from guts_core.names import Oid
-
-_KINDS: dict[ObjectType, Kind] = {
-    ObjectType.COMMIT: "commit",
-    ObjectType.TREE: "tree",
-    ObjectType.BLOB: "blob",
-    ObjectType.TAG: "tag",
-}
+from guts_core.git.reading.odb import OdbObjects
 
 
-class StoredObjects:
-    """An ``Objects`` over a bare git directory and its alternates. One thread at a time."""
-
-    def __init__(self, git_dir: Path) -> None:
-        self._odb = pygit2.Odb(str(git_dir / "objects"))
-
-    def header(self, oid: Oid) -> Header:
-        """Kind and size; the content is not unpacked."""
-        with _answering(oid):
-            kind, size = self._odb.read_header(pygit2.Oid(raw=oid))
-        return Header(_KINDS[kind], size)
-
-    def read(self, oid: Oid) -> bytes:
-        """The content; Corrupt when it does not hash to the id."""
-        with _answering(oid):
-            return self._odb.read(pygit2.Oid(raw=oid))[1]
-
-
-@contextmanager
-def _answering(oid: Oid) -> Iterator[None]:
-    try:
-        yield
-    except KeyError:
-        raise MissingObject(oid) from None
-    except (pygit2.GitError, ValueError) as error:
-        raise Corrupt(f"object {oid.hex()} cannot be read: {error}") from error
+def stored_objects(git_dir: Path) -> OdbObjects:
+    """What a bare git directory, a scratch one or a projection shows; Corrupt and MissingObject when it is read."""
+    return OdbObjects(pygit2.Odb(str(git_dir / "objects")))

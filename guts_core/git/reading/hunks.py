@@ -159,7 +159,7 @@ def _file_patch(found: FileDiff) -> Iterator[bytes]:
 
 def _tab(name: bytes) -> bytes:
     """A name with a space ends with a tab, so that patch programs find its end."""
-    return b"\t" if b" " in name and not name.startswith(b'"') else b""
+    return b"\t" if b" " in name else b""
 
 
 def _extended(change: Change) -> Iterator[bytes]:

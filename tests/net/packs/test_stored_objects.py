@@ -10,7 +10,7 @@ from guts_core.errors import Corrupt
 from guts_core.git.reading import archive, history
 from guts_core.git.reading.objects import Bounded, Header, MissingObject
 from guts_core.names import Oid
-from guts_net.packs.stored_objects import StoredObjects
+from guts_net.packs.stored_objects import stored_objects
 from tests.fixtures.git_history import git
 from tests.net.packs.pack_world import MAIN, REPO, World, oid, pack_from
 
@@ -22,7 +22,7 @@ async def test_a_leased_directory_shows_what_every_pack_holds(world: World, sour
     tip = oid(git(source, "rev-parse", "main").decode().strip())
 
     async with world.store.projected(REPO, 1, {MAIN: tip}, MAIN) as directory:
-        objects = StoredObjects(directory)
+        objects = stored_objects(directory)
         found = [one.oid.hex() for one in history.log(Bounded(objects), [tip])]
         export = archive.plan(Bounded(objects), tip)
 
@@ -39,14 +39,14 @@ async def test_flipped_bits_are_never_an_answer(world: World, source: Path) -> N
     digest = await world.push(pack_from(source, "main"))
     git_dir = world.store.layout.repo(REPO)
     tip = oid(git(source, "rev-parse", "main").decode().strip())
-    expected = {name: StoredObjects(git_dir).read(name) for name in all_objects(source)}
+    expected = {name: stored_objects(git_dir).read(name) for name in all_objects(source)}
     path = world.store.layout.linked_pack(git_dir, digest)
     sound = path.read_bytes()
     damaged = 0
     for at in range(12, len(sound) - 20, 7):
         path.unlink()  # what is open is not changed under its reader
         path.write_bytes(sound[:at] + bytes((sound[at] ^ 0x10,)) + sound[at + 1 :])
-        objects = StoredObjects(git_dir)
+        objects = stored_objects(git_dir)
         for name, content in expected.items():
             try:
                 assert objects.read(name) == content
@@ -57,7 +57,7 @@ async def test_flipped_bits_are_never_an_answer(world: World, source: Path) -> N
     path.write_bytes(sound)
 
     assert damaged > 20
-    assert StoredObjects(git_dir).read(tip) == expected[tip]
+    assert stored_objects(git_dir).read(tip) == expected[tip]
 
 
 def all_objects(source: Path) -> list[Oid]:

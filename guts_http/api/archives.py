@@ -1,0 +1,72 @@
+"""``/api/v3/repos/{owner}/{name}/tarball | zipball``: all files of a commit, streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeAlias
+
+from quart import Response, request
+
+from guts_core.forge.permissions import Permission
+from guts_core.git.reading import archive
+from guts_core.git.reading.archive import Export
+from guts_core.git.reading.objects import Bounded
+from guts_http.git.in_process import opened, pieces
+from guts_http.routing import Asked, Routes
+
+from . import git_shapes
+from .commits import commit_of, named
+from .git_data import REPO
+
+routes = Routes()
+_NOT_MODIFIED = 304
+_DIGITS = 7  # of a commit's id in the names, as git shortens it
+_Writer: TypeAlias = Callable[[Bounded, Export], Iterator[bytes]]
+
+
+@routes.serves(f"{REPO}/tarball/", Permission.READ_REPOSITORY)
+async def get_default_tar(asked: Asked) -> Response:
+    """The default branch as tar.gz."""
+    return await _archive(asked, None, "tar.gz", archive.tar_gz)
+
+
+@routes.serves(f"{REPO}/tarball/<path:ref>", Permission.READ_REPOSITORY)
+async def get_tar(asked: Asked, ref: str) -> Response:
+    """A branch, tag or commit as tar.gz."""
+    return await _archive(asked, ref, "tar.gz", archive.tar_gz)
+
+
+@routes.serves(f"{REPO}/zipball/", Permission.READ_REPOSITORY)
+async def get_default_zip(asked: Asked) -> Response:
+    """The default branch as zip."""
+    return await _archive(asked, None, "zip", archive.zip_)
+
+
+@routes.serves(f"{REPO}/zipball/<path:ref>", Permission.READ_REPOSITORY)
+async def get_zip(asked: Asked, ref: str) -> Response:
+    """A branch, tag or commit as zip."""
+    return await _archive(asked, ref, "zip", archive.zip_)
+
+
+async def _archive(asked: Asked, ref: str | None, ending: str, write: _Writer) -> Response:
+    """Refused before anything is sent, or sent; a client that has it already is told so."""
+    with asked.site.reader.snapshot() as snapshot:
+        owner, _, name = git_shapes.repository_path(asked, snapshot).partition("/")
+        tip = named(asked, snapshot, ref)
+    async with opened(asked.site, asked.repo) as objects:
+        commit = await commit_of(objects.by_git, tip, ref)
+        called = f"{owner}-{name}-{commit.hex()[:_DIGITS]}"
+        headers = {
+            "ETag": f'"{commit.hex()}.{ending}"',
+            "Content-Disposition": f'attachment; filename="{called}.{ending}"',
+            "Cache-Control": "no-cache" if asked.caller.is_anonymous else "private, no-store",
+            "Vary": "Authorization",
+            "X-Content-Type-Options": "nosniff",
+        }
+        if request.headers.get("If-None-Match") == headers["ETag"]:
+            return Response(b"", _NOT_MODIFIED, headers)
+        export = await objects.run(partial(archive.plan, commit=commit, prefix=f"{called}/".encode()))
+    kind = "application/zip" if ending == "zip" else "application/gzip"
+    given = pieces(asked.site, asked.repo, lambda objects: write(objects, export))
+    return Response(given, 200, headers, content_type=kind)

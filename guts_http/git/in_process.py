@@ -1,0 +1,90 @@
+"""
+Objects of one repository, read in this process over the leased directory (``guts_core.git.reading``).
+
+What is asked runs in a thread, within a budget of objects and bytes and the same time that a git child has.
+It ends when its client goes away, since every object read looks for that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import pygit2
+import trio
+
+from guts_core.errors import Corrupt, NotFound
+from guts_core.forge.records import Repository
+from guts_core.git.reading.objects import Bounded, Budget
+from guts_core.git.reading.odb import OdbObjects
+from guts_core.names import Oid
+from guts_http.site import Site
+
+from .door import turn
+from .reading import READ_SECONDS, Reading
+from .upload_pack import Lease, lease
+from .wants import NotOurRef, check_wants
+
+T = TypeVar("T")
+
+
+class Opened:
+    """One repository at one generation: ids are found by git, everything else is read here."""
+
+    def __init__(self, leased: Lease) -> None:
+        self._leased = leased
+        self._odb = pygit2.Odb(f"{leased.directory}/objects")
+        self.by_git = Reading(leased.directory)
+
+    async def run(self, work: Callable[[Bounded], T]) -> T:
+        """What the work answers, in its own budget."""
+        budget = Budget(is_late=_lateness(time.monotonic() + READ_SECONDS))
+        try:
+            return await trio.to_thread.run_sync(work, Bounded(OdbObjects(self._odb), budget))
+        except Corrupt as error:
+            await self._leased.judge(b"corrupt")  # the node looks at its packs (F09)
+            raise error from None
+
+    async def check_visible(self, oid: Oid) -> None:
+        """NotFound unless a ref of the repository reaches this object (C14)."""
+        try:
+            await check_wants(self._leased.directory, [oid])
+        except NotOurRef:
+            raise NotFound(f"there is no object {oid.hex()} in this repository") from None
+
+
+def _lateness(end: float) -> Callable[[], bool]:
+    def is_late() -> bool:
+        trio.from_thread.check_cancelled()
+        return time.monotonic() > end
+
+    return is_late
+
+
+@asynccontextmanager
+async def opened(site: Site, repository: Repository) -> AsyncIterator[Opened]:
+    """A repository's objects for one request, in a turn of those who read; raises as ``reading`` does."""
+    if repository.private:
+        await site.check_private_reads()
+    async with (
+        turn(site.git_reads, site.settings.queue_seconds, "readers of histories"),
+        lease(site, repository.id) as leased,
+    ):
+        yield Opened(leased)
+
+
+async def pieces(
+    site: Site, repository: Repository, work: Callable[[Bounded], Iterator[bytes]]
+) -> AsyncIterator[bytes]:
+    """
+    What the work gives, piece by piece, as fast as the client takes it: no turn is held meanwhile.
+
+    Its time is that of its client. What goes wrong now cuts the answer off, for its beginning is sent.
+    """
+    async with lease(site, repository.id) as leased:
+        budget = Budget(is_late=_lateness(float("inf")))
+        given = work(Bounded(OdbObjects(pygit2.Odb(f"{leased.directory}/objects")), budget))
+        while (piece := await trio.to_thread.run_sync(next, given, None)) is not None:
+            yield piece
