@@ -12,13 +12,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-import pygit2
 import trio
 
 from guts_core.errors import Corrupt, NotFound
 from guts_core.forge.records import Repository
-from guts_core.git.reading.objects import Bounded, Budget
-from guts_core.git.reading.odb import OdbObjects
+from guts_core.git.reading.objects import Bounded, Budget, Objects
 from guts_core.names import Oid
 from guts_http.site import Site
 
@@ -35,17 +33,21 @@ class Opened:
 
     def __init__(self, leased: Lease) -> None:
         self._leased = leased
-        self._odb = pygit2.Odb(f"{leased.directory}/objects")
+        self._objects: Objects | None = None
         self.by_git = Reading(leased.directory)
 
     async def run(self, work: Callable[[Bounded], T]) -> T:
         """What the work answers, in its own budget."""
-        budget = Budget(is_late=_lateness(time.monotonic() + READ_SECONDS))
         try:
-            return await trio.to_thread.run_sync(work, Bounded(OdbObjects(self._odb), budget))
+            return await trio.to_thread.run_sync(self._do, work, _budget(READ_SECONDS))
         except Corrupt as error:
             await self._leased.judge(b"corrupt")  # the node looks at its packs (F09)
             raise error from None
+
+    def _do(self, work: Callable[[Bounded], T], budget: Budget) -> T:
+        if self._objects is None:
+            self._objects = _objects_of(self._leased)
+        return work(Bounded(self._objects, budget))
 
     async def check_visible(self, oid: Oid) -> None:
         """NotFound unless a ref of the repository reaches this object (C14)."""
@@ -55,12 +57,22 @@ class Opened:
             raise NotFound(f"there is no object {oid.hex()} in this repository") from None
 
 
-def _lateness(end: float) -> Callable[[], bool]:
+def _objects_of(leased: Lease) -> Objects:
+    from pygit2 import Odb  # noqa: PLC0415 -- ten MiB, for those nodes that are asked for files
+
+    from guts_core.git.reading.odb import OdbObjects  # noqa: PLC0415 -- see above
+
+    return OdbObjects(Odb(f"{leased.directory}/objects"))
+
+
+def _budget(seconds: float) -> Budget:
+    end = time.monotonic() + seconds
+
     def is_late() -> bool:
         trio.from_thread.check_cancelled()
         return time.monotonic() > end
 
-    return is_late
+    return Budget(is_late=is_late)
 
 
 @asynccontextmanager
@@ -84,7 +96,7 @@ async def pieces(
     Its time is that of its client. What goes wrong now cuts the answer off, for its beginning is sent.
     """
     async with lease(site, repository.id) as leased:
-        budget = Budget(is_late=_lateness(float("inf")))
-        given = work(Bounded(OdbObjects(pygit2.Odb(f"{leased.directory}/objects")), budget))
+        objects = await trio.to_thread.run_sync(_objects_of, leased)
+        given = work(Bounded(objects, _budget(float("inf"))))
         while (piece := await trio.to_thread.run_sync(next, given, None)) is not None:
             yield piece

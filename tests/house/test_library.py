@@ -109,3 +109,11 @@ def test_no_two_errors_of_a_package_share_a_code() -> None:
         ]
 
         assert {code for code in codes if codes.count(code) > 1} <= SHARED_CODES
+
+
+def test_a_node_loads_libgit2_when_it_is_asked_for_files() -> None:
+    """Ten MiB that an idle node does not need."""
+    code = "import sys, guts_http.app, guts_net.runtime, guts_core.git.reading.blame; print('pygit2' in sys.modules)"
+    run = subprocess.run([sys.executable, "-I", "-c", code], cwd=TREE, capture_output=True, text=True, check=True)
+
+    assert run.stdout == "False\n"

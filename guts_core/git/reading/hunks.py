@@ -8,10 +8,9 @@ looks as ``git diff`` prints it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-import pygit2
 from attrs import frozen
-from pygit2.enums import DiffOption
 
 from guts_core.names import Oid
 
@@ -19,6 +18,9 @@ from .changes import Change, Status
 from .limits import DIFF_BYTES_MAX, PATCH_BYTES_MAX
 from .objects import Bounded, TooMuchToRead
 from .trees import SUBMODULE, Entry
+
+if TYPE_CHECKING:
+    import pygit2
 
 CONTEXT_LINES = 3  # git's default
 # As far as git looks for a byte that no text has.
@@ -65,9 +67,11 @@ def is_binary(data: bytes) -> bool:
 
 def hunks_of(old: bytes, new: bytes, context: int = CONTEXT_LINES) -> tuple[Hunk, ...]:
     """The hunks between two texts."""
-    patch = pygit2.Patch.create_from(
-        old, new, flag=DiffOption.INDENT_HEURISTIC | DiffOption.FORCE_TEXT, context_lines=context
-    )
+    from pygit2 import Patch  # noqa: PLC0415 -- ten MiB, for those nodes that are asked for differences
+    from pygit2.enums import DiffOption  # noqa: PLC0415 -- see above
+
+    flags = DiffOption.INDENT_HEURISTIC | DiffOption.FORCE_TEXT
+    patch = Patch.create_from(old, new, flag=flags, context_lines=context)
     return tuple(
         Hunk(
             hunk.old_start,
