@@ -16,7 +16,7 @@ from guts_http.git.in_process import opened, pieces
 from guts_http.routing import Asked, Routes
 
 from . import git_shapes
-from .commits import commit_of, named
+from .commits import commit_at, named
 from .git_data import REPO
 
 routes = Routes()
@@ -55,7 +55,7 @@ async def _archive(asked: Asked, ref: str | None, ending: str, write: _Writer) -
         owner, _, name = git_shapes.repository_path(asked, snapshot).partition("/")
         tip = named(asked, snapshot, ref)
     async with opened(asked.site, asked.repo) as objects:
-        commit = await commit_of(objects.by_git, tip, ref)
+        commit = await commit_at(objects, tip, ref)
         called = f"{owner}-{name}-{commit.hex()[:_DIGITS]}"
         headers = {
             "ETag": f'"{commit.hex()}.{ending}"',

@@ -11,6 +11,7 @@ from guts_core.errors import Conflict, Invalid, NotFound
 from guts_core.forge.permissions import Permission
 from guts_core.git.refs import BRANCHES, TAGS, branch_of
 from guts_core.names import Oid, RefName
+from guts_http.git.in_process import Opened
 from guts_http.git.reading import Filter, Reading, reading
 from guts_http.problems import BadRequest
 from guts_http.reader import Snapshot
@@ -74,7 +75,7 @@ def named(asked: Asked, snapshot: Snapshot, text: str | None) -> Oid | None:
 
 async def commit_of(objects: Reading, tip: Oid | None, text: str | None) -> Oid:
     """The commit at the end of a tag, or the one whose id was named; NotFound."""
-    called = f"there is no branch, tag or commit {(text or HEAD)[:80]!a} in this repository"
+    called = _no_commit(text)
     if tip is not None:
         end = (await objects.ends([tip]))[0]
         if end.kind != "commit":
@@ -88,6 +89,20 @@ async def commit_of(objects: Reading, tip: Oid | None, text: str | None) -> Oid:
     if len(found) > 1:
         raise Invalid(f"{text} is the beginning of {len(found)} commits' ids; say more of it")
     return found[0]
+
+
+async def commit_at(objects: Opened, tip: Oid | None, text: str | None) -> Oid:
+    """The same by reading here; what was named by digits of its id is found by git."""
+    if tip is None:
+        return await commit_of(objects.by_git, None, text)
+    end, kind = await objects.run(lambda bounded: bounded.peeled(tip))
+    if kind != "commit":
+        raise NotFound(_no_commit(text))
+    return end
+
+
+def _no_commit(text: str | None) -> str:
+    return f"there is no branch, tag or commit {(text or HEAD)[:80]!a} in this repository"
 
 
 def _filter() -> Filter:

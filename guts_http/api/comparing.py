@@ -23,7 +23,7 @@ from guts_http.problems import BadRequest
 from guts_http.routing import Asked, Reply, Routes
 
 from . import file_shapes, git_shapes
-from .commits import commit_of, named
+from .commits import commit_at, named
 from .file_shapes import Place
 from .git_data import REPO, height_of
 from .paging import Page, asked_page, links
@@ -56,7 +56,7 @@ async def compare(asked: Asked, basehead: str) -> Reply | Response:
         repo = git_shapes.repository_url(asked, snapshot)
         tips = [(named(asked, snapshot, text), text) for text in (base, head)]
     async with opened(asked.site, asked.repo) as objects:
-        old, new = [await commit_of(objects.by_git, tip, text) for tip, text in tips]
+        old, new = [await commit_at(objects, tip, text) for tip, text in tips]
         if request.headers.get("Accept", "").startswith(_DIFF):
             return _as_diff(asked, await objects.run(partial(_patch, base=old, head=new)))
         found = await objects.run(partial(_compare, base=old, head=new, page=page))

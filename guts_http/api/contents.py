@@ -20,7 +20,7 @@ from guts_http.problems import BadRequest
 from guts_http.routing import Asked, Reply, Routes
 
 from . import file_shapes, git_shapes
-from .commits import HEAD, commit_of, named
+from .commits import HEAD, commit_at, named
 from .file_shapes import Place
 from .git_data import REPO, height_of
 
@@ -51,7 +51,7 @@ async def get_contents(asked: Asked, path: str) -> Reply | Response:
         at = Place(git_shapes.repository_url(asked, snapshot), start or HEAD)
         tip = named(asked, snapshot, start)
     async with opened(asked.site, asked.repo) as objects:
-        commit = await commit_of(objects.by_git, tip, start)
+        commit = await commit_at(objects, tip, start)
         if request.headers.get("Accept", "").startswith(_RAW):
             return _raw(asked, await objects.run(partial(_raw_file, commit=commit, path=wanted)))
         shown = await objects.run(partial(_contents, at=at, commit=commit, path=wanted))
@@ -114,7 +114,7 @@ async def _tree_of(objects: Opened, tip: Oid | None, sha: str) -> Oid:
         oid = Oid(bytes.fromhex(sha))
         await objects.check_visible(oid)
         return await objects.run(partial(_root_of, oid=oid))
-    commit = await commit_of(objects.by_git, tip, sha)
+    commit = await commit_at(objects, tip, sha)
     return await objects.run(lambda bounded: bounded.root(commit))
 
 
