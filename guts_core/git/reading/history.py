@@ -17,7 +17,7 @@ from guts_core.git.commits import CommitObject
 from guts_core.names import Oid
 
 from .objects import Bounded
-from .trees import Entry, entry_at
+from .trees import Entry, Finder
 
 
 @frozen
@@ -91,9 +91,8 @@ class _Known:
     """Commits that were read and still matter, and what stands at one path in many trees, most of them the same."""
 
     def __init__(self, objects: Bounded, path: bytes) -> None:
-        self._objects, self._path = objects, path
+        self._objects, self._finder = objects, Finder(objects, path)
         self._commits: dict[Oid, CommitObject] = {}
-        self._at: dict[Oid, Entry | None] = {}
 
     def commit(self, oid: Oid) -> CommitObject:
         """A commit, read once until it is forgotten."""
@@ -117,8 +116,4 @@ class _Known:
         return commit.parents, True
 
     def _standing(self, tree: Oid | None) -> Entry | None:
-        if tree is None:
-            return None
-        if tree not in self._at:
-            self._at[tree] = entry_at(self._objects, tree, self._path)
-        return self._at[tree]
+        return None if tree is None else self._finder.at(tree)

@@ -18,7 +18,7 @@ from guts_core.git.pack_limits import TREE_DEPTH_MAX
 from guts_core.names import Oid
 
 from .limits import BLOB_BYTES_MAX, BYTES_MAX, NODES_MAX, TAG_DEPTH_MAX, TEXT_OBJECT_BYTES_MAX, TREE_BYTES_MAX
-from .trees import Entry, parse_tree
+from .trees import Entry, find_entry, is_tree, parse_tree
 
 Kind: TypeAlias = Literal["commit", "tree", "blob", "tag"]
 
@@ -102,6 +102,10 @@ def _too_much(limit: str) -> TooMuchToRead:
     return TooMuchToRead(f"to answer this takes more than {limit}; ask for less of it, or clone the repository")
 
 
+def _no_tree(oid: Oid) -> WrongKind:
+    return WrongKind(f"object {oid.hex()} does not have the form of a tree")
+
+
 class Bounded:
     """One repository for one question: each object read is taken from the budget."""
 
@@ -126,8 +130,16 @@ class Bounded:
         """The entries of a tree in its own order."""
         entries = parse_tree(self._read(oid, "tree", TREE_BYTES_MAX))
         if entries is None:
-            raise WrongKind(f"object {oid.hex()} does not have the form of a tree")
+            raise _no_tree(oid)
         return entries
+
+    def entry(self, tree: Oid, name: bytes) -> Entry | None:
+        """The entry of this name in a tree."""
+        data = self._read(tree, "tree", TREE_BYTES_MAX)
+        found = find_entry(data, name)
+        if found is None and not is_tree(data):
+            raise _no_tree(tree)
+        return found
 
     def root(self, commit: Oid) -> Oid:
         """The tree of a commit."""

@@ -47,11 +47,29 @@ class Entry:
 
 def parse_tree(data: bytes) -> tuple[Entry, ...] | None:
     """The entries of a tree object; None for bytes of another form."""
+    found = _parsed(data)
+    return None if found is None else tuple(_entry(*one) for one in found)
+
+
+def is_tree(data: bytes) -> bool:
+    """Whether the bytes have the form of a tree."""
+    return _parsed(data) is not None
+
+
+def find_entry(data: bytes, name: bytes) -> Entry | None:
+    """The one of this name in a tree object, without making all others; None also for bytes of another form."""
+    return next((_entry(*one) for one in _parsed(data) or () if one[0] == name), None)
+
+
+def _parsed(data: bytes) -> list[tuple[bytes, int, bytes]] | None:
     try:
-        found = dulwich.objects.parse_tree(data, _OID_BYTES)
-        return tuple(Entry(name, _mode(mode), Oid(bytes.fromhex(oid.decode("ascii")))) for name, mode, oid in found)
+        return list(dulwich.objects.parse_tree(data, _OID_BYTES))
     except ObjectFormatException:
         return None
+
+
+def _entry(name: bytes, mode: int, oid: bytes) -> Entry:
+    return Entry(name, _mode(mode), Oid(bytes.fromhex(oid.decode("ascii"))))
 
 
 def _mode(mode: int) -> int:
@@ -65,17 +83,33 @@ def _mode(mode: int) -> int:
 
 def entry_at(objects: Bounded, root: Oid, path: bytes) -> Entry | None:
     """What stands at a path below a tree; the tree itself at the empty one; None if nothing does."""
-    found = Entry(b"", TREE, root)
-    parts = path.split(b"/") if path else []
-    objects.budget.check_depth(len(parts))
-    for part in parts:
-        if not found.is_tree:
-            return None
-        entry = next((one for one in objects.tree(found.oid) if one.name == part), None)
-        if entry is None:
-            return None
-        found = entry
-    return found
+    return Finder(objects, path).at(root)
+
+
+class Finder:
+    """Looks for one path in many trees, most of which are the same below."""
+
+    def __init__(self, objects: Bounded, path: bytes) -> None:
+        self._objects = objects
+        self._parts = path.split(b"/") if path else []
+        self._known: dict[tuple[int, Oid], Entry | None] = {}
+        objects.budget.check_depth(len(self._parts))
+
+    def at(self, root: Oid) -> Entry | None:
+        """What stands there below this tree."""
+        found: Entry | None = Entry(b"", TREE, root)
+        passed = []
+        for at, part in enumerate(self._parts):
+            if found is None or not found.is_tree:
+                found = None
+                break
+            passed.append((at, found.oid))
+            if passed[-1] in self._known:
+                found = self._known[passed[-1]]
+                break
+            found = self._objects.entry(found.oid, part)
+        self._known.update(dict.fromkeys(passed, found))
+        return found
 
 
 def existing_entry(objects: Bounded, root: Oid, path: bytes) -> Entry:

@@ -87,6 +87,8 @@ def test_bad_C06_what_is_no_tree_is_told_as_such(data: bytes) -> None:
 
     with pytest.raises(WrongKind, match="form of a tree"):
         Bounded(held(root)).tree(oid(root))
+    with pytest.raises(WrongKind, match="form of a tree"):
+        trees.entry_at(Bounded(held(root)), oid(root), b"a/b")
 
 
 @pytest.mark.parametrize("name", sorted(TOLERATED))
