@@ -30,6 +30,8 @@ from .reader import Reader, Snapshot
 # A status older than this is asked anew for the decision about private reads.
 STATUS_SECONDS = 1.0
 _POLL_SECONDS = 0.02
+# Archives on their way at once: each holds packs open and a file of up to 100 MiB for as long as its client reads.
+ARCHIVES_MAX = 16
 
 
 @frozen
@@ -69,6 +71,7 @@ class Site:
         self.settings = settings
         self._clock_ms = clock_ms
         self.git_reads = trio.CapacityLimiter(settings.git_reads_max)
+        self.archives = trio.CapacityLimiter(ARCHIVES_MAX)
         self._accounts = Rates(settings.account_requests_per_second)
         self._status: Status | None = None
         self._status_at = -STATUS_SECONDS

@@ -12,7 +12,7 @@ from guts_core.forge.permissions import Permission
 from guts_core.git.reading import archive
 from guts_core.git.reading.archive import Export
 from guts_core.git.reading.objects import Bounded
-from guts_http.git.in_process import opened, pieces
+from guts_http.git.in_process import check_archives, opened, pieces
 from guts_http.routing import Asked, Routes
 
 from . import git_shapes
@@ -66,6 +66,7 @@ async def _archive(asked: Asked, ref: str | None, ending: str, write: _Writer) -
         }
         if request.headers.get("If-None-Match") == headers["ETag"]:
             return Response(b"", _NOT_MODIFIED, headers)
+        check_archives(asked.site)
         export = await objects.run(partial(archive.plan, commit=commit, prefix=f"{called}/".encode()))
     kind = "application/zip" if ending == "zip" else "application/gzip"
     given = pieces(asked.site, asked.repo, lambda objects: write(objects, export))

@@ -18,10 +18,11 @@ from guts_core.errors import Corrupt, NotFound
 from guts_core.forge.records import Repository
 from guts_core.git.reading.objects import Bounded, Budget, Objects
 from guts_core.names import Oid
+from guts_http.problems import TooManyAtOnce
 from guts_http.site import Site
 
-from .door import turn
 from .reading import READ_SECONDS, Reading
+from .turns import turn
 from .upload_pack import Lease, lease
 from .wants import NotOurRef, check_wants
 
@@ -87,15 +88,26 @@ async def opened(site: Site, repository: Repository) -> AsyncIterator[Opened]:
         yield Opened(leased)
 
 
+def check_archives(site: Site) -> None:
+    """Raise TooManyAtOnce while as many archives are on their way as may be."""
+    if site.archives.available_tokens < 1:
+        most = int(site.archives.total_tokens)
+        raise TooManyAtOnce(f"this node sends {most} archives at once; try again in a moment")
+
+
 async def pieces(
     site: Site, repository: Repository, work: Callable[[Bounded], Iterator[bytes]]
 ) -> AsyncIterator[bytes]:
     """
-    What the work gives, piece by piece, as fast as the client takes it: no turn is held meanwhile.
+    What the work gives, piece by piece, as fast as the client takes it, in a turn of those who take archives.
 
-    Its time is that of its client. What goes wrong now cuts the answer off, for its beginning is sent.
+    Its time is that of its client. What goes wrong now cuts the answer off, for its beginning is sent:
+    ``check_archives`` refuses before that.
     """
-    async with lease(site, repository.id) as leased:
+    async with (
+        turn(site.archives, site.settings.queue_seconds, "archives"),
+        lease(site, repository.id) as leased,
+    ):
         objects = await trio.to_thread.run_sync(_objects_of, leased)
         given = work(Bounded(objects, _budget(float("inf"))))
         while (piece := await trio.to_thread.run_sync(next, given, None)) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import tarfile
 import zipfile
@@ -13,7 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
+import trio
 
+from guts_http import site
+from tests.http.http_world import PATIENCE_SECONDS
 from tests.http.node_world import Node, a_history, bearing, git, open_world
 
 REPO = "/api/v3/repos/alice/hello"
@@ -201,6 +206,30 @@ async def test_archives_are_streamed(tmp_path: Path) -> None:
     assert replies[0].headers["content-disposition"] == f'attachment; filename="alice-hello-{short}.tar.gz"'
     assert (held.status_code, held.content) == (304, b"")
     assert (head.status_code, head.content, default.status_code) == (200, b"", 200)
+
+
+async def test_only_so_many_archives_are_on_their_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that does not read on holds its turn and nobody else's; who comes next is told to come again."""
+    monkeypatch.setattr(site, "ARCHIVES_MAX", 1)
+    work = await a_history(tmp_path, commits=1, payload=os.urandom(24 << 20))
+    async with open_world(tmp_path) as node:
+        token = await node.token("alice")
+        assert (await git(work, "push", "-q", node.remote("alice/hello", "alice", token), "main")).code == 0
+        with trio.fail_after(PATIENCE_SECONDS):
+            async with node.http.stream("GET", f"{REPO}/tarball") as first:
+                second = await node.http.get(f"{REPO}/zipball")
+                while second.status_code == 200:  # the first has its turn a moment after its headers are sent
+                    second = await node.http.get(f"{REPO}/zipball")
+                other = await node.http.get(f"{REPO}/contents")
+            third = await node.http.get(f"{REPO}/zipball")
+            while third.status_code == 503:  # the door learns of the client's end a moment later
+                third = await node.http.get(f"{REPO}/zipball")
+
+    assert first.status_code == 200
+    assert (second.status_code, second.json()["code"]) == (503, "too-many-at-once")
+    assert "retry-after" in second.headers
+    assert other.status_code == 200
+    assert len(names_of(third)) == 2
 
 
 async def test_private_files_are_for_members(tmp_path: Path) -> None:
