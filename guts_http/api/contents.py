@@ -1,4 +1,4 @@
-"""``/api/v3/repos/{owner}/{name}/contents | git/trees | git/blobs``: files as they stand in a commit."""
+"""``/api/v3/repos/{owner}/{name}/contents | languages | git/trees | git/blobs``: files as they stand in a commit."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from quart import Response, request
 from guts_core.errors import LimitExceeded
 from guts_core.forge.permissions import Permission
 from guts_core.git.reading import trees
+from guts_core.git.reading.languages import languages
 from guts_core.git.reading.objects import Bounded
 from guts_core.git.reading.trees import Entry
 from guts_core.names import Oid
@@ -92,6 +93,17 @@ def _raw(asked: Asked, data: bytes) -> Response:
 
 def _size(objects: Bounded, entry: Entry) -> int | None:
     return objects.header(entry.oid).size if entry.is_blob else None
+
+
+@routes.serves(f"{REPO}/languages", Permission.READ_REPOSITORY)
+async def get_languages(asked: Asked) -> Reply:
+    """What the default branch is written in: bytes by language."""
+    with asked.site.reader.snapshot() as snapshot:
+        tip = named(asked, snapshot, None)
+    async with opened(asked.site, asked.repo) as objects:
+        commit = await commit_at(objects, tip, None)
+        found = await objects.run(partial(languages, commit=commit))
+    return Reply(found, headers=height_of(snapshot))
 
 
 @routes.serves(f"{REPO}/git/trees/<path:sha>", Permission.READ_REPOSITORY)

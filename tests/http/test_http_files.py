@@ -245,6 +245,7 @@ async def test_private_files_are_for_members(tmp_path: Path) -> None:
             "contents/file0",
             "git/trees/main",
             f"git/blobs/{blob}",
+            "languages",
             "compare/main...main",
             "tarball/main",
             "zipball",
@@ -255,6 +256,20 @@ async def test_private_files_are_for_members(tmp_path: Path) -> None:
             nobody = await node.http.get(f"{REPO}/{path}")
             assert (mine.status_code, theirs.status_code, nobody.status_code) == (200, 404, 404), path
             assert mine.headers["cache-control"] == "private, no-store", path
+
+
+async def test_languages_are_counted(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as (node, work):
+        (work / "a.py").write_text("print()\n")
+        (work / "b.rs").write_text("fn main() {}\n")
+        said(work, "checkout", "-q", "main")
+        said(work, "add", "a.py", "b.rs")
+        said(work, "-c", "user.name=A", "-c", "user.email=a@b", "commit", "-qm", "code")
+        token = await node.token("alice")
+        assert (await git(work, "push", "-q", node.remote("alice/hello", "alice", token), "main")).code == 0
+        found = await shown(node, "languages")
+
+    assert list(found.items()) == [("Rust", 13), ("Python", 8)]
 
 
 async def test_an_empty_repository_has_no_files(tmp_path: Path) -> None:

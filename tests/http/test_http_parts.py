@@ -218,6 +218,7 @@ def test_every_route_declares_what_it_needs() -> None:
         ("GET", "/api/v3/repos/<owner>/<name>/commits/<path:ref>"): Permission.READ_REPOSITORY,
         ("GET", "/api/v3/repos/<owner>/<name>/contents/"): Permission.READ_REPOSITORY,
         ("GET", "/api/v3/repos/<owner>/<name>/contents/<path:path>"): Permission.READ_REPOSITORY,
+        ("GET", "/api/v3/repos/<owner>/<name>/languages"): Permission.READ_REPOSITORY,
         ("GET", "/api/v3/repos/<owner>/<name>/compare/<path:basehead>"): Permission.READ_REPOSITORY,
         ("GET", "/api/v3/repos/<owner>/<name>/tarball/"): Permission.READ_REPOSITORY,
         ("GET", "/api/v3/repos/<owner>/<name>/tarball/<path:ref>"): Permission.READ_REPOSITORY,
