@@ -21,14 +21,17 @@ def kept(make: Callable[[Path], object], home: Path | None = None) -> Path:
     """
     What ``make`` writes, made once for the text of its module: another generator makes another repository.
 
-    It is made under another name and renamed when it is whole, so that a run that was broken off leaves no half.
+    That of the generator before goes. The new one is made under another name and renamed when it is whole, so that a run that was broken off leaves no half.
     """
     module = getmodule(make)
     assert module is not None
     version = sha256(getsource(module).encode()).hexdigest()[:12]
-    name = f"{module.__name__.rpartition('.')[2]}-{make.__name__}-{version}.git"
+    of_whom = f"{module.__name__.rpartition('.')[2]}-{make.__name__}"
+    name = f"{of_whom}-{version}.git"
     path = (home or directory()) / name
     if not path.exists():
+        for before in path.parent.glob(f"{of_whom}-*.git"):
+            shutil.rmtree(before)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="making-", dir=path.parent) as making:
             make(Path(making) / name)

@@ -67,10 +67,14 @@ def test_it_is_the_same_every_time(made: Git, tmp_path: Path) -> None:
 
 
 def test_what_was_made_is_kept_until_it_is_forgotten(tmp_path: Path) -> None:
-    """The path of a test module stands for that of a generator."""
+    """What an older generator made goes when the new one is asked."""
     home = tmp_path / "kept"
+    before = home / "test_git_benchmarks-_small-0123456789ab.git"
+    before.mkdir(parents=True)
     first = kept.kept(_small, home)
     (first / "mark").touch()
+
+    assert not before.exists()
 
     assert kept.kept(_small, home) == first
     assert (first / "mark").exists()
