@@ -19,9 +19,10 @@ def directory() -> Path:
 
 def kept(make: Callable[[Path], object], home: Path | None = None) -> Path:
     """
-    What ``make`` writes, made once for the text of its module: another generator makes another repository.
+    What ``make`` writes, made once for the text of its module: another generator makes another repository, and that of
+    the one before goes.
 
-    That of the generator before goes. The new one is made under another name and renamed when it is whole, so that a run that was broken off leaves no half.
+    It is made under another name and renamed when it is whole, so that a run that was broken off leaves no half.
     """
     module = getmodule(make)
     assert module is not None
