@@ -12,7 +12,7 @@ from .figures import Figure, figure
 from .git_traffic import open_sides
 from .history import write_large
 from .kept import kept
-from .processes import memory, settle
+from .processes import Memory, memory, settle
 from .raw import drain, everything
 from .run import Run
 from .serving import open_served
@@ -26,15 +26,22 @@ _LOOK_SECONDS = 0.1
 
 @define
 class Peak:
-    """The most a process held, above what it held at first."""
+    """What a process held at first, the most of it since, and what it holds in the end."""
 
-    first: float
-    most: float
+    first: Memory
+    most_own: float
+    most_resident: float
+    last: Memory
+
+    def note(self, held: Memory) -> None:
+        """One more look."""
+        self.last = held
+        self.most_own, self.most_resident = max(self.most_own, held.own), max(self.most_resident, held.rss)
 
     @property
     def growth(self) -> float:
-        """MB (10^6 bytes)."""
-        return self.most - self.first
+        """MB (10^6 bytes) of its own, at most."""
+        return self.most_own - self.first.own
 
 
 def measure(run: Run) -> list[Figure]:
@@ -67,9 +74,9 @@ def _received(run: Run) -> list[Figure]:
 def watched(pid: int) -> Iterator[Peak]:
     """Look at what a process holds until the block ends."""
     settle([pid])
-    ended, first = threading.Event(), memory(pid).rss
-    peak = Peak(first, first)
-    thread = threading.Thread(target=_look, args=(lambda: memory(pid).rss, peak, ended))
+    ended, first = threading.Event(), memory(pid)
+    peak = Peak(first, first.own, first.rss, first)
+    thread = threading.Thread(target=_look, args=(lambda: memory(pid), peak, ended))
     thread.start()
     try:
         yield peak
@@ -78,12 +85,15 @@ def watched(pid: int) -> Iterator[Peak]:
         thread.join()
 
 
-def _look(held: Callable[[], float], peak: Peak, ended: threading.Event) -> None:
+def _look(held: Callable[[], Memory], peak: Peak, ended: threading.Event) -> None:
     over = False
     while not over:
         over = ended.wait(_LOOK_SECONDS)
-        peak.most = max(peak.most, held())
+        peak.note(held())
 
 
 def _told(peak: Peak) -> str:
-    return f"{peak.first:.1f} MB resident before, {peak.most:.1f} MB at most"
+    return (
+        f"of its own {peak.first.own:.1f} MB before, {peak.most_own:.1f} at most, {peak.last.own:.1f} in the end; "
+        f"with what it maps of files {peak.first.rss:.1f}, {peak.most_resident:.1f} and {peak.last.rss:.1f} MB"
+    )

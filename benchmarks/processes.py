@@ -19,10 +19,16 @@ SETTLE_SECONDS_MAX = 15.0
 
 @frozen
 class Memory:
-    """Megabytes (10^6 bytes) of one process: resident, and with shared pages divided among who shares them."""
+    """
+    Megabytes (10^6 bytes) of one process: resident, with shared pages divided among who shares them, and its own.
+
+    Its own are no copies of what a file holds: pages of a mapped pack are resident too, and Linux takes them back
+    whenever it wants.
+    """
 
     rss: float
     pss: float
+    own: float
 
 
 @frozen
@@ -62,7 +68,7 @@ def memory(pid: int) -> Memory:
     """What a process holds now."""
     lines = (line.split() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines())
     sizes = {words[0]: int(words[1]) for words in lines if words[-1] == "kB"}
-    return Memory(sizes["Rss:"] / _KIB_PER_MB, sizes["Pss:"] / _KIB_PER_MB)
+    return Memory(*(sizes[name] / _KIB_PER_MB for name in ("Rss:", "Pss:", "Anonymous:")))
 
 
 def settle(pids: Iterable[int]) -> None:

@@ -231,6 +231,7 @@ def test_processes_show_what_they_use() -> None:
     held = memory(os.getpid())
 
     assert 5 < held.pss <= held.rss < 2_000
+    assert 1 < held.own < held.rss
 
 
 # ---- for real ----
