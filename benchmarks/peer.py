@@ -24,7 +24,7 @@ from guts_core.errors import GutsError
 
 from .processes import tree
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 # So many requests at once: those of the parallel fetches.
 WORKERS = 8
