@@ -42,6 +42,7 @@ from .git import routes as git_routes
 from .git.door import GitDoor
 from .metrics import Metrics
 from .middleware import Access, AccessLog, BodyLimit, FinishCleanly, Receive, Send, refuse
+from .packs.door import PacksDoor, is_packs
 from .port import Port
 from .problems import Answer, TooManyRequests, answer_to
 from .proxies import Forwarded
@@ -79,22 +80,22 @@ def create_app(
         metrics.count(access)
         tell(access)
 
-    inner = Dispatcher(GitDoor(site), create_api(site, metrics))
+    inner = Dispatcher(GitDoor(site), PacksDoor(site), create_api(site, metrics))
     limited = BodyLimit(inner, lambda scope: _limit(site, scope), site.settings.body_idle_seconds)
     rated = RateLimit(limited, Rates(site.settings.requests_per_second), _too_many)
     return Forwarded(FinishCleanly(AccessLog(rated, note)), Trusted(site.settings.trusted_proxies))
 
 
 class Dispatcher:
-    """git requests to the git door, all others to the API."""
+    """git requests to the git door, packs to theirs, all others to the API."""
 
-    def __init__(self, git: AsgiApp, api: AsgiApp) -> None:
-        self._git = git
-        self._api = api
+    def __init__(self, git: AsgiApp, packs: AsgiApp, api: AsgiApp) -> None:
+        self._git, self._packs, self._api = git, packs, api
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one request, or obey the lifespan."""
-        await (self._git if git_routes.is_git(scope) else self._api)(scope, receive, send)
+        door = self._git if git_routes.is_git(scope) else self._packs if is_packs(scope) else self._api
+        await door(scope, receive, send)
 
 
 def all_routes(metrics: Metrics) -> list[Route]:

@@ -14,6 +14,7 @@ from guts_core.codec import from_bytes
 from guts_core.errors import GutsError, Malformed, NotFound, Unavailable
 from guts_core.forge import queries
 from guts_core.names import Oid, RefName, RepoId, TxId
+from guts_core.node.pack_list import LISTED_PACKS_MAX, ListedPack, OpenPacks, PackList
 from guts_core.node.port import (
     LEASE_ENDS,
     REQUESTS,
@@ -34,10 +35,11 @@ from guts_core.node.port import (
     SubmitTransaction,
 )
 
+from . import listing
 from .conversation import Conversation
 from .disk import NO_ROOM
 from .logs import Log
-from .packs import PackStore
+from .packs import UNKNOWN, CleanLists, PackStore
 from .proving import Prover
 from .push import PushGateway
 from .store import ChainDatabase
@@ -62,6 +64,7 @@ class PortServer:
         packs: PackStore,
         submissions: Submissions,
         pushes: PushGateway,
+        clean: CleanLists,
         prover: Prover,
         suspect: Callable[[bytes], None],
         status: Callable[[], Status],
@@ -72,6 +75,7 @@ class PortServer:
         self._database, self._settled = database, settled
         self._packs, self._submissions = packs, submissions
         self._pushes, self._prover, self._status, self._log = pushes, prover, status, log
+        self._clean = clean
         self._suspect, self._figures, self._places = suspect, figures, places
         self._open = 0
 
@@ -135,6 +139,8 @@ class PortServer:
                 await self._prover.answer(conversation, request)
             case OpenFetch():
                 await self._lease(conversation, request)
+            case OpenPacks():
+                await self._list_packs(conversation, request)
             case _:
                 raise Malformed(f"{type(request).__name__} is no request")
 
@@ -168,6 +174,26 @@ class PortServer:
 
     def _refs(self, repo: RepoId) -> dict[RefName, Oid]:
         return {RefName(name.decode()): oid for name, oid in queries.ref_values(self._database, repo)}
+
+    async def _list_packs(self, conversation: Conversation, request: OpenPacks) -> None:
+        """The verdict first: it may take a while, and the list must be of its generation."""
+        await self._settled()
+        verdict = await self._clean.verdict(request.repo, request.wait_ms / 1000)
+        found = listing.packs(self._database, request.repo)
+        if found is None:
+            raise NotFound("there is no such repository")
+        height, generation, listed = found
+        unclean = verdict.reason if verdict.generation == generation else UNKNOWN
+        packs = listed if len(listed) <= LISTED_PACKS_MAX else ()
+        self._packs.hold(pack.digest for pack in packs)
+        shown = tuple(
+            ListedPack(pack.seq, pack.digest, pack.idx_digest, pack.size, pack.objects, self._packs.has(pack.digest))
+            for pack in packs
+        )
+        await conversation.say(PackList(height, generation, str(self._packs.layout.packs), shown, unclean))
+        await conversation.hear(LEASE_ENDS)  # or its end, which ends the task
+        for pack in packs:
+            self._suspect(pack.digest)
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

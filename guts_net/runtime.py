@@ -217,6 +217,7 @@ class _Machine:
             self.packs,
             self.submissions,
             self.pushes,
+            self.clean,
             prover,
             self._suspect,
             self.standing.status,

@@ -10,7 +10,7 @@ flow control: neither side buffers more than a frame.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, get_args
 
 from attrs import field, frozen
 
@@ -20,6 +20,8 @@ from guts_core.codec.fields import AnAccountId, AnOid, ARepoId, ATxId
 from guts_core.discovery import Outlook
 from guts_core.forge.actions import Action
 from guts_core.proof.questions import Question
+
+from .pack_list import OpenPacks, PackList
 
 # Large enough for a 1 MiB piece of pack or the largest transaction with texts.
 FRAME_BYTES_MAX = (1 << 20) + 4096
@@ -385,6 +387,7 @@ Request: TypeAlias = (
     | AskProof
     | OpenPush
     | OpenFetch
+    | OpenPacks
 )
 Reply: TypeAlias = (
     Status
@@ -396,37 +399,11 @@ Reply: TypeAlias = (
     | RefReports
     | PushReport
     | Projection
+    | PackList
     | ProofAnswer
     | PortError
 )
-REQUESTS = Family(
-    (
-        AskStatus,
-        AskFigures,
-        AskPlaces,
-        Act,
-        SubmitTransaction,
-        AskTransaction,
-        AskMempool,
-        AskProof,
-        OpenPush,
-        OpenFetch,
-    )
-)
+REQUESTS = Family(get_args(Request))
 PUSH_PIECES = Family((MoreCommands, PackData, PackEnd))
 LEASE_ENDS = Family((GitFailed,))
-REPLIES = Family(
-    (
-        Status,
-        Figures,
-        Places,
-        Outcome,
-        WaitingList,
-        Progress,
-        RefReports,
-        PushReport,
-        Projection,
-        ProofAnswer,
-        PortError,
-    )
-)
+REPLIES = Family(get_args(Reply))

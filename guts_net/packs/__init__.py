@@ -1,5 +1,6 @@
 """Packs on disk: quarantine, checks by git, durable storage by digest, repositories and what shows them."""
 
+from .clean import UNKNOWN as UNKNOWN
 from .clean import CleanLists as CleanLists
 from .clean import Listed as Listed
 from .facts import Command as Command

@@ -20,13 +20,14 @@ from guts_core.chain.commit import Commit
 from guts_core.errors import GutsError, NotFound
 from guts_core.forge.records import Pack
 from guts_core.names import Oid, RefName, RepoId
+from guts_core.node.pack_list import LISTED_PACKS_MAX
 from guts_net.logs import Log
 
 from .reach import Exact, holds_only_reachable
 from .store import PackStore
 
 # A client asks twice for each pack, and a reader opens each index: more want to be merged first.
-CLEAN_PACKS_MAX = 1_000
+CLEAN_PACKS_MAX = LISTED_PACKS_MAX
 # A verdict is a few hundred bytes.
 VERDICTS_MAX = 10_000
 # What was exact is remembered by its tips, 20 bytes and their price each: some 20 MB in all.

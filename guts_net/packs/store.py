@@ -164,6 +164,11 @@ class PackStore:
         async with self._projections.lease(repo_id, generation, refs, head) as path:
             yield path
 
+    def hold(self, digests: Iterable[bytes]) -> None:
+        """Keep these packs for an hour, for somebody who reads their files in parts."""
+        now = trio.current_time()
+        self._used.update((digest, now) for digest in digests if digest in self._used or self.has(digest))
+
     # What nothing needs any more.
 
     def has_repository(self, repo_id: RepoId) -> bool:
