@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import time
@@ -12,17 +11,18 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from guts_cli.asking import places, token_for, verified_here
 from guts_cli.completing import complete_repository
-from guts_cli.home import Context, Home, user_home
+from guts_cli.home import Home, user_home
 from guts_cli.outcomes import EXIT_CODES, EXIT_OK, Misconfigured, Said, Usage, printable, show
-from guts_cli.pinned import newest_epoch, pinned, read_genesis, remember_epoch
+from guts_cli.pinned import pinned, read_genesis
 from guts_cli.proven import as_object, as_text
 from guts_cli.shape import command, wants_json
 from guts_cli.target import parse_target
-from guts_core.chain.genesis import Genesis, chain_id
+from guts_core.chain.genesis import Genesis
 from guts_core.errors import GutsError, NotFound, remade
 from guts_core.names import ChainId
-from guts_core.proof import ProvenRef, Question, Verified, network_of, verify
+from guts_core.proof import ProvenRef, Question, Verified, network_of
 from guts_core.proof.faults import TooOld
 from guts_core.proof.format import PROOF_BYTES_MAX
 from guts_core.proof.questions import about_ref, about_refs, about_transaction
@@ -76,7 +76,7 @@ def verify_(
     def judge(data: bytes, expected: ChainId | None) -> Verified:
         question = None if isinstance(asked, Path) else asked
         expected = expected or (None if genesis and question else network_of(data))
-        verified = _verify(data, _genesis(genesis, home, expected), question)
+        verified = verified_here(data, _genesis(genesis, home, expected), question)
         if most_ms is not None and now_ms - verified.time > most_ms:
             raise TooOld(f"the proof is of {(now_ms - verified.time) // 1000} s ago; at most {max_age} is accepted")
         if min_height is not None and verified.height < min_height:
@@ -135,7 +135,7 @@ def _first_proven(question: Question, named: tuple[str, ...], home: Home, judge:
     from guts_cli.acting import in_one_sentence  # noqa: PLC0415 -- a saved proof is verified without sockets
     from guts_http.client import Unreachable, open_client  # noqa: PLC0415 -- likewise
 
-    asked = _places(named, home)
+    asked = places(named, home)
     if not asked:
         raise Misconfigured("no network is known here", "the same command with --node URL")
     away: list[tuple[str, str]] = []
@@ -143,7 +143,7 @@ def _first_proven(question: Question, named: tuple[str, ...], home: Home, judge:
     for url, context in asked:
         expected = ChainId(bytes.fromhex(context.chain_id)) if context else None
         try:
-            with open_client(url, _token(home, context)) as client:
+            with open_client(url, token_for(home, context)) as client:
                 data = client.proof(question)
             verified = judge(data, expected)
         except Unreachable as error:
@@ -174,42 +174,11 @@ def _worst(failed: list[tuple[str, BadProof | NotFound]], asked: int) -> GutsErr
     return remade(type(error), f"{url}: {error}")
 
 
-def _places(named: tuple[str, ...], home: Home) -> list[tuple[str, Context | None]]:
-    """The nodes to ask, each with the network that it is known to belong to."""
-    if named:
-        return [(url, _context_of(home, url)) for url in dict.fromkeys(one.rstrip("/") for one in named)]
-    current = home.current()
-    return [(url, current) for url in current.nodes] if current else []
-
-
-def _context_of(home: Home, url: str) -> Context | None:
-    return next((context for context in home.contexts().contexts.values() if url in context.nodes), None)
-
-
-def _token(home: Home, context: Context | None) -> str | None:
-    """For what is private. A saved token goes to nodes of its own network only."""
-    given = os.environ.get("GUTS_TOKEN")
-    if given or context is None or context.account is None:
-        return given or None
-    return home.token(context.chain_id, context.account)
-
-
 def _genesis(given: Path | None, home: Home, chain_id: ChainId | None) -> Genesis:
     if given is not None:
         return read_genesis(given).genesis
     assert chain_id is not None
     return pinned(home, chain_id)
-
-
-def _verify(data: bytes, genesis: Genesis, question: Question | None) -> Verified:
-    """Also held against what was true here before."""
-    home, chain = user_home(), chain_id(genesis)
-    try:
-        verified = verify(data, genesis, question, newest_epoch(home, chain))
-    except BadProof as error:
-        raise remade(type(error), f"the proof is false: {error}") from error
-    remember_epoch(home, chain, verified.final.checkpoint)
-    return verified
 
 
 def _milliseconds(text: str) -> int:

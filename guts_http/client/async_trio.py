@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from . import calls, council, joining
+from . import calls, council, joining, packs
 from .address import CONNECT_SECONDS, TIMEOUT_SECONDS, Address, address
 from .calls import Call, Listing, Wait
 from .described import described
@@ -92,6 +92,7 @@ class TrioClient:
     ref = _calling(calls.ref)
     matching_refs = _listing(calls.matching_refs)
     ref_log = _listing(calls.ref_log)
+    packs = _calling(packs.packs)
     texts = _listing(calls.texts)
     text = _calling(calls.text)
     erase_text = _calling(calls.erase_text)

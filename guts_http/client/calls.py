@@ -162,7 +162,7 @@ def my_repositories() -> Listing[results.Repository]:
 
 def repository(repo: str) -> Call[results.Repository]:
     """A repository; NotFound when there is none or the caller may not know of it."""
-    return get_one(results.Repository, _repo(repo))
+    return get_one(results.Repository, repository_path(repo))
 
 
 def create_repository(name: str, *, description: str | None = None, private: bool = False) -> Call[results.Repository]:
@@ -182,12 +182,12 @@ def edit_repository(
     """Change what is given, all of it or nothing; an empty description takes it away."""
     given = {"name": name, "description": description, "private": private, "default_branch": default_branch}
     wanted = {key: value for key, value in given.items() if value is not None}
-    return _write("PATCH", _repo(repo), wanted, lambda value, what: one(results.Repository, value, what))
+    return _write("PATCH", repository_path(repo), wanted, lambda value, what: one(results.Repository, value, what))
 
 
 def delete_repository(repo: str) -> Call[results.DeletedRepository]:
     """Delete a repository; the answer tells until when it can be restored. The token needs the scope for it."""
-    path = _repo(repo).replace(_GITHUB, OURS, 1)
+    path = repository_path(repo).replace(_GITHUB, OURS, 1)
     query = _query({"confirm": repo.partition("/")[2]})
     return _write("DELETE", f"{path}?{query}", None, lambda value, what: one(results.DeletedRepository, value, what))
 
@@ -220,17 +220,17 @@ def keys() -> Call[results.Keys]:
 
 def collaborators(repo: str) -> Listing[results.Collaborator]:
     """Who has a role, the owner first; for those who may push."""
-    return _listing(f"{_repo(repo)}/collaborators", results.Collaborator)
+    return _listing(f"{repository_path(repo)}/collaborators", results.Collaborator)
 
 
 def set_collaborator(repo: str, name: str, role: str) -> Call[None]:
     """Give an account a role: ``read``, ``write`` or ``admin``."""
-    return _write("PUT", f"{_repo(repo)}/collaborators/{_part(name)}", {"permission": role}, _nothing)
+    return _write("PUT", f"{repository_path(repo)}/collaborators/{_part(name)}", {"permission": role}, _nothing)
 
 
 def remove_collaborator(repo: str, name: str) -> Call[None]:
     """Take an account's role away."""
-    return _write("DELETE", f"{_repo(repo)}/collaborators/{_part(name)}", None, _nothing)
+    return _write("DELETE", f"{repository_path(repo)}/collaborators/{_part(name)}", None, _nothing)
 
 
 # ---- git ----
@@ -238,17 +238,17 @@ def remove_collaborator(repo: str, name: str) -> Call[None]:
 
 def branches(repo: str) -> Listing[results.Branch]:
     """The branches, in order of name."""
-    return _listing(f"{_repo(repo)}/branches", results.Branch)
+    return _listing(f"{repository_path(repo)}/branches", results.Branch)
 
 
 def branch(repo: str, name: str) -> Call[results.Branch]:
     """A branch; NotFound."""
-    return get_one(results.Branch, f"{_repo(repo)}/branches/{_path(name)}")
+    return get_one(results.Branch, f"{repository_path(repo)}/branches/{_path(name)}")
 
 
 def tags(repo: str) -> Listing[results.Tag]:
     """The tags, in order of name, each with the commit it leads to."""
-    return _listing(f"{_repo(repo)}/tags", results.Tag)
+    return _listing(f"{repository_path(repo)}/tags", results.Tag)
 
 
 def commits(
@@ -267,27 +267,27 @@ def commits(
     An empty repository is a Conflict, as on GitHub.
     """
     wanted = {"sha": sha, "path": path, "author": author, "since": _time(since), "until": _time(until)}
-    return _listing(f"{_repo(repo)}/commits", results.Commit, wanted)
+    return _listing(f"{repository_path(repo)}/commits", results.Commit, wanted)
 
 
 def commit(repo: str, ref: str) -> Call[results.Commit]:
     """The commit that a branch, a tag or an id (whole, or its first 7 digits or more) leads to; NotFound."""
-    return get_one(results.Commit, f"{_repo(repo)}/commits/{_path(ref)}")
+    return get_one(results.Commit, f"{repository_path(repo)}/commits/{_path(ref)}")
 
 
 def ref(repo: str, name: str) -> Call[results.GitRef]:
     """A ref by its full name (``refs/heads/main``) or without ``refs/``; NotFound."""
-    return get_one(results.GitRef, f"{_repo(repo)}/git/ref/{_path(name.removeprefix('refs/'))}")
+    return get_one(results.GitRef, f"{repository_path(repo)}/git/ref/{_path(name.removeprefix('refs/'))}")
 
 
 def matching_refs(repo: str, start: str = "") -> Listing[results.GitRef]:
     """The refs whose names begin like this: ``heads/feature/``, ``tags/v``, nothing for all."""
-    return _listing(f"{_repo(repo)}/git/matching-refs/{_path(start.removeprefix('refs/'))}", results.GitRef)
+    return _listing(f"{repository_path(repo)}/git/matching-refs/{_path(start.removeprefix('refs/'))}", results.GitRef)
 
 
 def ref_log(repo: str, ref: str | None = None) -> Listing[results.RefMove]:
     """How a ref moved, newest first: its full name, or a branch's; None: the default branch."""
-    path = _repo(repo).replace(_GITHUB, OURS, 1)
+    path = repository_path(repo).replace(_GITHUB, OURS, 1)
     return _listing(f"{path}/reflog", results.RefMove, {"ref": ref})
 
 
@@ -362,7 +362,8 @@ def _query(wanted: Mapping[str, object]) -> str:
     return urlencode({name: value for name, value in wanted.items() if value is not None})
 
 
-def _repo(name: str) -> str:
+def repository_path(name: str) -> str:
+    """Where a repository (``owner/name``) is in GitHub's API; raises Invalid."""
     owner, slash, short = name.partition("/")
     if not (owner and slash and short) or "/" in short:
         raise Invalid(f"repository {name[:150]!a}: owner/name is needed")
@@ -370,7 +371,7 @@ def _repo(name: str) -> str:
 
 
 def _texts(repo: str) -> str:
-    return f"{_repo(repo).replace(_GITHUB, OURS, 1)}/texts"
+    return f"{repository_path(repo).replace(_GITHUB, OURS, 1)}/texts"
 
 
 def _part(text: str) -> str:

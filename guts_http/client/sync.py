@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from . import calls, council, joining
+from . import calls, council, joining, packs
 from .address import CONNECT_SECONDS, TIMEOUT_SECONDS, Address, address
 from .calls import Call, Listing, Wait
 from .described import described
@@ -93,6 +93,7 @@ class Client:
     ref = _calling(calls.ref)
     matching_refs = _listing(calls.matching_refs)
     ref_log = _listing(calls.ref_log)
+    packs = _calling(packs.packs)
     texts = _listing(calls.texts)
     text = _calling(calls.text)
     erase_text = _calling(calls.erase_text)

@@ -1,0 +1,1 @@
+"""``git-remote-guts``: clones of packs and indexes that stand ready, checked by digests and one proof."""
