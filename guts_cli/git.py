@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -68,10 +68,21 @@ class Helper:
         return (f"{key}=", f"{key}=!{' '.join([*before, *words])}")
 
 
-def run_git(arguments: Sequence[str], settings: Sequence[str] = (), *, may_ask: bool, to_stderr: bool = False) -> int:
-    """Run git in front of the user and wait; the exit code. ``may_ask``: it may ask for a password itself."""
+def run_git(
+    arguments: Sequence[str],
+    settings: Sequence[str] = (),
+    *,
+    may_ask: bool,
+    to_stderr: bool = False,
+    more: Mapping[str, str] | None = None,
+) -> int:
+    """
+    Run git in front of the user and wait; the exit code.
+
+    ``may_ask``: it may ask for a password itself. ``more`` stands in its environment beside what is there.
+    """
     argv = [_git(), *(part for setting in settings for part in ("-c", setting)), *arguments]
-    environment = dict(os.environ) if may_ask else {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    environment = {**os.environ, **({} if may_ask else {"GIT_TERMINAL_PROMPT": "0"}), **(more or {})}
     with _interrupts_are_gits(), subprocess.Popen(argv, env=environment, stdout=2 if to_stderr else None) as child:
         code = child.wait()
     return code if code >= 0 else SIGNALLED - code

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from guts_core.chain.genesis import Genesis
 from guts_core.chain.genesis_json import GenesisFile, genesis_from_json, to_json
@@ -17,9 +18,11 @@ from guts_core.names import BlockHash, ChainId
 from guts_core.proof import Checkpoint
 
 from .home import Home, user_home
-from .network import Network
 from .node_directory import write_public
 from .outcomes import Misconfigured
+
+if TYPE_CHECKING:
+    from .network import Network
 
 TRUST = "guts network trust FILE"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
@@ -26,16 +26,19 @@ class Remote:
     base: str
     helper: Helper
     token: str | None
+    network: str  # its id
 
     @property
     def url(self) -> str:
         """What git is told."""
         return self.target.url(self.base)
 
-    def run(self, arguments: Sequence[str], settings: Sequence[str] = ()) -> None:
+    def run(
+        self, arguments: Sequence[str], settings: Sequence[str] = (), more: Mapping[str, str] | None = None
+    ) -> None:
         """Run git with this repository's credentials; GitEnded when it fails."""
         given = self.helper.once() if self.token else ()
-        code = run_git(arguments, (*given, *settings), may_ask=not self.token, to_stderr=wants_json())
+        code = run_git(arguments, (*given, *settings), may_ask=not self.token, to_stderr=wants_json(), more=more)
         if code:
             raise self._why(arguments[0], code)
 
@@ -91,7 +94,7 @@ def open_remote(target: Target, node: str | None, account: str | None) -> Remote
         held = network.key(account).id if account else network.context.account if network.context else None
         words = ["--network", network.chain_id.hex(), *(["--account", held] if held else [])]
         network.home.remember_repository(network.chain_id.hex(), target.full_name)
-    return Remote(target, base, Helper(base, tuple(words)), token)
+    return Remote(target, base, Helper(base, tuple(words)), token, network.chain_id.hex())
 
 
 def remote_here(verb: str, node: str | None, account: str | None) -> tuple[Remote, tuple[str, ...]]:

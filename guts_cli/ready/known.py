@@ -85,9 +85,18 @@ def a_healthy_one(network: str | None) -> Mirror:
 
 def _mirrors(home: Home, network: str | None) -> tuple[Mirror, ...]:
     return tuple(
-        Mirror(url, token_for(home, context), context.chain_id if context else network)
+        Mirror(url, _token(home, context), context.chain_id if context else network)
         for url, context in _places(home, network)
     )
+
+
+def _token(home: Home, context: Context | None) -> str | None:
+    """Of the account that GUTS_ACCOUNT names, or of the context's."""
+    wanted = os.environ.get("GUTS_ACCOUNT")
+    if not wanted or context is None or os.environ.get("GUTS_TOKEN"):
+        return token_for(home, context)
+    held = [home.token(context.chain_id, key.id) for key in home.all_keys() if wanted in (key.name, key.id)]
+    return next((token for token in held if token is not None), None)
 
 
 def _places(home: Home, network: str | None) -> list[tuple[str, Context | None]]:
