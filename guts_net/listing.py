@@ -16,7 +16,7 @@ def listed(database: ChainDatabase, repo: RepoId) -> Listed | None:
         repository = queries.repository(database, repo)
         if repository is None:
             return None
-        refs = {RefName(ref.name): ref.oid for ref in queries.refs(database, repo)}
+        refs = {RefName(name.decode()): oid for name, oid in queries.ref_values(database, repo)}
         packs = tuple(queries.packs(database, repo))
         head = RefName(repository.default_branch)
         return Listed(database.height(), repository.generation, refs, head, packs)

@@ -21,19 +21,18 @@ from guts_core.node.port import (
     Act,
     AskFigures,
     AskMempool,
-    AskPlaces,
     AskProof,
     AskStatus,
     AskTransaction,
     Figures,
     OpenFetch,
     OpenPush,
-    Places,
     PortError,
     Projection,
     Status,
     SubmitTransaction,
 )
+from guts_core.node.whereabouts import AskPlaces, Places
 
 from . import listing
 from .conversation import Conversation

@@ -18,7 +18,7 @@ from guts_core.discovery import DISCOVERY_KINDS, At, Discovery, Effect, Kept, Ou
 from guts_core.errors import Malformed
 from guts_core.identity import KeyPair, Verifier
 from guts_core.names import ChainId, NodeId
-from guts_core.node.port import PLACE_ADDRESSES_MAX, PLACES_MAX, Place, Places
+from guts_core.node.whereabouts import PLACE_ADDRESSES_MAX, PLACES_MAX, Place, Places
 from guts_core.simplex.quorum import FaultModel, quorum
 
 from .disk import NO_ROOM, UNWRITABLE

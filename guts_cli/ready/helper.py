@@ -162,8 +162,8 @@ def run(arguments: list[str]) -> int:
     try:
         remote, url = _named(arguments)
         Helper(remote, _target(url), sys.stdin, sys.stdout).run()
-    except BrokenPipeError:
-        return 1  # git has said on the terminal why it went away
+    except (BrokenPipeError, KeyboardInterrupt):
+        return 1  # git went away, or goes: it says on the terminal why
     except (Refused, PeerFault, Unavailable) as error:
         failure = failure_of(error)
         say(failure.message)

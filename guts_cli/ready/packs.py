@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +33,7 @@ _IDX_BYTES, _IDX_BYTES_PER_OBJECT = 8 + 1024 + 40, 28
 _SHORT_PACK_BYTES = 1 << 31
 # Two requests each; more small packs than this come faster as one that a node makes.
 MISSING_MAX = 200
+ASKED_AT_ONCE = 16
 # Asking a node for its list; one that hangs gives nothing.
 LIST_SECONDS = 15.0
 
@@ -76,14 +77,23 @@ def install(known: Known, what: Plan, local: Repository, *, indexing: bool) -> P
         if indexing:
             for pack in what.missing:
                 local.check_index(beside[pack, "pack"], beside[pack, "idx"])
-        keep = _file(local, what.missing[0], "keep")
-        _write_durably(keep, b"git-remote-guts\n")
-        for (pack, kind), place in beside.items():  # each pack before its index
-            _settle(place, _file(local, pack, kind))
+        return _put_in_place(what, beside, local)
     finally:
         for place in beside.values():
             with suppress(FileNotFoundError):
                 place.unlink()
+
+
+def _put_in_place(what: Plan, beside: Mapping[tuple[Pack, str], Path], local: Repository) -> Path:
+    """Each pack before its index; git removes the one ``.keep`` when refs lead to what came."""
+    keep = _file(local, what.missing[0], "keep")
+    keep.write_bytes(b"git-remote-guts\n")
+    try:
+        for (pack, kind), place in beside.items():
+            _settle(place, _file(local, pack, kind))
+    except BaseException:
+        keep.unlink()
+        raise
     return keep
 
 
@@ -115,18 +125,13 @@ def _settle(beside: Path, target: Path) -> None:
     beside.rename(target)
 
 
-def _write_durably(target: Path, data: bytes) -> None:
-    with target.open("wb") as raw:
-        raw.write(data)
-
-
 # ---- who has them ----
 
 
 def _who_has(known: Known, missing: Sequence[Pack]) -> tuple[Mirror, ...]:
     """The nodes whose list is clean and that hold all of these, the one that gave the proof first."""
     asked = sorted(known.mirrors, key=lambda mirror: mirror != known.mirror)
-    with ThreadPoolExecutor(len(asked)) as threads:
+    with ThreadPoolExecutor(min(len(asked), ASKED_AT_ONCE)) as threads:
         have = list(threads.map(lambda mirror: _has(known, missing, mirror), asked))
     return tuple(mirror for mirror, has in zip(asked, have, strict=True) if has)
 

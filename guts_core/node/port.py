@@ -22,6 +22,7 @@ from guts_core.forge.actions import Action
 from guts_core.proof.questions import Question
 
 from .pack_list import OpenPacks, PackList
+from .whereabouts import AskPlaces, Places
 
 # Large enough for a 1 MiB piece of pack or the largest transaction with texts.
 FRAME_BYTES_MAX = (1 << 20) + 4096
@@ -37,9 +38,6 @@ REPORTS_AT_ONCE_MAX = 400
 PROOF_PIECE_BYTES = 1 << 20
 # A hundred bytes each: far below a frame, and more than anybody reads.
 WAITING_MAX = 1_000
-# Validators and a few followers: enough for anybody to begin with.
-PLACES_MAX = 256
-PLACE_ADDRESSES_MAX = 16
 SEED = Limit.exactly(32)
 # Far more than a node counts (``guts_core.node.figures``).
 FIGURES_MAX = 1_000
@@ -336,29 +334,6 @@ class ProofAnswer:
     height: int
     size: int
     data: Annotated[bytes, Limit(most=PROOF_PIECE_BYTES, least=1)]
-
-
-@record(kinds.ASK_PLACES)
-@frozen
-class AskPlaces:
-    """Where can the nodes of this network be dialled? -> Places"""
-
-
-@record(kinds.PLACE)
-@frozen
-class Place:
-    """One of them: hints, best first, of which nothing is believed but the key."""
-
-    node_id: Annotated[bytes, Limit.exactly(32)]
-    addresses: Annotated[tuple[str, ...], Limit(most=PLACE_ADDRESSES_MAX)]
-
-
-@record(kinds.PLACES)
-@frozen
-class Places:
-    """Those that the node knows addresses of, itself among them."""
-
-    places: Annotated[tuple[Place, ...], Limit(most=PLACES_MAX)]
 
 
 @record(kinds.GIT_FAILED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from guts_core.chain.genesis_json import GenesisFile, to_json
-from guts_core.node.port import AskPlaces, Places
+from guts_core.node.whereabouts import AskPlaces, Places
 from guts_http.port import ask
 from guts_http.routing import Access, Asked, Reply, Routes
 

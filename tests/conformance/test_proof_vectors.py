@@ -30,6 +30,7 @@ from guts_core.proof import (
     HeaderQuestion,
     HeadersQuestion,
     ProvenHeaders,
+    ProvenPacks,
     ProvenRef,
     ProvenRefs,
     ProvenTransaction,
@@ -40,7 +41,7 @@ from guts_core.proof import (
     verify,
 )
 from guts_core.proof.format import ProofFile
-from guts_core.proof.questions import about_ref, about_refs
+from guts_core.proof.questions import about_packs, about_ref, about_refs
 from guts_core.simplex.messages import Kind, Proposal
 from guts_core.state.proof import BadProof
 from tests.conformance.proof_example import example
@@ -67,6 +68,7 @@ def vectors() -> dict[str, Any]:
         "ref": MAIN,
         "absent ref": about_ref("alice", "hello", "gone"),
         "all refs": ALL,
+        "all refs and packs": about_packs("alice", "hello"),
         "transaction": pushed,
         "activity": ActivityQuestion(pushed.tx_id, 1),
         "headers": HeadersQuestion(2, 4),
@@ -119,6 +121,9 @@ def _said(shown: Verified) -> dict[str, Any]:
             return {**signed, "ref": ref, "oid": None if oid is None else oid.hex()}
         case ProvenRefs(_, refs):
             return {**signed, "refs": {ref.name: ref.oid.hex() for ref in refs}}
+        case ProvenPacks(_, refs, packs):
+            listed = [[pack.digest.hex(), pack.idx_digest.hex()] for pack in packs]
+            return {**signed, "refs": {ref.name: ref.oid.hex() for ref in refs}, "packs": listed}
         case ProvenTransaction(_, receipt, index, activity):
             told = {"error": receipt.error, "index": index, "activities": len(receipt.activities)}
             return {**signed, **told, "activity": None if activity is None else to_bytes(activity).hex()}

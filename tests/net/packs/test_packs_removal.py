@@ -55,6 +55,19 @@ async def test_a_pack_goes_when_no_repository_has_it_and_nobody_judged_it_lately
     assert list(world.store.layout.packs.iterdir()) == []
 
 
+async def test_a_pack_that_somebody_reads_in_parts_stays_an_hour_longer(
+    world: World, mock_clock: trio.testing.MockClock
+) -> None:
+    digest = await world.push(PACK)
+    await world.store.drop_repository(REPO)
+    mock_clock.jump(IN_USE_SECONDS)
+    world.store.hold([digest, bytes(32)])
+
+    assert await world.store.drop_packs([digest]) == ()
+    mock_clock.jump(IN_USE_SECONDS)
+    assert await world.store.drop_packs([digest]) == (digest,)
+
+
 async def test_who_comes_too_late_for_a_pack_is_told_so(world: World, mock_clock: trio.testing.MockClock) -> None:
     """The check is made again with a pack that is fetched again; a commit notes it as missing."""
     digest = await world.push(PACK)
