@@ -20,7 +20,7 @@ from guts_core.errors import Conflict, GutsError, NotFound, Unavailable
 from guts_core.forge.permissions import Permission
 from guts_core.forge.records import Repository
 from guts_core.node.pack_list import ListedPack
-from guts_http.git.door import turn
+from guts_http.git.turns import Turns
 from guts_http.middleware import Receive, Send, refuse
 from guts_http.problems import BadRequest, answer_to
 from guts_http.site import Site
@@ -66,7 +66,7 @@ class PacksDoor:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._downloads = trio.CapacityLimiter(site.settings.fetches_max)
+        self._downloads = Turns(site.settings.fetches_max, site.settings.queue_seconds, "downloads of packs")
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -91,7 +91,7 @@ class PacksDoor:
         asked = _parse(scope)
         repository = await self._repository(scope, asked)
         async with (
-            turn(self._downloads, self._site.settings.queue_seconds, "downloads of packs"),
+            self._downloads.one(),
             leased_packs(self._site, repository.id) as leased,
         ):
             if asked.file is None:
