@@ -18,7 +18,6 @@ from guts_core.names import BlockHash, ChainId
 from guts_core.proof import Checkpoint
 
 from .home import Home, user_home
-from .node_directory import write_public
 from .outcomes import Misconfigured
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ TRUST = "guts network trust FILE"
 def pin(home: Home, file: GenesisFile) -> Path:
     """Believe proofs of this network from now on."""
     path = _path(home, file.chain_id)
-    write_public(path, to_json(file))
+    _write(path, to_json(file))
     return path
 
 
@@ -63,7 +62,7 @@ def remember_epoch(home: Home, chain_id: ChainId, found: Checkpoint | None) -> N
         return
     # Whoever has no home that can be written verifies all the same, and has nothing to compare with later.
     with suppress(OSError):
-        write_public(_newest(home, chain_id), f"{found.epoch} {found.boundary.hex()}\n")
+        _write(_newest(home, chain_id), f"{found.epoch} {found.boundary.hex()}\n")
 
 
 def all_pinned(home: Home) -> list[GenesisFile]:
@@ -86,6 +85,13 @@ def read_genesis(path: Path) -> GenesisFile:
         return genesis_from_json(path.read_bytes())
     except Invalid as error:
         raise Misconfigured(f"{path}: {error}") from error
+
+
+def _write(path: Path, text: str) -> None:
+    """A file that anyone may read."""
+    from .node_directory import write_public  # noqa: PLC0415 -- who only verifies need not load how a node is set up
+
+    write_public(path, text)
 
 
 def _read(path: Path) -> GenesisFile:
