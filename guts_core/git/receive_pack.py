@@ -148,6 +148,11 @@ class ReceivePack:
         self._stage = _Stage.FINISHED
         return [Finished()]
 
+    @property
+    def so_far(self) -> CommandsReceived:
+        """What was understood before something was refused: who asked for reports can be told beside it."""
+        return CommandsReceived(tuple(self._commands.values()), self._capabilities, tuple(self._options))
+
     def _read_packets(self) -> list[Event]:
         while self._stage in (_Stage.COMMANDS, _Stage.OPTIONS):
             read = self._reader.next_packet()
@@ -155,7 +160,7 @@ class ReceivePack:
                 break
             if read is Mark.FLUSH:
                 if self._end_section():
-                    return [CommandsReceived(tuple(self._commands.values()), self._capabilities, tuple(self._options))]
+                    return [self.so_far]
             elif isinstance(read, Mark):
                 raise BadPacket(f"a {read.name.lower()} packet has no place in a push")
             else:

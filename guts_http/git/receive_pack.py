@@ -14,10 +14,10 @@ from typing import Any
 import trio
 from attrs import frozen
 
-from guts_core.errors import GutsError, LimitExceeded, Unavailable
+from guts_core.errors import GutsError, LimitExceeded, Refused, Unavailable
 from guts_core.forge import queries
 from guts_core.git.advertisement import receive_pack_info_refs
-from guts_core.git.pkt_line import Band, packet
+from guts_core.git.pkt_line import BadPacket, Band, packet
 from guts_core.git.push_options import PushOptions, read_options
 from guts_core.git.receive_pack import (
     CommandsReceived,
@@ -78,7 +78,15 @@ async def push(site: Site, target: Target, request: GitRequest, scope: Any, rece
         raise BadRequest(f"the content type of a push is {_REQUEST.decode()}")
     body = Body(receive, headers.get(b"content-encoding"), site.settings.pack_bytes_max)
     incoming = _Incoming(body, site.settings.push_form)
-    asked = await incoming.commands()
+    try:
+        asked = await incoming.commands()
+    except Refused as refusal:
+        so_far = incoming.so_far
+        # Stock git shows nothing of an answer of the 400s. What is no protocol at all, or asked for no report, gets it.
+        if isinstance(refusal, BadPacket) or not so_far.capabilities.report_status:
+            raise
+        await _Answer(send, so_far).refuse_all(str(refusal))
+        return
     if not asked.commands:
         # git asks whether it may push before it sends a large pack in chunks.
         await answers.whole(send, _RESULT, b"")
@@ -145,6 +153,11 @@ class _Incoming:
         self._machine = ReceivePack(limits)
         self._ready: list[Event] = []
 
+    @property
+    def so_far(self) -> CommandsReceived:
+        """What was understood of a request that was refused."""
+        return self._machine.so_far
+
     async def commands(self) -> CommandsReceived:
         """What the push is to do; raises Invalid or LimitExceeded with words."""
         while not self._ready:
@@ -191,6 +204,11 @@ class _Answer:
         results = [RefResult(command.ref, words) for command in self._asked.commands]
         await self.tell(progress(f"guts: {words}"))
         await self._end(report_status(None, results, self._asked.capabilities))
+
+    async def refuse_all(self, words: str) -> None:
+        """The request itself will not do: not all that it names may have been read."""
+        results = [RefResult(command.ref, words) for command in self._asked.commands]
+        await self._end(report_status(words, results, self._asked.capabilities))
 
     async def _end(self, data: bytes) -> None:
         await self._more(data)

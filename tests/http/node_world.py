@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import trio
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from guts_core.chain import compose
 from guts_core.chain.genesis import Genesis, InitialAccount, chain_id
@@ -21,6 +21,7 @@ from guts_core.codec import to_bytes
 from guts_core.forge.actions import Action
 from guts_core.forge.params import Params
 from guts_core.forge.records import Scope, ValidatorEntry
+from guts_core.git.pack_limits import OF_VALIDATORS, PackLimits
 from guts_core.identity import KeyPair, token_of
 from guts_core.names import AccountId, ChainId, NodeId, RepoId
 from guts_core.simplex.quorum import FaultModel
@@ -127,13 +128,14 @@ async def open_world(
     validators: int = 1,
     private_read_grace_seconds: float = 600,
     disk: LocalDisk | None = None,
+    pack_limits: PackLimits = OF_VALIDATORS,
 ) -> AsyncIterator[Node]:
     """Found a network under ``path`` and run it; the first node has its doors open."""
     genesis, people = found(path, validators)
     accesses: list[Access] = []
     async with trio.open_nursery() as nursery:
         others = [await nursery.start(_run_node, path, index) for index in range(1, validators)]
-        first = _settings(path, 0, private_read_grace_seconds)
+        first = evolve(_settings(path, 0, private_read_grace_seconds), pack_limits=pack_limits)
         async with open_node(first, disk) as running:
             app = create_app(running, path / "node0" / "chain.db", genesis, settings, tell=accesses.append)
             async with (
