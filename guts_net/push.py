@@ -30,19 +30,12 @@ from guts_core.git.refs import client_ref_name, ref_name
 from guts_core.names import Oid, RefName, RepoId, TxId, repository_name
 from guts_core.node.messages import INLINE_PACK_BYTES_MAX
 from guts_core.node.node import Node
-from guts_core.node.port import (
+from guts_core.node.port import PUSH_PIECES, OpenPush, Outcome, PackData, PackEnd, Phase, Progress, PushReport
+from guts_core.node.push_parts import (
     PUSH_COMMANDS_MAX,
-    PUSH_PIECES,
     REPORTS_AT_ONCE_MAX,
     MoreCommands,
-    OpenPush,
-    Outcome,
-    PackData,
-    PackEnd,
-    Phase,
-    Progress,
     PushCommand,
-    PushReport,
     RefReport,
     RefReports,
 )

@@ -15,7 +15,7 @@ from guts_core.forge import manifests, records
 from guts_core.forge.params import EXPIRY_MS_MAX, TRANSACTION_BYTES_MAX, Params
 from guts_core.git import chunks, fetch_request, pack_limits, pkt_line, refs
 from guts_core.link import frames
-from guts_core.node import messages, port
+from guts_core.node import messages, port, push_parts
 from guts_core.simplex import bounds
 
 from .kinds import Value
@@ -138,7 +138,7 @@ FIXED = (
     _Fixed("haves of a fetch", fetch_request.HAVES_MAX, "lines", "Clients give up long before."),
     _Fixed(
         "commands of a push",
-        port.PUSH_COMMANDS_MAX,
+        push_parts.PUSH_COMMANDS_MAX,
         "refs",
         "What a node holds of a push before it is judged; `push.commands` is less by default.",
     ),

@@ -15,7 +15,7 @@ from attrs import Attribute, evolve, field, fields, frozen
 from guts_core.discovery import ADDRESSES_MAX, bootstrap_node
 from guts_core.git import pack_limits, receive_pack
 from guts_core.names import account_name
-from guts_core.node.port import PUSH_COMMANDS_MAX
+from guts_core.node.push_parts import PUSH_COMMANDS_MAX
 
 from .address import HTTP_PORT_DEFAULT, P2P_PORT_DEFAULT, Address, a_place
 from .kinds import AUTO, Kind, ListOf, Seconds, Value, Whole, Words, YesNo, a_network, a_path, an_origin, one_of

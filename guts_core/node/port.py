@@ -16,24 +16,19 @@ from attrs import field, frozen
 
 from guts_core.chain.transaction import Text
 from guts_core.codec import Family, Limit, kinds, record
-from guts_core.codec.fields import AnAccountId, AnOid, ARepoId, ATxId
+from guts_core.codec.fields import AnAccountId, ARepoId, ATxId
 from guts_core.discovery import Outlook
 from guts_core.forge.actions import Action
 from guts_core.proof.questions import Question
 
 from .pack_list import OpenPacks, PackList
+from .push_parts import COMMANDS_AT_ONCE_MAX, MoreCommands, PushCommand, RefReport, RefReports
 from .whereabouts import AskPlaces, Places
 
 # Large enough for a 1 MiB piece of pack or the largest transaction with texts.
 FRAME_BYTES_MAX = (1 << 20) + 4096
 # Pieces this size keep a slow push from holding memory and a fast one from paying per frame.
 PACK_DATA_BYTES_MAX = 256 * 1024
-# Of one frame: with the longest names these are 0.9 MiB; what a push moves beyond them follows in further frames.
-COMMANDS_AT_ONCE_MAX = 3_000
-# Of all frames of a push, whatever the door allows (C13): what a node holds of a push before it is judged.
-PUSH_COMMANDS_MAX = 100_000
-# With the longest names and the longest reasons these stay below a frame.
-REPORTS_AT_ONCE_MAX = 400
 # The proof of all refs of a large repository takes several frames.
 PROOF_PIECE_BYTES = 1 << 20
 # A hundred bytes each: far below a frame, and more than anybody reads.
@@ -205,16 +200,6 @@ class WaitingList:
     oldest: Annotated[tuple[Waiting, ...], Limit(most=WAITING_MAX)]
 
 
-@record(kinds.PUSH_COMMAND)
-@frozen
-class PushCommand:
-    """One ref command of a push as the client sent it; None stands for the zero id."""
-
-    ref: Annotated[str, Limit(most=255, least=1)]
-    old: AnOid | None
-    new: AnOid | None
-
-
 @record(kinds.OPEN_PUSH)
 @frozen
 class OpenPush:
@@ -232,14 +217,6 @@ class OpenPush:
     atomic: bool
     commands: Annotated[tuple[PushCommand, ...], Limit(most=COMMANDS_AT_ONCE_MAX, least=1)]
     wait_ms: int
-
-
-@record(kinds.MORE_COMMANDS)
-@frozen
-class MoreCommands:
-    """What the push moves beside the commands that came before."""
-
-    commands: Annotated[tuple[PushCommand, ...], Limit(most=COMMANDS_AT_ONCE_MAX, least=1)]
 
 
 @record(kinds.PACK_DATA)
@@ -262,23 +239,6 @@ class Progress:
     """A line for the person who pushes."""
 
     text: str
-
-
-@record(kinds.REF_REPORT)
-@frozen
-class RefReport:
-    """What became of one ref command; error None means ok."""
-
-    ref: str
-    error: str | None
-
-
-@record(kinds.REF_REPORTS)
-@frozen
-class RefReports:
-    """The first of many; more, or the PushReport, follow."""
-
-    refs: Annotated[tuple[RefReport, ...], Limit(most=REPORTS_AT_ONCE_MAX, least=1)]
 
 
 @record(kinds.PUSH_REPORT)

@@ -27,8 +27,7 @@ from guts_core.chain.transaction import Item, Witness, transaction_id
 from guts_core.codec import to_bytes
 from guts_core.errors import Invalid, LimitExceeded, Refused
 from guts_core.forge import queries
-from guts_core.forge.actions import Manifest, SourceKind
-from guts_core.forge.records import Ref
+from guts_core.forge.actions import Manifest
 from guts_core.names import TxId
 from guts_core.simplex.effects import Persist
 from guts_core.simplex.ports import Instant
@@ -36,6 +35,7 @@ from guts_core.simplex.ports import Instant
 from .attestation import GROUP_ALL, Announced, Attestations, Attested, manifest_of
 from .effects import CheckPack, Disconnect, Effect, Log, Refuse
 from .events import PackChecked, TransactionSubmitted
+from .judged_by import refs_to_judge_by
 from .messages import Announce, AvailSaid, Witnessed
 from .outgoing import say
 
@@ -217,22 +217,9 @@ class Pushes:
             return []
         known.checking, known.checked_at = True, self.ledger.head.height
         objects_epoch, removals = self._counters(known)
-        refs = self._refs_to_judge_by(known.manifest)
+        refs = refs_to_judge_by(self.ledger.view(), known.manifest)
         source = known.source if known.source is not None else -1
         return [CheckPack(known.tx_id, known.manifest, refs, objects_epoch, removals, source, known.pack)]
-
-    def _refs_to_judge_by(self, manifest: Manifest) -> tuple[Ref, ...]:
-        """
-        Those it moves; all, where it says that something is reachable from a ref already.
-
-        Where the pack is said to bring everything, what refs reach changes no answer: it brings it, or the manifest
-        is wrong. One of 50 transactions of one push would otherwise read the 50,000 refs of all of them.
-        """
-        view = self.ledger.view()
-        if any(update.source is SourceKind.EXISTING for update in manifest.updates):
-            return tuple(queries.refs(view, manifest.repo))
-        found = (queries.ref(view, manifest.repo, update.ref) for update in manifest.updates)
-        return tuple(ref for ref in found if ref is not None)
 
     def _may_check(self, known: Announced, now: Instant) -> bool:
         if known.problem is None:

@@ -32,18 +32,8 @@ from guts_core.git.receive_pack import (
 )
 from guts_core.git.refs import REF_NAME_BYTES_MAX
 from guts_core.names import RefName, RepoId
-from guts_core.node.port import (
-    COMMANDS_AT_ONCE_MAX,
-    MoreCommands,
-    OpenPush,
-    PackData,
-    PackEnd,
-    Progress,
-    PushCommand,
-    PushReport,
-    RefReport,
-    RefReports,
-)
+from guts_core.node.port import OpenPush, PackData, PackEnd, Progress, PushReport
+from guts_core.node.push_parts import COMMANDS_AT_ONCE_MAX, MoreCommands, PushCommand, RefReport, RefReports
 from guts_http.middleware import Receive, Send
 from guts_http.port import Conversation, open_conversation
 from guts_http.problems import BadRequest

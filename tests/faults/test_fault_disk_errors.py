@@ -15,7 +15,8 @@ from typing_extensions import override
 from guts_core.codec import kinds
 from guts_core.errors import Corrupt
 from guts_core.names import Oid
-from guts_core.node.port import REPLIES, OpenPush, PackData, PortError, PushCommand
+from guts_core.node.port import REPLIES, OpenPush, PackData, PortError
+from guts_core.node.push_parts import PushCommand
 from guts_net.conversation import Conversation
 from guts_net.disk import LocalDisk, LocalFile
 from guts_net.handle import RunningNode

@@ -9,16 +9,8 @@ import trio
 
 from guts_core.forge import queries
 from guts_core.names import Oid, RepoId
-from guts_core.node.port import (
-    PACK_DATA_BYTES_MAX,
-    REPLIES,
-    OpenPush,
-    PackData,
-    PackEnd,
-    PortError,
-    PushCommand,
-    PushReport,
-)
+from guts_core.node.port import PACK_DATA_BYTES_MAX, REPLIES, OpenPush, PackData, PackEnd, PortError, PushReport
+from guts_core.node.push_parts import PushCommand
 from guts_net.conversation import Conversation
 from guts_net.handle import RunningNode
 from tests.net.world import WAIT_MS, Packed, World, a_commit, ask, found, push, wait_until

@@ -10,8 +10,8 @@ import pytest
 from tests.house.test_house import TREE
 
 PAGE = TREE / "docs" / "explanation" / "refusals.md"
-# Tables B, C, D and J of the design: as many rows as they have there.
-LAST_OF = {"B": 9, "C": 16, "D": 11, "J": 15}
+# Tables A to D and J of the design: as many rows as they have there.
+LAST_OF = {"A": 11, "B": 9, "C": 16, "D": 11, "J": 15}
 IDS = [f"{letter}{number:02}" for letter, last in LAST_OF.items() for number in range(1, last + 1)]
 _ROW = re.compile(r"^\| ([A-Z][0-9]{2}) \| (.+) \| (.+) \|$", re.MULTILINE)
 _DEFINED = re.compile(r"^(?:async )?def (test_\w+)", re.MULTILINE)

@@ -207,7 +207,7 @@ class Ran:
     err: str
 
 
-async def git(directory: Path, *arguments: str) -> Ran:
+async def git(directory: Path, *arguments: str, seconds: float = GIT_SECONDS) -> Ran:
     """Stock git with nobody's configuration."""
     environment = {
         "PATH": os.environ["PATH"],
@@ -219,7 +219,7 @@ async def git(directory: Path, *arguments: str) -> Ran:
         "GIT_COMMITTER_NAME": "A",
         "GIT_COMMITTER_EMAIL": "a@example.org",
     }
-    with trio.fail_after(GIT_SECONDS):
+    with trio.fail_after(seconds):
         done = await trio.run_process(
             ["git", *arguments],
             cwd=directory,

@@ -24,9 +24,9 @@ from guts_core.node.port import (
     Phase,
     PortError,
     Projection,
-    PushCommand,
     SubmitTransaction,
 )
+from guts_core.node.push_parts import PushCommand
 from guts_net import port_server, waiting
 from guts_net.conversation import Conversation
 from guts_net.packs import PackStore

@@ -28,11 +28,11 @@ from guts_core.node.port import (
     Outcome,
     PackData,
     PackEnd,
-    PushCommand,
     PushReport,
     Status,
     SubmitTransaction,
 )
+from guts_core.node.push_parts import PushCommand
 from guts_core.simplex.quorum import FaultModel
 from guts_net.conversation import Conversation
 from guts_net.disk import LocalDisk

@@ -1,4 +1,4 @@
-"""Rows C01, C03 to C05 and C07 of ``reliability.md`` 3: every number of ``PackLimits``, at the number and one beyond."""
+"""Rows C01, C03 to C05, C07 and C13 of ``reliability.md`` 3: each number of ``PackLimits``, at it and one beyond."""
 
 from __future__ import annotations
 

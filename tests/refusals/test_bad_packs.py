@@ -367,6 +367,21 @@ async def test_bad_C08_one_id_has_one_content(world: World) -> None:
     assert before == place.read_bytes()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "fatal: SHA-1 appears to be part of a collision attack: 38762cf7f55934b34d179ae6a4c80cadccbb7f0a",
+        "fatal: SHA1 COLLISION FOUND WITH 38762cf7f55934b34d179ae6a4c80cadccbb7f0a !",
+    ],
+)
+def test_bad_C08_what_git_says_of_collisions_has_words(words: str) -> None:
+    """No object is known whose header and content collide, so that git's detection itself cannot be shown here."""
+    refusal = refusal_of(Answer(128, b"", f"error: something before\n{words}\n"))
+
+    assert isinstance(refusal, BadPack)
+    assert "collides with another under SHA-1" in str(refusal)
+
+
 # ---- C09: framing of the pack ----
 
 

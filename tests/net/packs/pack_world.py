@@ -12,7 +12,7 @@ from attrs import Factory, define, frozen
 
 from guts_core.git.pack_limits import OF_VALIDATORS, PackLimits
 from guts_core.names import Oid, RefName, RepoId
-from guts_core.node.port import PushCommand
+from guts_core.node.push_parts import PushCommand
 from guts_net.disk import LocalDisk
 from guts_net.packs import CheckedPack, PackStore
 from tests.fixtures.git_history import RawObject, git

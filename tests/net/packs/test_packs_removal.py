@@ -8,7 +8,7 @@ import trio.testing
 
 from guts_core.errors import Unavailable
 from guts_core.names import Oid, RefName
-from guts_core.node.port import PushCommand
+from guts_core.node.push_parts import PushCommand
 from guts_net.packs.store import IN_USE_SECONDS
 from tests.fixtures.git_history import BLOB, PLAIN, commit
 from tests.net.packs.pack_world import MAIN, OTHER_REPO, REPO, World, pack_of
