@@ -79,6 +79,10 @@ class _Push:
         if len(self.commands) > PUSH_COMMANDS_MAX:
             raise LimitExceeded(f"a push moves at most {PUSH_COMMANDS_MAX} refs; push in several steps")
 
+    def delete_first(self) -> None:
+        """What goes may be in the way of what comes, in whichever of several transactions they stand."""
+        self.undecided = dict(sorted(self.undecided.items(), key=lambda one: one[1].new is not None))
+
     def next_batch(self, most: int) -> list[PushCommand]:
         """The first that are undecided; each batch has its own time to become final."""
         seconds = self.request.wait_ms / 1000 + SECONDS_PER_MIB * self.size / (1 << 20)
@@ -209,7 +213,7 @@ class PushGateway:
         """What finalized state already answers, before any byte of the pack is kept."""
         refused = []
         for number, command in enumerate(push.commands.values(), 1):
-            reason = self._name_problem(command) or self._moved(push, command)
+            reason = self._name_problem(command) or self._moved(push, command) or self._kept(push, command)
             if reason is not None:
                 push.fail([command], reason)
                 refused.append(command.ref)
@@ -217,6 +221,16 @@ class PushGateway:
                 await trio.lowlevel.checkpoint()
         if refused and push.request.atomic:
             push.fail_rest(f"atomic push failed: {refused[0]} was refused")
+        push.delete_first()
+
+    def _kept(self, push: _Push, command: PushCommand) -> str | None:
+        """Said here for this ref alone: in a transaction it would refuse those beside it, a whole mirror perhaps."""
+        if command.new is not None or command.old is None:
+            return None
+        repository = queries.repository(self._node.ledger.view(), push.repo)
+        if repository is None or command.ref != repository.default_branch:
+            return None
+        return f"refusing to delete the current branch: {command.ref}"
 
     @staticmethod
     def _name_problem(command: PushCommand) -> str | None:

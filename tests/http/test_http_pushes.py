@@ -56,6 +56,37 @@ async def test_bad_B03_a_mirror_of_github_goes_in_but_for_what_is_reserved(tmp_p
         assert (await refs_at(node, remote, tmp_path)).keys() == set(OPEN) - {"refs/heads/feature/x"}
 
 
+async def test_a_mirror_without_the_current_branch_goes_in_but_for_its_deletion(tmp_path: Path) -> None:
+    """HEAD has to point somewhere; the words are those of the network's rule, beside this ref alone."""
+    async with open_world(tmp_path / "net") as node:
+        remote = node.remote("alice/mirror.git", "alice", await node.token("alice"))
+        work = await a_history(tmp_path)
+        await git(work, "push", remote, "main", "main:gone")
+        await git(work, "checkout", "-q", "-b", "other")
+        await git(work, "branch", "-D", "main")
+        pushed = await git(work, "push", "--mirror", remote)
+        there = await refs_at(node, remote, tmp_path)
+
+    assert pushed.code == 1
+    assert "[remote rejected] main (refusing to delete the current branch: refs/heads/main)" in pushed.err
+    assert there.keys() == {"refs/heads/main", "refs/heads/other"}
+
+
+async def test_what_goes_makes_room_for_what_comes_in_any_transaction(tmp_path: Path) -> None:
+    """A branch becomes a directory of branches, a thousand refs later in the same push."""
+    head = commit(PLAIN.oid)
+    pack = pack_of(BLOB, PLAIN, head)
+    many = [f"refs/heads/a/b{number}" for number in range(PARAMS.updates_max + 1)]
+    async with open_door(tmp_path) as door:
+        first = [f"{ZERO} {head.oid} {name}" for name in ("refs/heads/main", "refs/heads/a")]
+        assert report(await door.push(push_body(first, pack)))[1:] == ["ok refs/heads/main", "ok refs/heads/a"]
+        commands = [*(f"{ZERO} {head.oid} {name}" for name in many), f"{head.oid} {ZERO} refs/heads/a"]
+        results = report(await door.push(push_body(commands, pack)))
+
+        assert results == ["unpack ok", *(f"ok {name}" for name in many), "ok refs/heads/a"]
+        assert set(await door.refs()) == {"refs/heads/main", *many}
+
+
 async def test_more_refs_than_a_transaction_takes_are_split_over_one_pack(tmp_path: Path) -> None:
     """With stock git: three transactions, one pack, every ref."""
     count = 2 * PARAMS.updates_max + 1
