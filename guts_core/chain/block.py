@@ -30,6 +30,7 @@ from guts_core.forge.actions import (
     RemoveFollower,
     RemoveKey,
     RenameRepository,
+    Repack,
     ReportEvidence,
     RestoreRepository,
     RevokeCredential,
@@ -128,6 +129,7 @@ def _commitment(action: Action) -> bytes | None:
             | AdmitFollower()
             | RemoveFollower()
             | ReportEvidence()
+            | Repack()
             | Erase()
         ):
             return None

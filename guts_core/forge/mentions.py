@@ -25,6 +25,7 @@ from .actions import (
     RemoveFollower,
     RemoveKey,
     RenameRepository,
+    Repack,
     ReportEvidence,
     RestoreRepository,
     RevokeCredential,
@@ -75,6 +76,7 @@ def _of(action: Action, author: AccountId, chain_id: ChainId) -> Iterable[RepoId
             | RestoreRepository()
             | SetCollaborator()
             | RemoveCollaborator()
+            | Repack()
             | Erase()
         ):
             return (action.repo,)
