@@ -19,7 +19,7 @@ from .admission import Network
 from .block import Block, header_of
 from .branches import Executed
 from .commit import ChainStore, Commit, ReceiptRow, StoredBlock
-from .execution import admitted_packs
+from .execution import admitted_packs, replaced_packs
 from .foundation import found_state
 from .genesis import Genesis, genesis_hash
 from .header import EPOCH
@@ -65,6 +65,7 @@ def commit_of(
             for index, (tx_id, receipt) in enumerate(zip(expiries, block.receipts, strict=True))
         ),
         packs=admitted_packs(block.receipts),
+        replaced=replaced_packs(block.receipts),
         ref_moves=block.ref_moves,
         deletions=deletions(block.time, block.receipts),
         texts=texts,

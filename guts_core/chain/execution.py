@@ -14,7 +14,7 @@ from attrs import frozen
 from guts_core.errors import Refused
 from guts_core.forge import queries
 from guts_core.forge.actions import GOVERNING
-from guts_core.forge.activities import Activity, PackAdmitted
+from guts_core.forge.activities import Activity, PackAdmitted, PacksReplaced
 from guts_core.forge.apply import apply
 from guts_core.forge.context import Availability, Context
 from guts_core.forge.quota import QuotaExhausted, charge, charged
@@ -29,7 +29,7 @@ from .admission import (
     check_witness,
     place_of,
 )
-from .commit import AdmittedPack
+from .commit import AdmittedPack, ReplacedPack
 from .inadmissible import (
     CannotPay,
 )
@@ -121,4 +121,15 @@ def admitted_packs(receipts: Iterable[Receipt]) -> tuple[AdmittedPack, ...]:
         for receipt in receipts
         for activity in receipt.activities
         if isinstance(activity, PackAdmitted)
+    )
+
+
+def replaced_packs(receipts: Iterable[Receipt]) -> tuple[ReplacedPack, ...]:
+    """The packs that a block's receipts take off the lists."""
+    return tuple(
+        ReplacedPack(activity.repo, digest)
+        for receipt in receipts
+        for activity in receipt.activities
+        if isinstance(activity, PacksReplaced)
+        for digest in activity.digests
     )

@@ -70,7 +70,8 @@ class SignedTransaction:
     body (Tag.SIGN_TX), then, when a gateway is named, the gateway node's key (Tag.SIGN_GATEWAY).
     ``Register``: the new key, then one of the sponsor's account keys. ``Erase`` where it lists
     operators: one key of each in the order of ``operators``.
-    ``ReportEvidence``: the network key of a validator that the author answers for (Tag.SIGN_EVIDENCE).
+    ``ReportEvidence``, ``Repack``: the network key of a validator that the author answers for (Tag.SIGN_EVIDENCE,
+    Tag.SIGN_REPACK).
     All sign ``to_bytes(body)``.
     """
 

@@ -58,6 +58,16 @@ def repack(action: Repack, state: Overlay, context: Context) -> tuple[PackAdmitt
     return _perform(action, repository, replaced, state, context)
 
 
+def has_moved(action: Repack, view: View) -> bool:
+    """Whether a block came that makes it impossible for good: nothing brings an older list or generation back."""
+    repository = queries.repository(view, action.repo)
+    if repository is None:
+        return False
+    if action.drops and action.generation < repository.generation:
+        return True
+    return any(queries.pack(view, repository.id, seq) is None for seq in action.replaces)
+
+
 def _check_moment(action: Repack, repository: Repository, context: Context) -> None:
     if context.availability is None:
         raise NotAttested("no quorum of validators attested what the packs hold")
