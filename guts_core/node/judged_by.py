@@ -26,5 +26,5 @@ def refs_to_judge_by(action: Attestable, view: View) -> tuple[Ref, ...]:
 
 
 def packs_to_judge_by(action: Attestable, view: View) -> tuple[Pack, ...]:
-    """The list, where packs are replaced: a push may lead into any of them, and its pack is looked at in their midst."""
+    """The list, where packs are replaced; a push may lead into any of them."""
     return tuple(queries.packs(view, action.repo)) if isinstance(action, Repack) else ()

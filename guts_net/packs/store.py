@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
@@ -33,6 +33,7 @@ from .index_file import count_of
 from .ingest import CheckedPack, Incoming, digest_file
 from .layout import Layout
 from .projection import Projections
+from .replacing import Replacing, check_replacing
 
 # From the moment a held pack is judged until the promise about it stands: less than a transaction lives.
 IN_USE_SECONDS = 3600.0
@@ -151,6 +152,25 @@ class PackStore:
     def is_projected(self, repo_id: RepoId, generation: int, head: RefName) -> bool:
         """Whether the directory of this generation stands; as long as nothing is awaited it does not go."""
         return self._projections.is_there(repo_id, generation, head)
+
+    async def check_replacing(
+        self, new: bytes | None, replaced: Iterable[bytes], kept: Iterable[bytes], tips: frozenset[Oid] | None
+    ) -> None:
+        """Raise NotReplaceable unless a kept pack may stand in for others; ``tips`` where something is dropped."""
+        asked = Replacing(self.layout, new, tuple(replaced), tuple(kept), tips)
+        for digest in (*asked.remaining, *asked.replaced):
+            self._used[digest] = trio.current_time()
+            if not self.has(digest):
+                raise _not_held(digest)
+        await check_replacing(self.git, asked, self._view_of)
+
+    async def retire(self, repo_id: RepoId, digests: Iterable[bytes]) -> None:
+        """
+        Take packs that a repository does not list any more out of its directory; none is no error.
+
+        Whoever reads one goes on: what refs reach stands in the packs that took their place, which are there already.
+        """
+        await trio.to_thread.run_sync(self._unlink_from, repo_id, tuple(digests))
 
     @asynccontextmanager
     async def projected(
@@ -273,14 +293,35 @@ class PackStore:
         return tuple(dropped)
 
     def _set_aside(self, digest: bytes, repos: Iterable[RepoId]) -> None:
-        """Index first: without it git does not look for the pack."""
         for repo_id in repos:
-            linked = self.layout.linked_pack(self.layout.repo(repo_id), digest)
-            self._disk.unlink(linked.with_suffix(".idx"))
-            self._disk.unlink(linked)
+            self._unlink_from(repo_id, (digest,))
         for path in (self.layout.idx(digest), self.layout.pack(digest)):
             if path.exists():
                 self._disk.rename(path, self.layout.quarantine / f"damaged-{path.name}")
+
+    def _unlink_from(self, repo_id: RepoId, digests: Iterable[bytes]) -> None:
+        """Index first: without it git does not look for the pack."""
+        for digest in digests:
+            linked = self.layout.linked_pack(self.layout.repo(repo_id), digest)
+            self._disk.unlink(linked.with_suffix(".idx"))
+            self._disk.unlink(linked)
+
+    @asynccontextmanager
+    async def _view_of(self, digests: Sequence[bytes]) -> AsyncIterator[Path]:
+        """A git directory with these packs, and nothing else."""
+        git_dir = self.layout.quarantine / secrets.token_hex(16)
+        try:
+            await trio.to_thread.run_sync(self._make_view_of, git_dir, digests)
+            yield git_dir
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(self._disk.remove_tree, git_dir)
+
+    def _make_view_of(self, git_dir: Path, digests: Sequence[bytes]) -> None:
+        bare.make_scratch(self._disk, git_dir)
+        for digest in digests:
+            if not self._link_into(git_dir, digest):
+                raise _not_held(digest)
 
     @asynccontextmanager
     async def _view(self, repo_id: RepoId, digest: bytes | None) -> AsyncIterator[Path]:
