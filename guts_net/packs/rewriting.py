@@ -8,7 +8,6 @@ written anew as often as its repository doubles.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,11 +19,11 @@ from guts_core.errors import Unavailable
 from guts_core.forge.records import Pack
 from guts_core.git.pack_limits import OBJECTS_MAX
 from guts_core.names import Oid
-from guts_net.protocols import Disk
 
 from .git_child import GitChildren
 from .index_file import names_in_order
 from .layout import Layout
+from .store import PackStore
 
 # Fewer are no burden: every reader opens each index.
 MERGED_LEAST = 8
@@ -67,14 +66,10 @@ async def plan(git: GitChildren, git_dir: Path, layout: Layout, packs: Sequence[
 
 
 @asynccontextmanager
-async def written(
-    git: GitChildren, disk: Disk, layout: Layout, git_dir: Path, objects: frozenset[Oid]
-) -> AsyncIterator[Path]:
+async def written(packs: PackStore, git_dir: Path, objects: frozenset[Oid]) -> AsyncIterator[Path]:
     """A pack of these objects, which git_dir sees, in quarantine; removed when the block ends."""
-    place = layout.quarantine / secrets.token_hex(16)
-    try:
-        await trio.to_thread.run_sync(disk.make_directory, place)
-        answer = await git.run(
+    async with packs.scratch() as place:
+        answer = await packs.git.run(
             "pack-objects", "--delta-base-offset", "--threads=1", "-q", str(place / "new"),
             git_dir=git_dir, stdin=b"".join(oid.hex().encode() + b"\n" for oid in sorted(objects)),
             seconds=WRITE_SECONDS, is_large=True,
@@ -82,9 +77,6 @@ async def written(
         if answer.code != 0:
             raise Unavailable(f"git could not write the new pack: {answer.words.strip()[-200:]}")
         yield next(place.glob("new-*.pack"))
-    finally:
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(disk.remove_tree, place)
 
 
 async def _reached(git: GitChildren, git_dir: Path) -> frozenset[Oid]:

@@ -112,6 +112,17 @@ class PackStore:
         """What a manifest says of a kept pack, read anew; None if it is not held. Raises Corrupt for rot."""
         return await trio.to_thread.run_sync(self._blob, digest)
 
+    @asynccontextmanager
+    async def scratch(self) -> AsyncIterator[Path]:
+        """An empty directory in quarantine, gone when the block ends."""
+        place = self.layout.quarantine / secrets.token_hex(16)
+        try:
+            await trio.to_thread.run_sync(self._disk.make_directory, place)
+            yield place
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(self._disk.remove_tree, place)
+
     # Repositories.
 
     async def link(self, repo_id: RepoId, digest: bytes) -> bool:
@@ -211,14 +222,16 @@ class PackStore:
 
     # Start.
 
-    async def sweep(self, keep: AbstractSet[bytes]) -> tuple[bytes, ...]:
+    async def sweep(
+        self, listed: Iterable[tuple[RepoId, bytes]], promised: AbstractSet[bytes] = frozenset()
+    ) -> tuple[bytes, ...]:
         """
-        At start, before anything else: empty the quarantine, drop projections and packs not in ``keep``.
+        At start, before anything else: empty the quarantine, drop projections, and what nothing asks for.
 
-        ``keep`` holds every digest that the state lists and every one under an own attestation that has not
-        expired. Returns the digests that were removed. What a repository has linked stays.
+        ``listed`` are all packs that the state lists, by repository: no other stays linked. ``promised`` are those
+        under an own attestation that has not expired. Returns the digests that were removed.
         """
-        return await trio.to_thread.run_sync(self._sweep, keep)
+        return await trio.to_thread.run_sync(self._sweep, tuple(listed), promised)
 
     # In threads.
 
@@ -309,13 +322,9 @@ class PackStore:
     @asynccontextmanager
     async def _view_of(self, digests: Sequence[bytes]) -> AsyncIterator[Path]:
         """A git directory with these packs, and nothing else."""
-        git_dir = self.layout.quarantine / secrets.token_hex(16)
-        try:
+        async with self.scratch() as git_dir:
             await trio.to_thread.run_sync(self._make_view_of, git_dir, digests)
             yield git_dir
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(self._disk.remove_tree, git_dir)
 
     def _make_view_of(self, git_dir: Path, digests: Sequence[bytes]) -> None:
         bare.make_scratch(self._disk, git_dir)
@@ -326,13 +335,9 @@ class PackStore:
     @asynccontextmanager
     async def _view(self, repo_id: RepoId, digest: bytes | None) -> AsyncIterator[Path]:
         """A git directory with the repository's packs and this one."""
-        git_dir = self.layout.quarantine / secrets.token_hex(16)
-        try:
+        async with self.scratch() as git_dir:
             await trio.to_thread.run_sync(self._make_view, git_dir, repo_id, digest)
             yield git_dir
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(self._disk.remove_tree, git_dir)
 
     def _make_view(self, git_dir: Path, repo_id: RepoId, digest: bytes | None) -> None:
         objects = self.layout.repo(repo_id) / "objects"
@@ -340,11 +345,17 @@ class PackStore:
         if digest is not None and not self._link_into(git_dir, digest):
             raise _not_held(digest)
 
-    def _sweep(self, keep: AbstractSet[bytes]) -> tuple[bytes, ...]:
+    def _sweep(self, listed: Iterable[tuple[RepoId, bytes]], promised: AbstractSet[bytes]) -> tuple[bytes, ...]:
         for entry in sorted(self.layout.quarantine.iterdir()):
             self._disk.remove_tree(entry)
         for projected in sorted(self.layout.repos.glob("??/*.git/projected")):
             self._disk.remove_tree(projected)
+        wanted = {self.layout.linked_pack(self.layout.repo(repo), digest) for repo, digest in listed}
+        for linked in sorted(self.layout.repos.glob("??/*.git/objects/pack/pack-*")):
+            # A power cut came between the block that replaced it and its end.
+            if linked.with_suffix(".pack") not in wanted:
+                self._disk.unlink(linked)
+        keep = promised | {digest for _, digest in listed}
         removed = set()
         for path in sorted(self.layout.packs.iterdir()):
             match = _PACK_FILE.fullmatch(path.name)
