@@ -12,8 +12,9 @@ from guts_core.git.refs import ref_name
 from guts_core.names import Oid, RepoId
 from guts_core.node.port import REPLIES, OpenPush, PackData, PackEnd, PushCommand, PushReport
 from guts_net.conversation import Conversation
+from guts_net.handle import RunningNode
 from guts_net.packs.rewriting import MERGED_LEAST
-from guts_net.runtime import RunningNode, open_node
+from guts_net.runtime import open_node
 
 from .world import WAIT_MS, Packed, World, a_commit, found, push, wait_until
 
