@@ -19,6 +19,7 @@ from .operators import NotSeated, TooFewOperators
 from .quota import QuotaExhausted
 from .ref_paths import RefConflict
 from .refs import NotAttested, ObjectsMoved, Protected, RemovalsMoved, Stale
+from .repacking import ListMoved
 from .repositories import PrivateImpossible, Unsupported
 from .seats import KeyConvicted, LastValidator
 from .texts import TextTaken
@@ -53,6 +54,7 @@ REFUSALS: dict[str, type[errors.Refused]] = {
         NotSeated,
         NotSponsored,
         ObjectsMoved,
+        ListMoved,
         PrivateImpossible,
         Protected,
         QuotaExhausted,
