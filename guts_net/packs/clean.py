@@ -103,8 +103,8 @@ class CleanLists:
 
     def note(self, commit: Commit) -> None:
         """A block is on disk: what was pushed to is judged when nothing else is to do."""
-        changed = (*commit.packs, *commit.ref_moves, *commit.replaced)
-        for repo in {change.repo for change in changed}:
+        lists = {pack.repo for pack in commit.packs} | {pack.repo for pack in commit.replaced}
+        for repo in lists | {move.repo for move in commit.ref_moves}:
             if len(self._pushed) < WAITING_MAX:
                 self._pushed[RepoId(repo)] = None
                 self._wake_pushed.set()

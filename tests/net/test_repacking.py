@@ -10,7 +10,8 @@ from attrs import evolve
 from guts_core.forge import queries
 from guts_core.git.refs import ref_name
 from guts_core.names import Oid, RepoId
-from guts_core.node.port import REPLIES, OpenPush, PackData, PackEnd, PushCommand, PushReport
+from guts_core.node.port import REPLIES, OpenPush, PackData, PackEnd, PushReport
+from guts_core.node.push_parts import PushCommand
 from guts_net.conversation import Conversation
 from guts_net.handle import RunningNode
 from guts_net.packs.rewriting import MERGED_LEAST
