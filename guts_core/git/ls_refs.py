@@ -7,6 +7,7 @@ prefixes multiplies: they are brought down to those that none of the others cove
 
 from __future__ import annotations
 
+from binascii import hexlify
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -101,10 +102,9 @@ def ls_refs_answer(
     asked only where ``asked.peel``.
     """
     lines = [] if (first := _head_line(asked, head, peeled)) is None else [first]
-    if asked.peel:
-        lines += [_line(name, oid, peeled.get(oid)) for name, oid in refs if asked.shows(name)]
-    else:
-        lines += [_line(name, oid, None) for name, oid in refs if asked.shows(name)]
+    shown = refs if not asked.prefixes else ((name, oid) for name, oid in refs if asked.shows(name))
+    ends = peeled if asked.peel else {}
+    lines += [_line(name, oid, ends.get(oid)) for name, oid in shown]
     return b"".join(lines) + FLUSH
 
 
@@ -118,9 +118,8 @@ def _head_line(asked: LsRefs, head: Head, peeled: Mapping[Oid, Oid | None]) -> b
 
 
 def _line(name: bytes, oid: Oid, peeled: Oid | None) -> bytes:
-    if peeled is None:
-        return _framed(b"%b %b" % (oid.hex().encode(), name))
-    return _framed(b"%b %b peeled:%b" % (oid.hex().encode(), name, peeled.hex().encode()))
+    text = b"%b %b" % (hexlify(oid), name)
+    return _framed(text if peeled is None else text + b" peeled:" + hexlify(peeled))
 
 
 def _framed(text: bytes) -> bytes:

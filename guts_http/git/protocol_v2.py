@@ -7,7 +7,7 @@ after it is known that every object asked for is reached by a ref that is shown 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import trio
@@ -29,6 +29,7 @@ from guts_http.site import Site
 from . import answers
 from .body import Body
 from .flights import Flight, Flights, Question, Source
+from .listings import Listing, Listings, listing_of
 from .peeling import Peeled, sizes
 from .turns import Turns
 from .upload_pack import ADVERTISEMENT, RESULT, Child, Lease, failure, git_protocol, lease, spawn
@@ -49,6 +50,19 @@ class Asker:
     repo: RepoId
 
 
+@frozen
+class _Seen:
+    """What a snapshot shows of a repository's refs: at least those that are asked for."""
+
+    listing: Listing
+    head: Head
+    refs: list[tuple[bytes, Oid]]
+
+    def ids(self) -> set[Oid]:
+        """Every object that is named."""
+        return {oid for _, oid in self.refs} | ({self.head.oid} if self.head.oid is not None else set())
+
+
 class ProtocolV2:
     """What the requests of one node share: turns, flights, and what is known of tags."""
 
@@ -57,6 +71,7 @@ class ProtocolV2:
         self._fetches = fetches
         self._large = Turns(site.settings.fetches_max, site.settings.queue_seconds, "large requests")
         self._flights = Flights()
+        self._listings = Listings()
         self._peeled = Peeled(site.git_reads, site.settings.queue_seconds)
 
     async def advertise(self, send: Send) -> None:
@@ -95,20 +110,28 @@ class ProtocolV2:
 
     async def _ls_refs(self, asker: Asker, asked: LsRefs) -> bytes:
         async with lease(self._site, asker.repo) as leased:
-            head, refs = await trio.to_thread.run_sync(self._look, asker, asked)
-            peeled = await self._peeled.of(leased.directory, _ids(head, refs)) if asked.peel else {}
-        return await trio.to_thread.run_sync(ls_refs_answer, asked, head, refs, peeled)
+            found = await trio.to_thread.run_sync(self._look, asker, asked)
+            if isinstance(found, bytes):
+                return found
+            peeled = await self._peeled.of(leased.directory, found.ids()) if asked.peel else {}
+        answer = await trio.to_thread.run_sync(ls_refs_answer, asked, found.head, found.refs, peeled)
+        self._listings.put(found.listing, answer)
+        return answer
 
-    def _look(self, asker: Asker, asked: LsRefs) -> tuple[Head, list[tuple[bytes, Oid]]]:
-        """HEAD and the refs that are asked for, as the principal sees them in one snapshot."""
+    def _look(self, asker: Asker, asked: LsRefs) -> _Seen | bytes:
+        """HEAD and the refs that are asked for, as the principal sees them in one snapshot; or an answer at hand."""
         with self._site.reader.snapshot() as snapshot:
             repository = queries.repository(snapshot, asker.repo)
             if repository is None:
                 raise hidden()
             demand(asker.principal, Permission.READ_REPOSITORY, repository, snapshot)
+            listing = listing_of(repository, asked)
+            if (kept := self._listings.get(listing)) is not None:
+                return kept
             found = queries.ref(snapshot, asker.repo, repository.default_branch)
             head = Head(repository.default_branch.encode(), None if found is None else found.oid)
-            return head, [one for start in _starts(asked) for one in queries.ref_values(snapshot, asker.repo, start)]
+            refs = [one for start in _starts(asked) for one in queries.ref_values(snapshot, asker.repo, start)]
+            return _Seen(listing, head, refs)
 
     async def _object_info(self, asker: Asker, asked: ObjectInfo) -> bytes:
         if not asked.oids or not asked.size:
@@ -220,7 +243,3 @@ async def _while_there_is_a_client(receive: Receive) -> AsyncIterator[None]:
 def _starts(asked: LsRefs) -> tuple[bytes, ...]:
     """What the names of the refs to read start with, in order; what is not asked for falls out later."""
     return asked.prefixes if 0 < len(asked.prefixes) <= PREFIXES_LOOKED_UP_MAX else (b"",)
-
-
-def _ids(head: Head, refs: Iterable[tuple[bytes, Oid]]) -> set[Oid]:
-    return {oid for _, oid in refs} | ({head.oid} if head.oid is not None else set())

@@ -26,10 +26,14 @@ class Turns:
 async def turn(limiter: trio.CapacityLimiter, seconds: float, what: str) -> AsyncIterator[None]:
     """A turn among so many at once; raises TooManyAtOnce after a while."""
     token = object()
-    with trio.move_on_after(seconds) as waiting:
-        await limiter.acquire_on_behalf_of(token)
-    if waiting.cancelled_caught:
-        raise TooManyAtOnce(f"this node serves {int(limiter.total_tokens)} {what} at once; try again in a moment")
+    try:
+        limiter.acquire_on_behalf_of_nowait(token)  # also for who is not to wait at all
+    except trio.WouldBlock:
+        with trio.move_on_after(seconds) as waiting:
+            await limiter.acquire_on_behalf_of(token)
+        if waiting.cancelled_caught:
+            most = int(limiter.total_tokens)
+            raise TooManyAtOnce(f"this node serves {most} {what} at once; try again in a moment") from None
     try:
         yield
     finally:

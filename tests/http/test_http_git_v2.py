@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -99,7 +99,7 @@ async def open_served(tmp_path: Path, settings: Settings | None = None) -> Async
         yield served
 
 
-LISTINGS: Sequence[tuple[str, ...]] = (
+LISTINGS: tuple[tuple[str, ...], ...] = (
     (),
     ("peel",),
     ("symrefs",),

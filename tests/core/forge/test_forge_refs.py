@@ -459,5 +459,8 @@ def test_refs_are_read_in_order_and_by_space_over_many_pages() -> None:
 
     assert [ref.name for ref in queries.refs(world.state, repo)] == [MAIN, *names]
     assert [ref.name for ref in queries.refs(world.state, repo, "refs/tags/t00")] == names[:100]
+    decoded = [(ref.name.encode(), ref.oid) for ref in queries.refs(world.state, repo)]
+    assert list(queries.ref_values(world.state, repo)) == decoded
+    assert list(queries.ref_values(world.state, repo, b"refs/tags/t00")) == decoded[1:101]
     assert queries.ref(world.state, repo, MAIN) is not None
     assert world.state.get(paths.ref(repo, "refs/heads/mai")) is None

@@ -91,6 +91,18 @@ async def test_a_directory_is_reused_until_head_or_refs_change(world: World, sou
         assert git(moved, "symbolic-ref", "HEAD") == b"refs/heads/side\n"
 
 
+async def test_a_directory_that_stands_is_leased_without_reading_refs(world: World, source: Path) -> None:
+    """Of a large repository reading them is most of what a fetch costs the node."""
+    refs = await hold_everything(world, source)
+
+    assert not world.store.is_projected(REPO, 1, MAIN)
+    async with world.store.projected(REPO, 1, refs, MAIN) as first:
+        assert world.store.is_projected(REPO, 1, MAIN)
+        assert not world.store.is_projected(REPO, 1, RefName("refs/heads/side"))
+        async with world.store.projected(REPO, 1, None, MAIN) as again:
+            assert (again, all_refs(again)) == (first, refs)
+
+
 async def test_an_old_generation_goes_when_its_last_reader_does(world: World, source: Path) -> None:
     refs = await hold_everything(world, source)
 
