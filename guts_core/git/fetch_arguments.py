@@ -64,9 +64,9 @@ class Fetch:
 
     @property
     def is_full_clone(self) -> bool:
-        """Whether it asks for all that its wants reach, and for nothing else."""
+        """Whether it asks for all that its wants reach, and for nothing else; names of refs are resolved before."""
         parts = (self.want_refs, self.haves, self.shallows, self.depth, self.since, self.deepen_nots, self.filter)
-        asked_otherwise = self.flags & {"sideband-all", "wait-for-done", "deepen-relative"}
+        asked_otherwise = self.flags & {"wait-for-done", "deepen-relative"}
         return bool(self.wants) and "done" in self.flags and not any(parts) and not asked_otherwise
 
     def resolved(self, wanted: Iterable[Oid], deepen_nots: Iterable[str]) -> Fetch:
@@ -178,9 +178,14 @@ class FetchArguments:
         self._filter = value.decode("ascii")
 
 
+def places(name: str) -> frozenset[str]:
+    """The full names that a short one may stand for."""
+    return frozenset(rule.format(name) for rule in _RULES)
+
+
 def resolve(name: str, refs: Mapping[RefName, Oid]) -> RefName:
-    """The one ref that a short name leads to, as git would find it; raises ArgumentRefused."""
-    found = {rule.format(name) for rule in _RULES} & refs.keys()
+    """The one of these refs that a short name leads to, as git would find it; raises ArgumentRefused."""
+    found = set(places(name) & refs.keys())
     if len(found) != 1:
         raise ArgumentRefused(f"deepen-not {name!a} is {'ambiguous' if found else 'no ref of this repository'}")
     return RefName(found.pop())

@@ -16,7 +16,7 @@ from guts_core.errors import Invalid
 PACKET_BYTES_MAX = 65520
 _LENGTH_DIGITS = 4
 DATA_BYTES_MAX = PACKET_BYTES_MAX - _LENGTH_DIGITS
-_BAND_DATA_BYTES_MAX = DATA_BYTES_MAX - 1
+BAND_DATA_BYTES_MAX = DATA_BYTES_MAX - 1
 _LENGTH = re.compile(rb"[0-9a-fA-F]{4}")
 
 
@@ -55,7 +55,7 @@ def packet(data: bytes) -> bytes:
 
 def side_band(band: Band, data: bytes) -> bytes:
     """Data of any length as packets of one band."""
-    pieces = (data[at : at + _BAND_DATA_BYTES_MAX] for at in range(0, len(data), _BAND_DATA_BYTES_MAX))
+    pieces = (data[at : at + BAND_DATA_BYTES_MAX] for at in range(0, len(data), BAND_DATA_BYTES_MAX))
     return b"".join(packet(bytes((band,)) + piece) for piece in pieces)
 
 

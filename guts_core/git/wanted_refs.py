@@ -39,6 +39,10 @@ class WantedRefs:
             given.append(self._given(read))
         return b"".join(given) + (self._reader.rest() if self._is_over else b"")
 
+    def head(self) -> bytes:
+        """All that comes before the pack, where nothing else does."""
+        return self.receive(packet(self._band + _PACK))
+
     def _given(self, read: bytes | Mark) -> bytes:
         if isinstance(read, Mark):
             return _MARKS[read]

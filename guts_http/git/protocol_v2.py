@@ -15,7 +15,7 @@ from attrs import frozen
 
 from guts_core.forge import queries
 from guts_core.forge.permissions import Permission, Principal, demand, hidden
-from guts_core.git.fetch_arguments import Fetch, resolve
+from guts_core.git.fetch_arguments import Fetch, places, resolve
 from guts_core.git.ls_refs import HEAD, Head, LsRefs, ls_refs_answer
 from guts_core.git.object_info import ObjectInfo, object_info_answer
 from guts_core.git.pkt_line import FLUSH
@@ -34,6 +34,7 @@ from .peeling import Peeled, sizes
 from .turns import Turns
 from .upload_pack import ADVERTISEMENT, RESULT, Child, Lease, failure, git_protocol, lease, spawn
 from .wants import NotOurRef, check_wants, head_of, refs_of
+from .whole_pack import WholePacks
 
 VERSION = "version=2"
 # Of a request that has this much at most many are read at once: a clone says a few lines, or one for each ref.
@@ -72,6 +73,7 @@ class ProtocolV2:
         self._large = Turns(site.settings.fetches_max, site.settings.queue_seconds, "large requests")
         self._flights = Flights()
         self._listings = Listings()
+        self._whole = WholePacks(site)
         self._peeled = Peeled(site.git_reads, site.settings.queue_seconds)
 
     async def advertise(self, send: Send) -> None:
@@ -141,17 +143,25 @@ class ProtocolV2:
 
     async def _fetch(self, asker: Asker, asked: Fetch, receive: Receive, send: Send) -> None:
         async with lease(self._site, asker.repo) as leased:
-            question = Question(leased.directory, asked.to_bytes())
-
-            async def start(held: AsyncExitStack) -> Source:
-                await held.enter_async_context(self._fetches.one())
-                return await _started(leased.directory, asked, held)
-
-            async with self._flights.join(question, start) as flight, _while_there_is_a_client(receive):
-                if (refused := await _refused(flight)) is None:
-                    await _copy(flight, leased, send)
+            resolved = await trio.to_thread.run_sync(_resolved, leased.directory, asked)
+            async with self._whole.found(asker.repo, resolved.told, leased) as whole:
+                if whole is None:
+                    await self._pack(asked, resolved, leased, receive, send)
                 else:
-                    await answers.whole(send, RESULT, refused)
+                    async with _while_there_is_a_client(receive):
+                        await self._whole.stream(whole, resolved.section().head(), send)
+
+    async def _pack(self, asked: Fetch, resolved: _Resolved, leased: Lease, receive: Receive, send: Send) -> None:
+        async def start(held: AsyncExitStack) -> Source:
+            await held.enter_async_context(self._fetches.one())
+            return await _started(leased.directory, resolved, held)
+
+        question = Question(leased.directory, asked.to_bytes())
+        async with self._flights.join(question, start) as flight, _while_there_is_a_client(receive):
+            if (refused := await _refused(flight)) is None:
+                await _copy(flight, leased, send)
+            else:
+                await answers.whole(send, RESULT, refused)
 
 
 def speaks_it(scope: object) -> bool:
@@ -174,28 +184,41 @@ class _Answering:
         return b""
 
 
-async def _started(directory: str, asked: Fetch, held: AsyncExitStack) -> Source:
+@frozen
+class _Resolved:
+    """A fetch without names: where wanted refs stand, and what a child is told."""
+
+    wanted: tuple[tuple[str, Oid], ...]
+    told: Fetch
+
+    def section(self) -> WantedRefs:
+        """What tells of the refs that were wanted by name."""
+        return WantedRefs(self.wanted, sideband_all="sideband-all" in self.told.flags)
+
+
+async def _started(directory: str, resolved: _Resolved, held: AsyncExitStack) -> Source:
     """A child that was told what is asked, once that is known to be seen by who asks."""
-    wanted, told = await trio.to_thread.run_sync(_resolved, directory, asked)
-    await check_wants(directory, told.wants)
+    await check_wants(directory, resolved.told.wants)
     child = await spawn(directory, VERSION)
     held.push_async_callback(child.kill)
-    await child.hear(told.to_bytes())
+    await child.hear(resolved.told.to_bytes())
     await child.stdin.aclose()
-    return _Answering(child, WantedRefs(wanted, sideband_all="sideband-all" in asked.flags))
+    return _Answering(child, resolved.section())
 
 
-def _resolved(directory: str, asked: Fetch) -> tuple[list[tuple[str, Oid]], Fetch]:
-    """Where wanted refs stand, and what a child is told instead of names; raises ArgumentRefused."""
+def _resolved(directory: str, asked: Fetch) -> _Resolved:
+    """The ids of wanted refs, and full names for what is left out; raises ArgumentRefused."""
     if not asked.want_refs and not asked.deepen_nots:
-        return [], asked
-    refs = refs_of(directory)
-    wanted = [(name, _wanted(directory, name, refs)) for name in asked.want_refs]
-    return wanted, asked.resolved((oid for _, oid in wanted), (resolve(name, refs) for name in asked.deepen_nots))
+        return _Resolved((), asked)
+    head = head_of(directory)
+    refs = refs_of(directory, {head, *asked.want_refs}.union(*map(places, asked.deepen_nots)))
+    wanted = tuple((name, _wanted(head if name == HEAD.decode() else name, refs)) for name in asked.want_refs)
+    left_out = (resolve(name, refs) for name in asked.deepen_nots)
+    return _Resolved(wanted, asked.resolved((oid for _, oid in wanted), left_out))
 
 
-def _wanted(directory: str, name: str, refs: Mapping[RefName, Oid]) -> Oid:
-    found = refs.get(head_of(directory) if name == HEAD.decode() else RefName(name))
+def _wanted(name: str, refs: Mapping[RefName, Oid]) -> Oid:
+    found = refs.get(RefName(name))
     if found is None:
         raise ArgumentRefused(f"unknown ref {name!a}")
     return found

@@ -215,8 +215,8 @@ async def _answer(child: Child, leased: Lease, send: Send) -> None:
 class Lease:
     """The directory that shows the refs of one generation; it stays until the lease ends."""
 
-    def __init__(self, conversation: Conversation, directory: str) -> None:
-        self.directory = directory
+    def __init__(self, conversation: Conversation, directory: str, generation: int) -> None:
+        self.directory, self.generation = directory, generation
         self._conversation = conversation
 
     async def judge(self, complaint: bytes) -> None:
@@ -231,7 +231,7 @@ async def lease(site: Site, repo: RepoId) -> AsyncIterator[Lease]:
     async with open_conversation(site.port, OpenFetch(repo)) as conversation:
         leased = await conversation.hear()
         assert isinstance(leased, Projection)
-        yield Lease(conversation, leased.path)
+        yield Lease(conversation, leased.path, leased.generation)
 
 
 @asynccontextmanager

@@ -37,7 +37,7 @@ class NotOurRef(Refused):
 
 async def check_wants(directory: str, wants: Iterable[Oid]) -> None:
     """Raise NotOurRef unless refs of this git directory reach every wanted object."""
-    tips = await trio.to_thread.run_sync(_tips, directory)
+    tips = await trio.to_thread.run_sync(tips_of, directory)
     others = frozenset(wants) - tips
     if not others:
         return
@@ -51,7 +51,7 @@ async def check_wants(directory: str, wants: Iterable[Oid]) -> None:
 
 async def reached(directory: str, oids: frozenset[Oid]) -> frozenset[Oid]:
     """Those of these objects that refs of this git directory reach; none, where that takes too long."""
-    tips = await trio.to_thread.run_sync(_tips, directory)
+    tips = await trio.to_thread.run_sync(tips_of, directory)
     if not tips or oids <= tips:
         return oids & tips
     with trio.move_on_after(WALK_SECONDS):
@@ -59,10 +59,11 @@ async def reached(directory: str, oids: frozenset[Oid]) -> frozenset[Oid]:
     return frozenset()
 
 
-def refs_of(directory: str) -> dict[RefName, Oid]:
-    """The refs that a projected directory shows: all of them stand in one file."""
+def refs_of(directory: str, names: Iterable[str]) -> dict[RefName, Oid]:
+    """Those of these refs that a projected directory shows: all that it shows stand in one file."""
+    looked_up = frozenset(name.encode() for name in names)
     shown = (Path(directory) / "packed-refs").read_bytes().splitlines()
-    return {RefName(line[41:].decode()): Oid(unhexlify(line[:40])) for line in shown if not line.startswith(b"#")}
+    return {RefName(line[41:].decode()): Oid(unhexlify(line[:40])) for line in shown if line[41:] in looked_up}
 
 
 async def _check(directory: str, others: frozenset[Oid], tips: frozenset[Oid]) -> None:
@@ -87,7 +88,7 @@ def head_of(directory: str) -> RefName:
     return RefName((Path(directory) / "HEAD").read_text().removeprefix("ref: ").removesuffix("\n"))
 
 
-def _tips(directory: str) -> frozenset[Oid]:
+def tips_of(directory: str) -> frozenset[Oid]:
     """What the refs name."""
     shown = (Path(directory) / "packed-refs").read_bytes().splitlines()
     return frozenset(Oid(unhexlify(line[:40])) for line in shown if not line.startswith(b"#"))

@@ -277,6 +277,7 @@ RAW_HASHES = {
     "guts_core/chain/verified.py": "a name in a cache of public things",
     "guts_net/journal.py": "keyed by the file's nonce; guards against accidents",
     "guts_net/packs/ingest.py": "git's checksum at the end of a pack",
+    "guts_http/git/whole_pack.py": "git's checksum at the end of a pack",
     "guts_http/pages.py": "of the style sheet, for the policy header",
 }
 SECRET_WORDS = ("secret", "seed", "private", "password", "token", "shared")

@@ -95,7 +95,7 @@ def test_two_clients_who_mean_the_same_are_seen_to() -> None:
 def test_a_full_clone_is_told_from_every_other_fetch() -> None:
     """Only who asks for all that the wants reach may be given a whole pack."""
     plain = ("thin-pack", "ofs-delta", "include-tag", "no-progress", f"want {A}", "done")
-    others = ("deepen 1", f"have {B}", f"shallow {B}", "filter blob:none", "sideband-all", "want-ref refs/heads/x")
+    others = ("deepen 1", f"have {B}", f"shallow {B}", "filter blob:none", "wait-for-done", "want-ref refs/heads/x")
 
     def is_full(*lines: str) -> bool:
         asked = read(request("fetch", *lines))
@@ -103,6 +103,7 @@ def test_a_full_clone_is_told_from_every_other_fetch() -> None:
         return asked.is_full_clone
 
     assert is_full(*plain)
+    assert is_full(*plain, "sideband-all")
     assert not any(is_full(*plain, other) for other in others)
     assert not is_full(*plain[:-1])
     assert not is_full("done")
