@@ -268,6 +268,7 @@ def test_bad_J06_a_proof_longer_than_any_key_is_refused_when_it_is_read() -> Non
 RAW_HASHES = {
     "guts_core/codec/tags.py": "the one hash, under a tag",
     "guts_core/git/chunks.py": "the one hash, fed piece by piece",
+    "guts_cli/ready/download.py": "the one hash, fed piece by piece",
     "guts_core/state/nodes.py": "the one hash, its start copied",
     "guts_core/link/handshake.py": "keyed: the shared secret is the key argument",
     "guts_core/sim/crypto.py": "keyed: stand-in signatures of the simulator",
