@@ -14,10 +14,10 @@ from contextlib import aclosing
 
 import trio
 
-from guts_core.errors import Conflict, GutsError, Refused, Unavailable
-from guts_core.forge.actions import Blob, Manifest, Repack
+from guts_core.errors import GutsError, Refused, Unavailable
+from guts_core.forge.actions import Blob, Manifest
 from guts_core.git.chunks import chunk_count, verify_chunk
-from guts_core.names import Oid, RefName, RepoId
+from guts_core.names import RefName, RepoId
 from guts_core.node.effects import CheckPack
 from guts_core.node.events import PackChecked
 
@@ -86,19 +86,16 @@ class Checker:
         return None, False
 
     async def _judge(self, effect: CheckPack) -> None:
-        action = effect.manifest
-        if self._lacks_packs(action.repo):
+        manifest = effect.manifest
+        if self._lacks_packs(manifest.repo):
             raise Unavailable("this node is still fetching packs of the repository")
-        blob = action.blob
+        blob = manifest.blob
         if blob is not None and not self._packs.has(blob.digest):
-            await self._take(action.repo, blob, effect)
+            await self._take(manifest, blob, effect)
         async with self._judging:
-            if isinstance(action, Repack):
-                await self._check_replacing(action, effect)
-            else:
-                await self._compare(action, effect, None if blob is None else blob.digest)
+            await self._compare(manifest, effect, None if blob is None else blob.digest)
 
-    async def _take(self, repo: RepoId, blob: Blob, effect: CheckPack) -> None:
+    async def _take(self, manifest: Manifest, blob: Blob, effect: CheckPack) -> None:
         self._space.check()
         self._log.info("pack_wanted", digest=blob.digest.hex(), bytes=blob.size, peer=effect.source)
         async with self._packs.incoming() as incoming:
@@ -108,7 +105,7 @@ class Checker:
                 await self._pull(incoming, blob, effect.source)
             await incoming.finish()
             async with self._judging:
-                checked = await incoming.check(repo)
+                checked = await incoming.check(manifest.repo)
             if checked is None or checked.blob != blob:
                 raise Refused("the pack is not what its manifest says")
             await self._packs.keep(checked)
@@ -125,15 +122,6 @@ class Checker:
         if found.answers != manifest.updates:
             why = "; ".join(str(refused) for refused in found.refused.values())
             raise Refused(why or "the updates are not what their manifest says")
-
-    async def _check_replacing(self, action: Repack, effect: CheckPack) -> None:
-        replaced = [pack.digest for pack in effect.packs if pack.seq in action.replaces]
-        kept = [pack.digest for pack in effect.packs if pack.seq not in action.replaces]
-        if len(replaced) < len(action.replaces):
-            raise Conflict("a pack that is to be replaced is not on the list here")
-        new = None if action.blob is None else action.blob.digest
-        tips = frozenset(Oid(ref.oid) for ref in effect.refs) if action.drops else None
-        await self._packs.check_replacing(new, replaced, kept, tips)
 
 
 async def pull(network: PeerNetwork, blob: Blob, first: int) -> AsyncGenerator[bytes, None]:

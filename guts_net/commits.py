@@ -1,6 +1,6 @@
 """
 Finalized blocks to disk, in order: link the packs they admit, keep their texts, then one durable SQLite
-transaction, then take away the texts that it erases and the packs that it replaces.
+transaction, then take away the texts that it erases.
 
 A pack or text that is not held is no reason to stop: it becomes a row of the same transaction and is
 fetched later (``architecture.md`` 3, and 5, step 6).
@@ -56,8 +56,6 @@ class Committer:
             # What a full disk stopped is done again as a whole: links that stand are no error (F13).
             with self._tally.timed("commits"):
                 await self._space.persist(partial(self._write, commit))
-            for pack in commit.replaced:  # what took their place is linked
-                await self._packs.retire(pack.repo, (pack.digest,))
             await self._done(commit)
             if self._database.log_is_long:
                 await self._space.persist(partial(trio.to_thread.run_sync, self._database.copy_log))

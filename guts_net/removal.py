@@ -48,9 +48,6 @@ class Remover:
         for deletion in commit.deletions:
             if deletion.time is not None and self._due is None:
                 self._due = deletion.time + RESTORE_MS
-        if commit.replaced:
-            self._left |= {pack.digest for pack in commit.replaced}
-            self._wake.set()
         if self._due is not None and self._applied >= self._due:
             self._wake.set()
 

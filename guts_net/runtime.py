@@ -54,7 +54,6 @@ from .proving import Prover
 from .pump import Pump, open_inbox
 from .push import PushGateway
 from .removal import Remover
-from .repacking import Repacker
 from .repair import Repairer
 from .scrub import Scrubber
 from .settings import NodeSettings, read_key
@@ -226,9 +225,6 @@ class _Machine:
             self.whereabouts.places,
             log,
         )
-        self.repacker = Repacker(
-            self.node, self.node_key, self.packs, self.submissions, log, settings.repack_rest_seconds
-        )
         self.remover = Remover(self.database, self.packs, self.texts, self._promised, log)
         # No more of these than blocks that wait for the disk.
         self._reports_in, self._reports_out = trio.open_memory_channel[Committed](math.inf)
@@ -255,7 +251,6 @@ class _Machine:
         if changes_membership(commit):
             self.whereabouts.turn(membership(self.node.ledger.view()))
         self.remover.note(commit)
-        self.repacker.note(commit)
         self.clean.note(commit)
         self._advanced.set()
         self._advanced = trio.Event()
@@ -301,7 +296,6 @@ class _Machine:
             nursery.start_soon(self.text_repairer.run)
             nursery.start_soon(self.scrubber.run)
             nursery.start_soon(self.remover.run)
-            nursery.start_soon(self.repacker.run)
             nursery.start_soon(self.clean.run)
             nursery.start_soon(self.archive.run)
             nursery.start_soon(self._decide, self.records)
@@ -323,7 +317,7 @@ class _Machine:
         promised = {a.digest for a in live_attestations(self.records, applied) if a.digest is not None}
         await self.remover.remove(applied, promised)
         listed = await trio.to_thread.run_sync(self._listed)
-        removed = await self.packs.sweep([(pack.repo, pack.digest) for pack in listed], promised)
+        removed = await self.packs.sweep(promised | {pack.digest for pack in listed})
         for pack in listed:
             await self._relink(pack)
         texts = await trio.to_thread.run_sync(self.texts.sweep)

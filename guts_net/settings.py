@@ -22,8 +22,6 @@ from .scrub import Pace
 KEY_FILES = {"node": "node.key", "vote": "vote.key", "operator": "operator.key"}
 # A vector of a few bytes to each peer; who moves says so at once, so this only fills gaps.
 GOSSIP_SECONDS = 50.0
-# Who pushes often is let finish; a secret that was pushed by mistake is not kept waiting.
-REPACK_REST_SECONDS = 10.0
 
 
 @frozen
@@ -50,7 +48,6 @@ class NodeSettings:
     pack_limits: PackLimits = OF_VALIDATORS  # of pushes at its own door: what others announce is judged as all do
     peers: PeerLimits = DEFAULT_LIMITS
     keep_blocks_ms: int | None = None  # block time after which old blocks are let go; None: never
-    repack_rest_seconds: float = REPACK_REST_SECONDS  # after a change, before a repository's packs are looked at
     scrub: Pace | None = None  # how fast the disk is read again; None: as the module says
     rules_known: tuple[int, ...] = KNOWN_RULES  # for rehearsals: a build that lacks some stops where they begin
 

@@ -51,7 +51,6 @@ PUT_STEP = "INSERT OR REPLACE INTO steps (epoch, step) VALUES (?, ?)"
 PUT_MOVE = "INSERT INTO ref_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 PUT_DELETED = "INSERT OR REPLACE INTO deleted (repo, owner, time) VALUES (?, ?, ?)"
 PUT_MISSING_TEXT = "INSERT OR IGNORE INTO missing_texts (repo, commitment) VALUES (?, ?)"
-_DELETE_MISSING = "DELETE FROM missing WHERE repo = ? AND digest = ?"
 _DELETE_MISSING_TEXT = "DELETE FROM missing_texts WHERE repo = ? AND commitment = ?"
 _FILED = ("ref_log", "missing", "missing_texts")
 _SCAN_KIND = "SELECT key, value FROM records WHERE key >= ? AND key < ? AND substr(key, ?, 1) = ?"
@@ -202,7 +201,7 @@ class ChainDatabase:
     def remove_missing(self, repo: RepoId, digest: bytes) -> None:
         """The pack is here now; no row is no error."""
         with self._writing, _Transaction(self._writer):
-            self._writer.execute(_DELETE_MISSING, (repo, digest))
+            self._writer.execute("DELETE FROM missing WHERE repo = ? AND digest = ?", (repo, digest))
 
     def list_missing_texts(self) -> list[TextName]:
         """The texts that the state says are to be held and this disk does not hold."""
@@ -305,7 +304,6 @@ def _write(
     writer.executemany(PUT_RECEIPT, receipts)
     writer.executemany(PUT_REPLAY, [(row.tx_id, row.expires) for row in commit.receipts])
     writer.executemany(PUT_MISSING, [_missing_row(pack) for pack in commit.packs if pack.digest in missing])
-    writer.executemany(_DELETE_MISSING, [(pack.repo, pack.digest) for pack in commit.replaced])
     writer.executemany(PUT_MOVE, [astuple(move, recurse=False) for move in commit.ref_moves])
     for one in commit.deletions:
         if one.time is None:

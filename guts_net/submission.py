@@ -96,14 +96,10 @@ class Submissions:
             author=acting.credential.account,
             via=Via(acting.credential.id, self._own_id(), Hand.HANDED),
             actions=actions,
-            expires=self.expiry(lifetime_ms),
+            expires=self._node.ledger.next_time(self._network_time()) + lifetime_ms,
             salt=os.urandom(32),
         )
         return sign_with_credential(body, acting.key, self._gateway)
-
-    def expiry(self, lifetime_ms: int) -> int:
-        """The block time until which a transaction made now is to live."""
-        return self._node.ledger.next_time(self._network_time()) + lifetime_ms
 
     async def submit(
         self,

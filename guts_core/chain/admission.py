@@ -16,14 +16,14 @@ from attrs import evolve, field, frozen
 
 from guts_core.codec import Tag, to_bytes
 from guts_core.forge import queries
-from guts_core.forge.actions import BY_NODES, Action, Erase, RefUpdate, Register, Repack, ReportEvidence
+from guts_core.forge.actions import Action, Erase, RefUpdate, Register, ReportEvidence
 from guts_core.forge.apply import needs_witness
 from guts_core.forge.context import Availability
 from guts_core.forge.ids import account_id
 from guts_core.forge.params import EXPIRY_MS_MAX, TRANSACTION_BYTES_MAX, Params
 from guts_core.forge.permissions import credential_is_active
 from guts_core.forge.records import Account, Credential, Epoch, NodeRole, ValidatorEntry
-from guts_core.forge.rules import KNOWN_RULES, PACKS_ARE_REPLACED
+from guts_core.forge.rules import KNOWN_RULES
 from guts_core.identity import Verifier
 from guts_core.names import AccountId, ChainId, NodeId, TxId
 from guts_core.simplex.quorum import FaultModel, quorum
@@ -181,7 +181,7 @@ def _candidate(item: Item, network: Network, body_bytes: bytes) -> Candidate:
     body = item.signed.body
     if body.chain_id != network.chain_id:
         raise WrongChain(f"the transaction is for network {body.chain_id.hex()[:16]}")
-    _check_actions(body, network.rules)
+    _check_actions(body)
     wanted = commitments(body)
     _check_texts(item, wanted)
     size = len(to_bytes(item))
@@ -198,18 +198,16 @@ def _candidate(item: Item, network: Network, body_bytes: bytes) -> Candidate:
     )
 
 
-def _check_actions(body: Transaction, rules: int) -> None:
+def _check_actions(body: Transaction) -> None:
     for index, action in enumerate(body.actions):
         if isinstance(action, Register):
             if index or body.via is not None:
                 raise BadForm("Register comes first in its transaction, signed by account keys")
             if body.author != account_id(body.chain_id, action.key, action.salt):
                 raise BadForm("the author of a Register is not the account it makes")
-        elif isinstance(action, BY_NODES):
+        elif isinstance(action, ReportEvidence):
             if len(body.actions) != 1 or body.via is not None:
-                raise BadForm(f"{type(action).__name__} stands alone in its transaction, signed by a validator's node")
-            if isinstance(action, Repack) and rules < PACKS_ARE_REPLACED:
-                raise BadForm(f"packs are replaced from rules {PACKS_ARE_REPLACED} on; this epoch has rules {rules}")
+                raise BadForm("evidence stands alone in its transaction, signed by a validator's node")
         elif operators := _operators(action):
             name = type(action).__name__
             if len(body.actions) != 1 or body.via is not None:
@@ -264,9 +262,8 @@ def place_of(candidate: Candidate, view: View, time: int, seen: Callable[[TxId],
     if _operators(first):
         operators = [_account(view, operator, "operator") for operator in _operators(first)]
         return Place(author.id, None, tuple((operator.keys, Tag.SIGN_TX) for operator in operators))
-    if isinstance(first, BY_NODES):
-        tag = Tag.SIGN_EVIDENCE if isinstance(first, ReportEvidence) else Tag.SIGN_REPACK
-        return Place(author.id, None, ((_node_keys(view, author), tag),))
+    if isinstance(first, ReportEvidence):
+        return Place(author.id, None, ((_node_keys(view, author), Tag.SIGN_EVIDENCE),))
     if body.via is None:
         return Place(author.id, None, ((author.keys, Tag.SIGN_TX),))
     credential = _credential(view, body.via, author, time)

@@ -13,7 +13,7 @@ from typing import Protocol
 from guts_core.codec import to_bytes
 from guts_core.errors import NotFound
 from guts_core.forge import queries
-from guts_core.forge.actions import RefUpdate, Repack, ReportEvidence
+from guts_core.forge.actions import RefUpdate, ReportEvidence
 from guts_core.forge.context import Availability
 from guts_core.forge.params import EXPIRY_MS_MAX
 from guts_core.names import TxId
@@ -180,9 +180,8 @@ class Applicants:
     def _availability(self, body: Transaction) -> Availability | None:
         """What attesters that stand where this node stands would say."""
         for action in body.actions:
-            if isinstance(action, RefUpdate | Repack):
-                repo = action.repo if isinstance(action, Repack) else action.manifest.repo
-                repository = queries.repository(self._chain.view(), repo)
+            if isinstance(action, RefUpdate):
+                repository = queries.repository(self._chain.view(), action.manifest.repo)
                 return Availability(repository.objects_epoch, repository.removals) if repository else Availability(0, 0)
         return None
 

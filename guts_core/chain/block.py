@@ -30,7 +30,6 @@ from guts_core.forge.actions import (
     RemoveFollower,
     RemoveKey,
     RenameRepository,
-    Repack,
     ReportEvidence,
     RestoreRepository,
     RevokeCredential,
@@ -129,7 +128,6 @@ def _commitment(action: Action) -> bytes | None:
             | AdmitFollower()
             | RemoveFollower()
             | ReportEvidence()
-            | Repack()
             | Erase()
         ):
             return None

@@ -23,14 +23,6 @@ class AdmittedPack:
 
 
 @frozen
-class ReplacedPack:
-    """A pack that this block takes off a repository's list: nobody has to hold it there any more."""
-
-    repo: RepoId
-    digest: bytes
-
-
-@frozen
 class TextName:
     """A text, by the repository in which it was committed to."""
 
@@ -75,7 +67,6 @@ class Commit:
     erased: tuple[TextName, ...] = ()  # their files are gone before the commit is reported
     ref_moves: tuple[RefMove, ...] = ()
     deletions: tuple[Deletion, ...] = ()
-    replaced: tuple[ReplacedPack, ...] = ()  # gone from ``missing``, and from disks once nobody reads them
     step: tuple[int, bytes] | None = None  # how an epoch ended, if it did with this block: canonical EpochStep
 
 

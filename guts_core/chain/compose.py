@@ -17,7 +17,6 @@ from guts_core.forge.actions import (
     Erase,
     Register,
     RemoveKey,
-    Repack,
     ReportEvidence,
     RotateSeat,
 )
@@ -168,14 +167,6 @@ def report_evidence(
     """What a validator's node sends when it holds two votes that contradict each other; its operator pays."""
     body = by_account(chain_id, operator, (ReportEvidence(first, second),), expires, salt)
     return SignedTransaction(body, (_signed(body, node, Tag.SIGN_EVIDENCE),))
-
-
-def repack(
-    chain_id: ChainId, operator: AccountId, node: Signer, action: Repack, expires: int, salt: bytes
-) -> SignedTransaction:
-    """What a validator's node sends when packs are to be replaced; its operator pays."""
-    body = by_account(chain_id, operator, (action,), expires, salt)
-    return SignedTransaction(body, (_signed(body, node, Tag.SIGN_REPACK),))
 
 
 def _by_operators(

@@ -19,7 +19,7 @@ from .admission import Network
 from .block import Block, header_of
 from .branches import Executed
 from .commit import ChainStore, Commit, ReceiptRow, StoredBlock
-from .execution import list_changes
+from .execution import admitted_packs
 from .foundation import found_state
 from .genesis import Genesis, genesis_hash
 from .header import EPOCH
@@ -51,7 +51,6 @@ def commit_of(
     stored, held = without_texts(body) if block.commits_to_texts else (body, {})
     texts, erased = texts_written(block.writes, held)
     expiries = block.expiries
-    admitted, replaced = list_changes(block.receipts)
     return Commit(
         height=block.height,
         block_hash=block.block_hash,
@@ -65,8 +64,7 @@ def commit_of(
             ReceiptRow(tx_id, index, to_bytes(receipt), expiries[tx_id])
             for index, (tx_id, receipt) in enumerate(zip(expiries, block.receipts, strict=True))
         ),
-        packs=admitted,
-        replaced=replaced,
+        packs=admitted_packs(block.receipts),
         ref_moves=block.ref_moves,
         deletions=deletions(block.time, block.receipts),
         texts=texts,

@@ -14,11 +14,11 @@ from attrs import frozen
 from guts_core.errors import Refused
 from guts_core.forge import queries
 from guts_core.forge.actions import GOVERNING
-from guts_core.forge.activities import Activity, PackAdmitted, PacksReplaced
+from guts_core.forge.activities import Activity, PackAdmitted
 from guts_core.forge.apply import apply
 from guts_core.forge.context import Availability, Context
 from guts_core.forge.quota import QuotaExhausted, charge, charged
-from guts_core.names import AccountId, RepoId, TxId
+from guts_core.names import AccountId, TxId
 from guts_core.state.view import Overlay, View
 
 from .admission import (
@@ -29,7 +29,7 @@ from .admission import (
     check_witness,
     place_of,
 )
-from .commit import AdmittedPack, ReplacedPack
+from .commit import AdmittedPack
 from .inadmissible import (
     CannotPay,
 )
@@ -114,17 +114,11 @@ def perform(
     return [activity for action in candidate.body.actions for activity in apply(action, state, context)]
 
 
-def list_changes(receipts: Iterable[Receipt]) -> tuple[tuple[AdmittedPack, ...], tuple[ReplacedPack, ...]]:
-    """The packs that a block's receipts put on lists and take off them; of one that both befell, what came last."""
-    admitted: dict[tuple[RepoId, bytes], AdmittedPack] = {}
-    replaced: dict[tuple[RepoId, bytes], ReplacedPack] = {}
-    for activity in (activity for receipt in receipts for activity in receipt.activities):
-        if isinstance(activity, PackAdmitted):
-            key = RepoId(activity.repo), activity.digest
-            replaced.pop(key, None)
-            admitted[key] = AdmittedPack(*key, activity.idx_digest, activity.size)
-        elif isinstance(activity, PacksReplaced):
-            for key in ((RepoId(activity.repo), digest) for digest in activity.digests):
-                admitted.pop(key, None)
-                replaced[key] = ReplacedPack(*key)
-    return tuple(admitted.values()), tuple(replaced.values())
+def admitted_packs(receipts: Iterable[Receipt]) -> tuple[AdmittedPack, ...]:
+    """The packs that a block's receipts tell every holder to keep."""
+    return tuple(
+        AdmittedPack(activity.repo, activity.digest, activity.idx_digest, activity.size)
+        for receipt in receipts
+        for activity in receipt.activities
+        if isinstance(activity, PackAdmitted)
+    )

@@ -70,8 +70,7 @@ class SignedTransaction:
     body (Tag.SIGN_TX), then, when a gateway is named, the gateway node's key (Tag.SIGN_GATEWAY).
     ``Register``: the new key, then one of the sponsor's account keys. ``Erase`` where it lists
     operators: one key of each in the order of ``operators``.
-    ``ReportEvidence``, ``Repack``: the network key of a validator that the author answers for (Tag.SIGN_EVIDENCE,
-    Tag.SIGN_REPACK).
+    ``ReportEvidence``: the network key of a validator that the author answers for (Tag.SIGN_EVIDENCE).
     All sign ``to_bytes(body)``.
     """
 

@@ -60,7 +60,6 @@ class Tag(Enum):
     SIGN_ENTRY = _tag("s/entry")
     SIGN_SEAT = _tag("s/seat")
     SIGN_EVIDENCE = _tag("s/evidence")
-    SIGN_REPACK = _tag("s/repack")
     SIGN_HELLO = _tag("s/hello")
     SIGN_HELLO_BACK = _tag("s/hello2")
     SIGN_PEER_INFO = _tag("s/peer")

@@ -32,8 +32,6 @@ from .records import GATEWAYS_PER_CREDENTIAL_MAX, ObjectFormat, Role, Scope
 
 # A larger non-atomic push is split by the gateway over the same blob; a larger atomic one is refused.
 UPDATES_MAX = 1000
-# So many digests fit in a receipt beside everything else; a list that grew longer is merged in steps.
-REPLACED_MAX = 1000
 
 
 @record(kinds.REGISTER)
@@ -286,25 +284,6 @@ class RemoveFollower:
     number: int
 
 
-@record(kinds.REPACK)
-@frozen
-class Repack:
-    """
-    Keep a repository's objects in another pack: maintenance by a node, attested like a push.
-
-    Nodes hold no key of an account: the author is the operator of a seat, the signer that seat's node. Without
-    ``drops`` the new pack holds every object of those it replaces. With it, the new pack and those that stay hold
-    what refs reach at ``generation``, and nothing else.
-    """
-
-    repo: ARepoId
-    object_format: ObjectFormat
-    blob: Blob | None  # None: what the replaced packs held is needed no more, or stands in those that stay
-    replaces: Annotated[tuple[int, ...], Limit(most=REPLACED_MAX, least=1)]  # sequence numbers, ascending
-    drops: bool
-    generation: int  # 0 without ``drops``: no ref matters then
-
-
 @record(kinds.REPORT_EVIDENCE)
 @frozen
 class ReportEvidence:
@@ -355,12 +334,8 @@ Action: TypeAlias = (
     | AdmitFollower
     | RemoveFollower
     | ReportEvidence
-    | Repack
     | Erase
 )
-
-# What stands alone in its transaction, signed by the node of a seat for the account that answers for it.
-BY_NODES = (ReportEvidence, Repack)
 
 # What an exhausted quota never keeps an operator from. Evidence is not among them: stolen keys of nodes sign it.
 GOVERNING = (ProposeDecision, VoteDecision, RotateSeat, AdmitFollower, RemoveFollower)

@@ -14,7 +14,7 @@ from attrs import frozen
 from guts_core.codec import Limit, kinds, record
 from guts_core.codec.fields import ACredentialId, AHash, AnAccountId, ANodeId, AnOid, APublicKey, ARefName, ARepoId
 
-from .actions import REPLACED_MAX, Relation
+from .actions import Relation
 from .records import GATEWAYS_PER_CREDENTIAL_MAX, Role
 
 
@@ -188,16 +188,6 @@ class TextErased:
     commitment: AHash
 
 
-@record(kinds.PACKS_REPLACED)
-@frozen
-class PacksReplaced:
-    """Packs left the list; with ``drops`` went what no ref reached."""
-
-    repo: ARepoId
-    digests: Annotated[tuple[AHash, ...], Limit(most=REPLACED_MAX, least=1)]
-    drops: bool
-
-
 @record(kinds.DECISION_PROPOSED)
 @frozen
 class DecisionProposed:
@@ -282,7 +272,6 @@ Activity: TypeAlias = (
     | CollaboratorRemoved
     | RefUpdated
     | PackAdmitted
-    | PacksReplaced
     | DecisionProposed
     | DecisionVoted
     | DecisionClosed

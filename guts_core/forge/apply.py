@@ -28,7 +28,6 @@ from .actions import (
     RemoveFollower,
     RemoveKey,
     RenameRepository,
-    Repack,
     ReportEvidence,
     RestoreRepository,
     RevokeCredential,
@@ -49,7 +48,6 @@ from .keys import add_key, remove_key
 from .lifecycle import delete_repository, rename_repository, restore_repository
 from .manifests import needs_availability
 from .refs import update_refs
-from .repacking import repack
 from .repositories import create_repository, describe_repository, set_default_branch, set_visibility
 from .texts import erase
 
@@ -101,8 +99,6 @@ def apply(action: Action, state: Overlay, context: Context) -> tuple[Activity, .
             return remove_follower(action, state, context)
         case ReportEvidence():
             return report_evidence(action, state, context)
-        case Repack():
-            return repack(action, state, context)
         case Erase():
             return erase(action, state, context)
         case _:
@@ -111,7 +107,4 @@ def apply(action: Action, state: Overlay, context: Context) -> tuple[Activity, .
 
 def needs_witness(actions: tuple[Action, ...]) -> bool:
     """Whether a transaction of these actions may only stand in a block beside a witness."""
-    return any(
-        isinstance(action, Repack) or (isinstance(action, RefUpdate) and needs_availability(action.manifest))
-        for action in actions
-    )
+    return any(isinstance(action, RefUpdate) and needs_availability(action.manifest) for action in actions)

@@ -25,7 +25,6 @@ from .actions import (
     RemoveFollower,
     RemoveKey,
     RenameRepository,
-    Repack,
     ReportEvidence,
     RestoreRepository,
     RevokeCredential,
@@ -76,7 +75,6 @@ def _of(action: Action, author: AccountId, chain_id: ChainId) -> Iterable[RepoId
             | RestoreRepository()
             | SetCollaborator()
             | RemoveCollaborator()
-            | Repack()
             | Erase()
         ):
             return (action.repo,)

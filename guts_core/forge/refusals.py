@@ -19,7 +19,6 @@ from .operators import NotSeated, TooFewOperators
 from .quota import QuotaExhausted
 from .ref_paths import RefConflict
 from .refs import NotAttested, ObjectsMoved, Protected, RemovalsMoved, Stale
-from .repacking import ListMoved
 from .repositories import PrivateImpossible, Unsupported
 from .seats import KeyConvicted, LastValidator
 from .texts import TextTaken
@@ -54,7 +53,6 @@ REFUSALS: dict[str, type[errors.Refused]] = {
         NotSeated,
         NotSponsored,
         ObjectsMoved,
-        ListMoved,
         PrivateImpossible,
         Protected,
         QuotaExhausted,

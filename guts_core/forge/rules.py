@@ -6,10 +6,8 @@ What differs asks ``Context.rules``; which rules hold is part of an epoch, and t
 
 from __future__ import annotations
 
-KNOWN_RULES = (0, 1, 2, 3)
+KNOWN_RULES = (0, 1, 2)
 # From these on a new branch becomes the default branch when that does not exist.
 HEAD_FOLLOWS_NEW_BRANCHES = 1
 # From these on keys that wait for their epoch give way to newer ones.
 WAITING_KEYS_GIVE_WAY = 2
-# From these on packs may be replaced: before, no block holds a Repack.
-PACKS_ARE_REPLACED = 3

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
-from typing import TypeAlias
 
 from attrs import define, field, frozen
 
 from guts_core.chain.transaction import Avail, Item, Witness
 from guts_core.codec import Tag, decode, from_value, kinds, record, to_bytes
 from guts_core.codec.fields import AHash, ATxId
-from guts_core.forge.actions import Manifest, RefUpdate, Repack
+from guts_core.forge.actions import Manifest, RefUpdate
 from guts_core.identity import Signer, Verifier
 from guts_core.names import AccountId, ChainId, TxId
 
@@ -31,8 +30,6 @@ ANNOUNCED_SHARE_LEAST = 64
 # Avails of one validator that overtook their announcement: the newest count. Each is some 200 bytes.
 EARLY_PER_SIGNER_MAX = 500
 GROUP_ALL = "all"
-# What a quorum is asked to look at: the packs of a push, or one that replaces others.
-Attestable: TypeAlias = Manifest | Repack
 
 
 @record(kinds.LOG_ATTESTED)
@@ -51,7 +48,7 @@ class Announced:
 
     tx_id: TxId
     item: Item
-    manifest: Attestable
+    manifest: Manifest
     source: int | None  # the validator that announced it; None: a client of this node
     asked_at: int  # monotonic us of the last announcement sent or received
     pack: bytes | None = None
@@ -87,11 +84,9 @@ def live_attestations(records: Iterable[bytes], applied_time: int) -> list[Attes
     return found
 
 
-def manifest_of(item: Item) -> Attestable | None:
-    """The manifest of a push, or a repack, if the transaction holds one that needs a witness."""
+def manifest_of(item: Item) -> Manifest | None:
+    """The manifest of a push, if the transaction holds one that needs a witness."""
     for action in item.signed.body.actions:
-        if isinstance(action, Repack):
-            return action
         if isinstance(action, RefUpdate) and any(update.new is not None for update in action.manifest.updates):
             return action.manifest
     return None

@@ -8,11 +8,10 @@ from typing import TypeAlias
 from attrs import frozen
 
 from guts_core.chain.commit import Commit
-from guts_core.forge.records import Pack, Ref
+from guts_core.forge.actions import Manifest
+from guts_core.forge.records import Ref
 from guts_core.names import TxId
 from guts_core.simplex.effects import Persist, ReportEquivocation
-
-from .attestation import Attestable
 
 
 class Urgency(IntEnum):
@@ -44,9 +43,8 @@ class CheckPack:
     """
 
     tx_id: TxId
-    manifest: Attestable
+    manifest: Manifest
     refs: tuple[Ref, ...]
-    packs: tuple[Pack, ...]  # the list, where packs are to be replaced
     objects_epoch: int
     removals: int
     source: int  # the validator that announced it; others may hold it too

@@ -27,16 +27,15 @@ from guts_core.chain.transaction import Item, Witness, transaction_id
 from guts_core.codec import to_bytes
 from guts_core.errors import Invalid, LimitExceeded, Refused
 from guts_core.forge import queries
-from guts_core.forge.actions import Repack
-from guts_core.forge.repacking import has_moved
+from guts_core.forge.actions import Manifest
 from guts_core.names import TxId
 from guts_core.simplex.effects import Persist
 from guts_core.simplex.ports import Instant
 
-from .attestation import GROUP_ALL, Announced, Attestable, Attestations, Attested, manifest_of
+from .attestation import GROUP_ALL, Announced, Attestations, Attested, manifest_of
 from .effects import CheckPack, Disconnect, Effect, Log, Refuse
 from .events import PackChecked, TransactionSubmitted
-from .judged_by import packs_to_judge_by, refs_to_judge_by
+from .judged_by import refs_to_judge_by
 from .messages import Announce, AvailSaid, Witnessed
 from .outgoing import say
 
@@ -113,13 +112,13 @@ class Pushes:
             out += self._vouch(one, *self._counters(one), now)
         return out
 
-    def require_room(self, item: Item, manifest: Attestable) -> None:
+    def require_room(self, item: Item, manifest: Manifest) -> None:
         """Raise LimitExceeded when this node's clients, or this account, have too much on its way."""
         if self.known.is_full_for(None):
             raise LimitExceeded("too many pushes are on their way from this node: try again in a few seconds")
         self._require_flight(item, manifest)
 
-    def _require_flight(self, item: Item, manifest: Attestable) -> None:
+    def _require_flight(self, item: Item, manifest: Manifest) -> None:
         """Before a byte is pulled: packs that no block lists yet are held on the account's word alone."""
         if manifest.blob is None:
             return
@@ -130,7 +129,7 @@ class Pushes:
                 f"{IN_FLIGHT_BYTES_MAX}: wait until the others are decided"
             )
 
-    def submit(self, tx_id: TxId, manifest: Attestable, event: TransactionSubmitted, now: Instant) -> list[Effect]:
+    def submit(self, tx_id: TxId, manifest: Manifest, event: TransactionSubmitted, now: Instant) -> list[Effect]:
         """An own client's push, admitted by the ledger."""
         own = self.known.add(Announced(tx_id, event.item, manifest, None, now.monotonic, event.pack))
         if event.judged != self._counters(own):
@@ -218,10 +217,9 @@ class Pushes:
             return []
         known.checking, known.checked_at = True, self.ledger.head.height
         objects_epoch, removals = self._counters(known)
-        view, action = self.ledger.view(), known.manifest
-        refs, packs = refs_to_judge_by(action, view), packs_to_judge_by(action, view)
+        refs = refs_to_judge_by(self.ledger.view(), known.manifest)
         source = known.source if known.source is not None else -1
-        return [CheckPack(known.tx_id, action, refs, packs, objects_epoch, removals, source, known.pack)]
+        return [CheckPack(known.tx_id, known.manifest, refs, objects_epoch, removals, source, known.pack)]
 
     def _may_check(self, known: Announced, now: Instant) -> bool:
         if known.problem is None:
@@ -365,13 +363,11 @@ class Pushes:
         first = self._turns * most % len(every)
         return [*every[first:], *every[:first]][:most]
 
-    def _has_moved(self, manifest: Attestable) -> bool:
+    def _has_moved(self, manifest: Manifest) -> bool:
         view = self.ledger.view()
         repository = queries.repository_even_deleted(view, manifest.repo)
         if repository is not None and repository.deleted is not None:
             return True
-        if isinstance(manifest, Repack):
-            return has_moved(manifest, view)
         for update in manifest.updates:
             ref = queries.ref(view, manifest.repo, update.ref)
             if (None if ref is None else ref.oid) not in (update.old, update.new):

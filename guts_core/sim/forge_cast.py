@@ -10,7 +10,6 @@ from guts_core.chain.genesis import Genesis, InitialAccount, chain_id, check
 from guts_core.codec import Tag, digest
 from guts_core.forge.params import Params
 from guts_core.forge.records import ValidatorEntry
-from guts_core.forge.rules import KNOWN_RULES
 from guts_core.names import NodeId
 from guts_core.simplex.committee import Committee
 from guts_core.simplex.messages import Message, epoch_of
@@ -52,7 +51,7 @@ def a_genesis(ring: KeyRing, size: int, fault_model: FaultModel, epoch_ms: int =
         for index in range(size)
     )
     params = evolve(_PARAMS, epoch_ms=epoch_ms)
-    genesis = Genesis("simulated", _GENESIS_MS, fault_model, params, validators, accounts, (), rules=KNOWN_RULES[-1])
+    genesis = Genesis("simulated", _GENESIS_MS, fault_model, params, validators, accounts, ())
     check(genesis)
     return genesis
 

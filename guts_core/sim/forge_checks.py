@@ -17,12 +17,11 @@ from guts_core.chain.receipt import Receipt
 from guts_core.chain.transaction import Avail, Item, transaction_id
 from guts_core.codec import from_bytes
 from guts_core.forge import queries
-from guts_core.forge.actions import RefUpdate, Relation, Repack
+from guts_core.forge.actions import Manifest, RefUpdate, Relation
 from guts_core.forge.activities import (
     Activity,
     KeyRemoved,
     PackAdmitted,
-    PacksReplaced,
     RefUpdated,
     RepositoryCreated,
     RepositoryDeleted,
@@ -32,15 +31,13 @@ from guts_core.forge.activities import (
 )
 from guts_core.forge.manifests import needs_availability
 from guts_core.names import AccountId, Oid, RefName, RepoId, TxId
-from guts_core.node.attestation import Attestable
 from guts_core.state.keys import tree_key
 from guts_core.state.nodes import EMPTY_ROOT
 from guts_core.state.tree import Tree
 
 from .depot import Depot
 from .ledger import Broken
-from .objects import is_ancestor, is_closed
-from .pack_lists import PackLists
+from .objects import is_ancestor, is_closed, parents_in
 from .ports import Store
 
 
@@ -53,10 +50,11 @@ class ForgeChecks:
         self.packs: dict[bytes, bytes] = {}  # every pack that anybody ever sent, by digest
         self.receipts: dict[TxId, Receipt] = {}
         self._refs: dict[RepoId, dict[RefName, Oid]] = {}
+        self._objects: dict[RepoId, dict[Oid, Oid | None]] = {}
         self._names: dict[tuple[AccountId, str], RepoId] = {}  # of the repositories that stand
         self._deleted: set[RepoId] = set()
         self._removed_keys: set[bytes] = set()
-        self.lists = PackLists(lambda digest: self.packs[digest])
+        self.admitted: list[tuple[int, bytes]] = []  # height and digest
         self.happened: Counter[str] = Counter()
 
     def excuse(self, nodes: Iterable[int]) -> None:
@@ -84,7 +82,7 @@ class ForgeChecks:
 
     def _check_witness(self, item: Item, height: int) -> None:
         manifest = manifest_in(item)
-        if manifest is None or not (isinstance(manifest, Repack) or needs_availability(manifest)):
+        if manifest is None or not needs_availability(manifest):
             return
         name = transaction_id(item.signed.body).hex()[:8]
         if item.witness is None:
@@ -101,7 +99,7 @@ class ForgeChecks:
         if any(said.public_key in self._removed_keys for said in item.signed.signatures):
             raise Broken(f"I10: height {height} holds what a removed key signed")
 
-    def check_promise(self, index: int, avail: Avail, manifest: Attestable | None) -> None:
+    def check_promise(self, index: int, avail: Avail, manifest: Manifest | None) -> None:
         """An honest node that says it holds a pack would still hold it after a crash now."""
         if index in self._villains or manifest is None or manifest.blob is None:
             return
@@ -110,11 +108,8 @@ class ForgeChecks:
 
     def _apply(self, activity: Activity, height: int) -> None:
         if isinstance(activity, PackAdmitted):
-            self.lists.admit(activity, height)
-        elif isinstance(activity, PacksReplaced):
-            tips = self._refs.get(RepoId(activity.repo), {}).values()
-            self.lists.replace(activity, tips, height)
-            self.happened["packs dropped" if activity.drops else "packs merged"] += 1
+            self.admitted.append((height, activity.digest))
+            self._objects.setdefault(RepoId(activity.repo), {}).update(parents_in(self.packs[activity.digest]))
         elif isinstance(activity, RefUpdated):
             self._move(activity, height)
             self.happened[f"ref {activity.relation.name.lower()}"] += 1
@@ -153,7 +148,7 @@ class ForgeChecks:
 
     def _move(self, moved: RefUpdated, height: int) -> None:
         refs = self._refs.setdefault(RepoId(moved.repo), {})
-        objects = self.lists.objects(RepoId(moved.repo))
+        objects = self._objects.setdefault(RepoId(moved.repo), {})
         where = f"{moved.ref} at height {height}"
         if refs.get(RefName(moved.ref)) != moved.old:
             raise Broken(f"I10: {where} was updated from a value that it did not have")
@@ -182,9 +177,8 @@ class ForgeChecks:
         """Every pack that the state lists is held or known to be missing; at the end (a height) all are held."""
         depot = self._depots[index]
         missing = {digest for _, digest in depot.missing}
-        for wanted in self.lists.at(store.height()):
-            digest, height = wanted.digest, wanted.since
-            if depot.holds(digest):
+        for height, digest in self.admitted:
+            if height > store.height() or depot.holds(digest):
                 continue
             if digest not in missing:
                 raise Broken(f"I10: node {index} lacks the pack {digest.hex()[:8]} of height {height} unknowingly")
@@ -206,11 +200,6 @@ class ForgeChecks:
                 raise Broken(f"I10: node {index} shows other refs of {repo.hex()[:8]} than were ordered")
 
 
-def manifest_in(item: Item) -> Attestable | None:
-    """What a quorum looks at in a transaction: the manifest of one that moves refs, or a repack."""
-    for action in item.signed.body.actions:
-        if isinstance(action, Repack):
-            return action
-        if isinstance(action, RefUpdate):
-            return action.manifest
-    return None
+def manifest_in(item: Item) -> Manifest | None:
+    """The manifest in a transaction, if it moves refs."""
+    return next((a.manifest for a in item.signed.body.actions if isinstance(a, RefUpdate)), None)

@@ -30,7 +30,6 @@ from .forge_cast import ForgeCast
 from .forge_checks import ForgeChecks, manifest_in
 from .forge_node import ForgeNode
 from .ledger import Broken, VoteLedger
-from .maintenance import Maintenance
 from .objects import blob_of
 from .pack_world import PackWorld
 from .people import Desk, People, Wish
@@ -73,7 +72,6 @@ class ForgeWorld(PackWorld):
         self.checks.excuse(restore.node for restore in plan.restores if restore.what != "database")
         self.texts = TextChecks()
         self.people = People(self.fates.dice("people"), players.genesis, players.ring)
-        self.maintenance = Maintenance(self.fates.dice("maintenance"), players.genesis, players.ring)
         self.cases: dict[TxId, Case] = {}
         self._epochs: dict[int, tuple[int, ...]] = {0: tuple(range(size))}  # numbers of the nodes, by seat
         self.achieved_before: list[Counter[int]] = []  # by epoch that ended: what each liar had achieved by then
@@ -105,7 +103,7 @@ class ForgeWorld(PackWorld):
 
     def _sweep(self, node: ForgeNode, depot: Depot) -> None:
         """What neither state lists nor an own promise covers is garbage at the start of a process."""
-        listed = {wanted.digest for wanted in self.checks.lists.at(node.store.height())}
+        listed = {digest for height, digest in self.checks.admitted if height <= node.store.height()}
         promised = {attested.digest for attested in node.node.attested() if attested.digest is not None}
         self.faults["packs swept"] += depot.sweep(listed | promised)
 
@@ -202,8 +200,6 @@ class ForgeWorld(PackWorld):
             if not depot.holds(pack.digest):
                 self.faults["committed without a pack"] += 1
                 depot.missing[pack.repo, pack.digest] = None
-        for replaced in commit.replaced:
-            depot.missing.pop((replaced.repo, replaced.digest), None)
         super()._written(index, place, store)
         if depot.missing or self.shelves[index].missing:
             self._repair_later(index)
@@ -221,14 +217,6 @@ class ForgeWorld(PackWorld):
         desk = self._desk(int(roll() * self.size))
         wish = None if desk is None else self.people.wish(desk)
         if desk is not None and wish is not None:
-            self._bring(wish, desk.gateway)
-        if desk is not None and self.maintenance.is_due():
-            self._maintain(desk)
-
-    def _maintain(self, desk: Desk) -> None:
-        repos = [project.repo for project in self.people.projects.values()]
-        wish = self.maintenance.wish(desk, repos, self.depots[desk.gateway].read)
-        if wish is not None:
             self._bring(wish, desk.gateway)
 
     @property

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from guts_core.codec import Tag, decode, digest, encode
 from guts_core.errors import Malformed
-from guts_core.forge.actions import Blob, Manifest, ManifestKind, Relation, Repack, SourceKind, Update
+from guts_core.forge.actions import Blob, Manifest, ManifestKind, Relation, SourceKind, Update
 from guts_core.forge.records import ObjectFormat, Ref
 from guts_core.git.chunks import BlobDigest
 from guts_core.names import Oid, RefName, RepoId
@@ -52,21 +52,15 @@ def pack_of(commits: Iterable[SimCommit]) -> bytes:
 @lru_cache(maxsize=4096)
 def parents_in(pack: bytes) -> Parents:
     """What a pack holds; raises Malformed for other bytes."""
-    return {oid: commit.parent for oid, commit in commits_in(pack).items()}
-
-
-def commits_in(pack: bytes) -> dict[Oid, SimCommit]:
-    """The commits in a pack by id; raises Malformed for other bytes."""
     value = decode(pack)
     if not isinstance(value, tuple):
         raise Malformed("a pack is a list of commits")
-    found: dict[Oid, SimCommit] = {}
+    found: dict[Oid, Oid | None] = {}
     for item in value:
         if not isinstance(item, tuple) or len(item) != 2 or not isinstance(item[1], bytes):
             raise Malformed("a commit is a parent and a salt")
         parent = None if item[0] is None else Oid(bytes(item[0])) if isinstance(item[0], bytes) else None
-        commit = SimCommit(parent, item[1])
-        found[commit.oid] = commit
+        found[SimCommit(parent, item[1]).oid] = parent
     return found
 
 
@@ -88,17 +82,6 @@ def is_ancestor(parents: Parents, old: Oid, new: Oid) -> bool:
             return True
         at = parents.get(at)
     return False
-
-
-def reached(parents: Parents, tips: Iterable[Oid]) -> set[Oid]:
-    """The tips and all below them, as far as it is there."""
-    found: set[Oid] = set()
-    for tip in tips:
-        at: Oid | None = tip
-        while at is not None and at in parents and at not in found:
-            found.add(at)
-            at = parents[at]
-    return found
 
 
 def is_closed(parents: Parents, oid: Oid) -> bool:
@@ -137,22 +120,6 @@ def _update(move: Move | Update, inside: Parents, everything: Parents, tips: lis
     else:
         relation = Relation.FAST_FORWARD if is_ancestor(everything, move.old, move.new) else Relation.FORCED
     return Update(move.ref, move.old, move.new, relation, source)
-
-
-def check_repack(action: Repack, listed: Mapping[int, Parents], new: bytes | None, refs: Iterable[Ref]) -> None:
-    """What every attester looks at; ``listed`` are the packs on the list by number. Raises Malformed."""
-    made: Parents = {} if new is None else parents_in(new)
-    replaced = {oid for seq in action.replaces for oid in listed[seq]}
-    kept = {oid: parent for seq, held in listed.items() if seq not in action.replaces for oid, parent in held.items()}
-    if not action.drops:
-        if not replaced <= made.keys():
-            raise Malformed("an object of a replaced pack is not in the new one")
-        return
-    left, tips = {**kept, **made}, [Oid(ref.oid) for ref in refs]
-    if not all(is_closed(left, tip) for tip in tips):
-        raise Malformed("the packs that would be left do not hold everything that refs reach")
-    if left.keys() != reached(left, tips):
-        raise Malformed("the packs that would be left hold what no ref reaches")
 
 
 def manifest_of(repo: RepoId, updates: tuple[Update, ...], pack: bytes | None) -> Manifest:

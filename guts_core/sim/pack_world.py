@@ -17,7 +17,6 @@ from attrs import define, frozen
 from guts_core.chain.commit import TextName
 from guts_core.errors import Malformed
 from guts_core.forge import queries
-from guts_core.forge.actions import Repack
 from guts_core.names import Oid, RepoId
 from guts_core.node.effects import CheckPack
 from guts_core.node.events import Event as NodeEvent
@@ -29,7 +28,7 @@ from .faults import SECOND, Plan
 from .forge_cast import ForgeCast
 from .forge_node import ForgeNode
 from .ledger import VoteLedger
-from .objects import Parents, blob_of, check_repack, parents_in, updates_of
+from .objects import Parents, blob_of, parents_in, updates_of
 from .place import Event, Kind
 from .shelf import Shelf
 from .world import World
@@ -146,25 +145,12 @@ class PackWorld(World):
     def _difference(self, index: int, effect: CheckPack) -> str | None:
         manifest = effect.manifest
         pack = None if manifest.blob is None else self.depots[index].read(manifest.blob.digest)
-        if isinstance(manifest, Repack):
-            return self._wrong_repack(index, manifest, effect, pack)
         try:
             known = self.objects_at(index, manifest.repo)
             found = updates_of(manifest.updates, pack, known, effect.refs)
         except Malformed as error:
             return f"invalid: {error}"
         return None if found == manifest.updates else "invalid: the facts are others than the manifest says"
-
-    def _wrong_repack(self, index: int, action: Repack, effect: CheckPack, new: bytes | None) -> str | None:
-        held = {pack.seq: self.depots[index].read(pack.digest) for pack in effect.packs}
-        if None in held.values() or not held.keys() >= set(action.replaces):
-            return "unavailable: a pack on the list is not here"
-        try:
-            listed = {seq: parents_in(data) for seq, data in held.items() if data is not None}
-            check_repack(action, listed, new, effect.refs)
-        except Malformed as error:
-            return f"invalid: {error}"
-        return None
 
     def objects_at(self, index: int, repo: RepoId) -> Parents:
         """The objects of a repository that a node has linked: of the packs listed in its database, if held."""

@@ -103,8 +103,7 @@ class CleanLists:
 
     def note(self, commit: Commit) -> None:
         """A block is on disk: what was pushed to is judged when nothing else is to do."""
-        lists = {pack.repo for pack in commit.packs} | {pack.repo for pack in commit.replaced}
-        for repo in lists | {move.repo for move in commit.ref_moves}:
+        for repo in {pack.repo for pack in commit.packs} | {move.repo for move in commit.ref_moves}:
             if len(self._pushed) < WAITING_MAX:
                 self._pushed[RepoId(repo)] = None
                 self._wake_pushed.set()

@@ -97,7 +97,7 @@ async def _listed(git: GitChildren, git_dir: Path, tips: frozenset[Oid], known: 
         "--no-object-names",
         "--stdin",
         git_dir=git_dir,
-        stdin=lines_of(tips) + lines_of(known, b"^"),
+        stdin=_lines(tips) + _lines(known, b"^"),
         seconds=COUNT_SECONDS,
         output_bytes_max=NEWS_BYTES_MAX,
         is_large=True,
@@ -107,6 +107,5 @@ async def _listed(git: GitChildren, git_dir: Path, tips: frozenset[Oid], known: 
     return answer.output
 
 
-def lines_of(oids: frozenset[Oid], sign: bytes = b"") -> bytes:
-    """As git reads them from standard input; ``^`` before each that is known."""
+def _lines(oids: frozenset[Oid], sign: bytes = b"") -> bytes:
     return b"".join(sign + oid.hex().encode() + b"\n" for oid in sorted(oids))

@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
@@ -33,7 +33,6 @@ from .index_file import count_of
 from .ingest import CheckedPack, Incoming, digest_file
 from .layout import Layout
 from .projection import Projections
-from .replacing import Replacing, check_replacing
 
 # From the moment a held pack is judged until the promise about it stands: less than a transaction lives.
 IN_USE_SECONDS = 3600.0
@@ -112,17 +111,6 @@ class PackStore:
         """What a manifest says of a kept pack, read anew; None if it is not held. Raises Corrupt for rot."""
         return await trio.to_thread.run_sync(self._blob, digest)
 
-    @asynccontextmanager
-    async def scratch(self) -> AsyncIterator[Path]:
-        """An empty directory in quarantine, gone when the block ends."""
-        place = self.layout.quarantine / secrets.token_hex(16)
-        try:
-            await trio.to_thread.run_sync(self._disk.make_directory, place)
-            yield place
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(self._disk.remove_tree, place)
-
     # Repositories.
 
     async def link(self, repo_id: RepoId, digest: bytes) -> bool:
@@ -164,25 +152,6 @@ class PackStore:
         """Whether the directory of this generation stands; as long as nothing is awaited it does not go."""
         return self._projections.is_there(repo_id, generation, head)
 
-    async def check_replacing(
-        self, new: bytes | None, replaced: Iterable[bytes], kept: Iterable[bytes], tips: frozenset[Oid] | None
-    ) -> None:
-        """Raise NotReplaceable unless a kept pack may stand in for others; ``tips`` where something is dropped."""
-        asked = Replacing(self.layout, new, tuple(replaced), tuple(kept), tips)
-        for digest in (*asked.remaining, *asked.replaced):
-            self._used[digest] = trio.current_time()
-            if not self.has(digest):
-                raise _not_held(digest)
-        await check_replacing(self.git, asked, self._view_of)
-
-    async def retire(self, repo_id: RepoId, digests: Iterable[bytes]) -> None:
-        """
-        Take packs that a repository does not list any more out of its directory; none is no error.
-
-        Whoever reads one goes on: what refs reach stands in the packs that took their place, which are there already.
-        """
-        await trio.to_thread.run_sync(self._unlink_from, repo_id, tuple(digests))
-
     @asynccontextmanager
     async def projected(
         self, repo_id: RepoId, generation: int, refs: Mapping[RefName, Oid] | None, head: RefName
@@ -222,16 +191,14 @@ class PackStore:
 
     # Start.
 
-    async def sweep(
-        self, listed: Iterable[tuple[RepoId, bytes]], promised: AbstractSet[bytes] = frozenset()
-    ) -> tuple[bytes, ...]:
+    async def sweep(self, keep: AbstractSet[bytes]) -> tuple[bytes, ...]:
         """
-        At start, before anything else: empty the quarantine, drop projections, and what nothing asks for.
+        At start, before anything else: empty the quarantine, drop projections and packs not in ``keep``.
 
-        ``listed`` are all packs that the state lists, by repository: no other stays linked. ``promised`` are those
-        under an own attestation that has not expired. Returns the digests that were removed.
+        ``keep`` holds every digest that the state lists and every one under an own attestation that has not
+        expired. Returns the digests that were removed. What a repository has linked stays.
         """
-        return await trio.to_thread.run_sync(self._sweep, tuple(listed), promised)
+        return await trio.to_thread.run_sync(self._sweep, keep)
 
     # In threads.
 
@@ -306,38 +273,25 @@ class PackStore:
         return tuple(dropped)
 
     def _set_aside(self, digest: bytes, repos: Iterable[RepoId]) -> None:
+        """Index first: without it git does not look for the pack."""
         for repo_id in repos:
-            self._unlink_from(repo_id, (digest,))
+            linked = self.layout.linked_pack(self.layout.repo(repo_id), digest)
+            self._disk.unlink(linked.with_suffix(".idx"))
+            self._disk.unlink(linked)
         for path in (self.layout.idx(digest), self.layout.pack(digest)):
             if path.exists():
                 self._disk.rename(path, self.layout.quarantine / f"damaged-{path.name}")
 
-    def _unlink_from(self, repo_id: RepoId, digests: Iterable[bytes]) -> None:
-        """Index first: without it git does not look for the pack."""
-        for digest in digests:
-            linked = self.layout.linked_pack(self.layout.repo(repo_id), digest)
-            self._disk.unlink(linked.with_suffix(".idx"))
-            self._disk.unlink(linked)
-
-    @asynccontextmanager
-    async def _view_of(self, digests: Sequence[bytes]) -> AsyncIterator[Path]:
-        """A git directory with these packs, and nothing else."""
-        async with self.scratch() as git_dir:
-            await trio.to_thread.run_sync(self._make_view_of, git_dir, digests)
-            yield git_dir
-
-    def _make_view_of(self, git_dir: Path, digests: Sequence[bytes]) -> None:
-        bare.make_scratch(self._disk, git_dir)
-        for digest in digests:
-            if not self._link_into(git_dir, digest):
-                raise _not_held(digest)
-
     @asynccontextmanager
     async def _view(self, repo_id: RepoId, digest: bytes | None) -> AsyncIterator[Path]:
         """A git directory with the repository's packs and this one."""
-        async with self.scratch() as git_dir:
+        git_dir = self.layout.quarantine / secrets.token_hex(16)
+        try:
             await trio.to_thread.run_sync(self._make_view, git_dir, repo_id, digest)
             yield git_dir
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(self._disk.remove_tree, git_dir)
 
     def _make_view(self, git_dir: Path, repo_id: RepoId, digest: bytes | None) -> None:
         objects = self.layout.repo(repo_id) / "objects"
@@ -345,17 +299,11 @@ class PackStore:
         if digest is not None and not self._link_into(git_dir, digest):
             raise _not_held(digest)
 
-    def _sweep(self, listed: Iterable[tuple[RepoId, bytes]], promised: AbstractSet[bytes]) -> tuple[bytes, ...]:
+    def _sweep(self, keep: AbstractSet[bytes]) -> tuple[bytes, ...]:
         for entry in sorted(self.layout.quarantine.iterdir()):
             self._disk.remove_tree(entry)
         for projected in sorted(self.layout.repos.glob("??/*.git/projected")):
             self._disk.remove_tree(projected)
-        wanted = {self.layout.linked_pack(self.layout.repo(repo), digest) for repo, digest in listed}
-        for linked in sorted(self.layout.repos.glob("??/*.git/objects/pack/pack-*")):
-            # A power cut came between the block that replaced it and its end.
-            if linked.with_suffix(".pack") not in wanted:
-                self._disk.unlink(linked)
-        keep = promised | {digest for _, digest in listed}
         removed = set()
         for path in sorted(self.layout.packs.iterdir()):
             match = _PACK_FILE.fullmatch(path.name)

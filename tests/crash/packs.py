@@ -60,7 +60,7 @@ def _run(directory: Path, disk: FaultDisk) -> None:
     async def act() -> None:
         with closing(ChainDatabase(directory / "chain.db", disk)) as database:
             store = PackStore(directory, disk)
-            await store.sweep(())
+            await store.sweep(frozenset())
             for number in (1, 2, 3):
                 await _admit(store, database, disk, number)
             async with store.incoming() as refused:
@@ -85,7 +85,7 @@ def _recover(directory: Path, disk: Disk) -> Found:
         listed = tuple(database.listed_packs(0))
         store = PackStore(directory, disk)
         # What it vouched for stands in the vote log, which comes before the attestation is said.
-        store._sweep([(pack.repo, pack.digest) for pack in listed], _VOUCHED)
+        store._sweep({pack.digest for pack in listed} | _VOUCHED)
         for pack in listed:
             if not (store.is_linked(pack.repo, pack.digest) and store.has(pack.digest)) and not store._link(
                 pack.repo, pack.digest

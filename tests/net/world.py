@@ -106,11 +106,7 @@ class World:
 
 
 def found(
-    path: Path,
-    validators: int,
-    fault_model: FaultModel = FaultModel.BYZANTINE,
-    params: Params = PARAMS,
-    rules: int = 0,
+    path: Path, validators: int, fault_model: FaultModel = FaultModel.BYZANTINE, params: Params = PARAMS
 ) -> World:
     """Write keys and a genesis for this many validators, and an account alice."""
     ports = free_ports(validators)
@@ -129,9 +125,7 @@ def found(
         seats.append(Seat(directory, keys, ports[index]))
     alice = KeyPair(os.urandom(32))
     account = InitialAccount("alice", alice.public_key, os.urandom(32), is_operator=False)
-    genesis = Genesis(
-        "test", int(time.time() * 1000), fault_model, params, tuple(entries), (*accounts, account), (), rules=rules
-    )
+    genesis = Genesis("test", int(time.time() * 1000), fault_model, params, tuple(entries), (*accounts, account), ())
     addresses = {entry.node_key.hex(): f"127.0.0.1:{port}" for entry, port in zip(entries, ports, strict=True)}
     (path / "genesis.json").write_text(to_json(GenesisFile(genesis=genesis, addresses=addresses, entries=())))
     return World(path, genesis, tuple(seats), alice, account.id, KeyPair(os.urandom(32)))

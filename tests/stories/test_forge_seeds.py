@@ -60,8 +60,6 @@ OUTCOMES = (
     "repository restored",
     "key removed",
     "text erased",
-    "packs dropped",
-    "packs merged",
 )
 # What people ask for; the moves of refs are counted where they end.
 REQUESTS = (

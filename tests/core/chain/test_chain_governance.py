@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from attrs import evolve
 
 from guts_core.chain import compose
@@ -14,14 +13,12 @@ from guts_core.chain.inadmissible import (
 )
 from guts_core.chain.transaction import Signature, SignedTransaction
 from guts_core.codec import Tag, to_bytes
-from guts_core.errors import NotFound
 from guts_core.forge import queries
-from guts_core.forge.actions import ProposeDecision, Repack, ReportEvidence, VoteDecision
+from guts_core.forge.actions import ProposeDecision, ReportEvidence, VoteDecision
 from guts_core.forge.decisions import DecisionState, EndEpoch
 from guts_core.forge.params import Params
-from guts_core.forge.records import ObjectFormat
 from guts_core.identity import Ed25519Verifier
-from guts_core.names import BlockHash, RepoId
+from guts_core.names import BlockHash
 from guts_core.simplex.committee import Committee
 from guts_core.simplex.messages import Kind, Proposal, Vote
 from guts_core.simplex.quorum import FaultModel
@@ -127,32 +124,3 @@ def test_a_token_goes_on_working_through_a_gateway_that_rotated_its_key() -> Non
 
     assert network.status(signed).error is None
     assert own.public_key == alice.credential.public_key
-
-
-def a_repack(network: Network, by: int = 1, tag: str = "repack") -> SignedTransaction:
-    """Signed by the node of a seat, too."""
-    action = Repack(RepoId(bytes(32)), ObjectFormat.SHA1, None, (0,), drops=True, generation=1)
-    chain, operator = chain_id(network.genesis), network.operator(by).id
-    return compose.repack(chain, operator, key(f"node {by}"), action, network.now + MINUTE, salt(tag))
-
-
-def test_packs_are_replaced_under_rules_that_know_it() -> None:
-    """An earlier build cannot read such a transaction: until the rules are there no block may hold one."""
-    before, now = (Network(evolve(a_genesis(), rules=rules)) for rules in (2, 3))
-
-    refuse(before, before.item(a_repack(before)), BadForm)
-    now.ledgers[0].admit(now.item(a_repack(now)), now.instant)
-    with pytest.raises(NotFound):
-        now.ledgers[0].rehearse(now.item(a_repack(now)))
-
-
-def test_a_repack_is_signed_by_a_node_of_its_author_and_as_a_repack() -> None:
-    network = Network(evolve(a_genesis(), rules=3))
-    signed = a_repack(network)
-
-    for wrong in (
-        signature(signed, "operator 1"),
-        signature(signed, "node 0", Tag.SIGN_REPACK),
-        signature(signed, "node 1", Tag.SIGN_EVIDENCE),
-    ):
-        refuse(network, resigned(signed, wrong), WrongSignatures)

@@ -136,7 +136,7 @@ async def test_projections_of_an_earlier_life_are_dropped_at_start(world: World,
     (path / "packed-refs").write_bytes(b"")
 
     store = PackStore(world.directory, LocalDisk())
-    await store.sweep(())
+    await store.sweep(frozenset())
 
     async with store.projected(REPO, 1, refs, MAIN) as again:
         assert all_refs(again) == refs
