@@ -34,6 +34,8 @@ CHECKS_AT_ONCE = 4
 PULLS_PER_SOURCE = 4
 # A transaction lives for an hour at most: what takes longer is for nobody any more.
 CHECK_SECONDS_MAX = 3600.0
+# A push of very many refs is checked in parts, all over one pack; what is forgotten is looked at again.
+SOUND_MAX = 4_096
 # The machine ran out of something, and others need this node: the check failed, the node goes on (F13 to F15).
 SHORTAGES = NO_ROOM | UNWRITABLE | {errno.ENOMEM}
 
@@ -60,6 +62,7 @@ class Checker:
         self._lacks_packs = lacks_packs
         self._tally = tally
         self._packs, self._network, self._space, self._log, self._report = packs, network, space, log, report
+        self._sound: dict[tuple[RepoId, Blob], None] = {}  # what this process found so
         self._judging = trio.CapacityLimiter(CHECKS_AT_ONCE)
         self._pulling: defaultdict[int, trio.CapacityLimiter] = defaultdict(
             lambda: trio.CapacityLimiter(PULLS_PER_SOURCE)
@@ -90,16 +93,27 @@ class Checker:
         if self._lacks_packs(manifest.repo):
             raise Unavailable("this node is still fetching packs of the repository")
         blob = manifest.blob
-        if blob is not None and not self._packs.has(blob.digest):
+        if blob is not None and not self._is_sound(manifest.repo, blob):
             await self._take(manifest, blob, effect)
         async with self._judging:
             await self._compare(manifest, effect, None if blob is None else blob.digest)
+
+    def _is_sound(self, repo: RepoId, blob: Blob) -> bool:
+        """
+        Whether this pack is held, is what the manifest says, and was found to lead into itself and this repository.
+
+        That it is held alone says nothing: it may have come for another repository, or with another word about it.
+        """
+        return (repo, blob) in self._sound and self._packs.has(blob.digest)
 
     async def _take(self, manifest: Manifest, blob: Blob, effect: CheckPack) -> None:
         self._space.check()
         self._log.info("pack_wanted", digest=blob.digest.hex(), bytes=blob.size, peer=effect.source)
         async with self._packs.incoming() as incoming:
-            if effect.pack is not None:
+            if self._packs.has(blob.digest):
+                for index in range(chunk_count(blob.size)):
+                    await incoming.write(await self._packs.read_chunk(blob.digest, index) or b"")
+            elif effect.pack is not None:
                 await incoming.write(effect.pack)
             else:
                 await self._pull(incoming, blob, effect.source)
@@ -109,6 +123,9 @@ class Checker:
             if checked is None or checked.blob != blob:
                 raise Refused("the pack is not what its manifest says")
             await self._packs.keep(checked)
+        self._sound[manifest.repo, blob] = None
+        while len(self._sound) > SOUND_MAX:
+            del self._sound[next(iter(self._sound))]
         self._log.info("pack_held", digest=blob.digest.hex())
 
     async def _pull(self, incoming: Incoming, blob: Blob, source: int) -> None:
