@@ -48,6 +48,7 @@ from .problems import Answer, TooManyRequests, answer_to
 from .proxies import Forwarded
 from .rates import RateLimit, Rates
 from .reader import Reader
+from .room import UntilSent
 from .routing import Reply, Route, check_all_declared, install, respond
 from .serving import AsgiApp
 from .site import Settings, Site
@@ -80,7 +81,7 @@ def create_app(
         metrics.count(access)
         tell(access)
 
-    inner = Dispatcher(GitDoor(site), PacksDoor(site), create_api(site, metrics))
+    inner = Dispatcher(GitDoor(site), PacksDoor(site), UntilSent(create_api(site, metrics)))
     limited = BodyLimit(inner, lambda scope: _limit(site, scope), site.settings.body_idle_seconds)
     rated = RateLimit(limited, Rates(site.settings.requests_per_second), _too_many)
     return Forwarded(FinishCleanly(AccessLog(rated, note)), Trusted(site.settings.trusted_proxies))

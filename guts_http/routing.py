@@ -25,6 +25,7 @@ from guts_core.forge.records import Repository
 from .auth import Caller
 from .problems import BadRequest
 from .reader import Snapshot
+from .room import hold_until_sent
 from .site import Site
 from .texts import Texts
 
@@ -65,6 +66,18 @@ class Asked:
     def argument(name: str) -> str | None:
         """What the query says of this name."""
         return request.args.get(name)
+
+
+@frozen
+class Written:
+    """A JSON value in bytes: of long ones, so that they are written in the turn and the thread that made them."""
+
+    data: bytes
+
+    @staticmethod
+    def of(value: Any) -> Written:
+        """As every answer is written."""
+        return Written(json.dumps(value, ensure_ascii=False).encode() + b"\n")
 
 
 @frozen
@@ -160,7 +173,9 @@ def _view(site: Site, texts: Texts, route: Route) -> Callable[..., Awaitable[Res
             return respond(moved, personal=not asked.caller.is_anonymous)
         if not route.is_read:
             reply = await route.handler(asked, **path)
-        return reply if isinstance(reply, Response) else respond(reply, personal=not asked.caller.is_anonymous)
+        answer = reply if isinstance(reply, Response) else respond(reply, personal=not asked.caller.is_anonymous)
+        hold_until_sent(site.room, request.scope, answer.content_length or 0)
+        return answer
 
     return view
 
@@ -217,10 +232,15 @@ async def body() -> bytes:
     return data
 
 
+def _body_of(reply: Reply) -> bytes:
+    if reply.body is None:
+        return b""
+    return reply.body.data if isinstance(reply.body, Written) else Written.of(reply.body).data
+
+
 def respond(reply: Reply, *, personal: bool) -> Response:
     """A reply as HTTP; what is for one caller is for no cache (E11)."""
-    body = b"" if reply.body is None else json.dumps(reply.body, ensure_ascii=False).encode() + b"\n"
-    response = Response(body, status=reply.status)
+    response = Response(_body_of(reply), status=reply.status)
     response.headers["Content-Type"] = "application/json; charset=utf-8"
     if reply.body is None:
         del response.headers["Content-Type"]

@@ -26,11 +26,12 @@ from .problems import NotFinal
 from .proxies import HOST
 from .rates import Rates
 from .reader import Reader, Snapshot
+from .room import Room
 
 # A status older than this is asked anew for the decision about private reads.
 STATUS_SECONDS = 1.0
 _POLL_SECONDS = 0.02
-# Archives on their way at once: each holds packs open and a file of up to 100 MiB for as long as its client reads.
+# Archives on their way at once: each holds packs open for as long as its client reads. Its memory is counted in room.
 ARCHIVES_MAX = 16
 
 
@@ -72,6 +73,7 @@ class Site:
         self._clock_ms = clock_ms
         self.git_reads = trio.CapacityLimiter(settings.git_reads_max)
         self.archives = trio.CapacityLimiter(ARCHIVES_MAX)
+        self.room = Room()
         self._accounts = Rates(settings.account_requests_per_second)
         self._status: Status | None = None
         self._status_at = -STATUS_SECONDS

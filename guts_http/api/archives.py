@@ -13,6 +13,7 @@ from guts_core.git.reading import archive
 from guts_core.git.reading.archive import Export
 from guts_core.git.reading.objects import Bounded
 from guts_http.git.in_process import check_archives, opened, pieces
+from guts_http.room import hold_until_sent
 from guts_http.routing import Asked, Routes
 
 from . import git_shapes
@@ -68,6 +69,9 @@ async def _archive(asked: Asked, ref: str | None, ending: str, write: _Writer) -
             return Response(b"", _NOT_MODIFIED, headers)
         check_archives(asked.site)
         export = await objects.run(partial(archive.plan, commit=commit, prefix=f"{called}/".encode()))
-    kind = "application/zip" if ending == "zip" else "application/gzip"
+    is_zip = ending == "zip"
+    hold_until_sent(asked.site.room, request.scope, export.zip_bytes if is_zip else export.tar_bytes)
     given = pieces(asked.site, asked.repo, lambda objects: write(objects, export))
-    return Response(given, 200, headers, content_type=kind)
+    response = Response(given, 200, headers, content_type="application/zip" if is_zip else "application/gzip")
+    response.timeout = None  # the framework's would cut every answer off after a minute
+    return response

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,16 +15,15 @@ from guts_core.git.commits import CommitObject
 from guts_core.git.reading import ancestry, changes, hunks
 from guts_core.git.reading.ancestry import Comparison
 from guts_core.git.reading.changes import Change
-from guts_core.git.reading.hunks import FileDiff
 from guts_core.git.reading.objects import Bounded
 from guts_core.names import Oid
 from guts_http.git.in_process import opened
 from guts_http.problems import BadRequest
-from guts_http.routing import Asked, Reply, Routes
+from guts_http.routing import Asked, Reply, Routes, Written
 
 from . import file_shapes, git_shapes
 from .commits import commit_at, named
-from .file_shapes import Place
+from .file_shapes import Place, ShownChange
 from .git_data import REPO, height_of
 from .paging import Page, asked_page, links
 
@@ -42,7 +41,7 @@ class _Found:
     base: CommitObject
     merge_base: CommitObject
     commits: list[tuple[Oid, CommitObject]]
-    files: list[tuple[FileDiff, bool]]
+    files: list[ShownChange]
 
 
 @routes.serves(f"{REPO}/compare/<path:basehead>", Permission.READ_REPOSITORY)
@@ -59,11 +58,17 @@ async def compare(asked: Asked, basehead: str) -> Reply | Response:
         old, new = [await commit_at(objects, tip, text) for tip, text in tips]
         if request.headers.get("Accept", "").startswith(_DIFF):
             return _as_diff(asked, await objects.run(partial(_patch, base=old, head=new)))
-        found = await objects.run(partial(_compare, base=old, head=new, page=page))
-    total = len(found.comparison.ahead)
+        work = partial(_written, repo=repo, basehead=basehead, base=old, head=new, page=page)
+        total, shown = await objects.run(work)
     more = page.first + page.size < total
     where = links(asked, request.path, page, more=more, total=total)
-    return Reply(_shown(repo, basehead, old, new, found), headers={**where, **height_of(snapshot)})
+    return Reply(shown, headers={**where, **height_of(snapshot)})
+
+
+def _written(objects: Bounded, repo: str, basehead: str, base: Oid, head: Oid, page: Page) -> tuple[int, Written]:
+    """How many commits there are in all, and the answer."""
+    found = _compare(objects, base, head, page)
+    return len(found.comparison.ahead), Written.of(_shown(repo, basehead, base, head, found))
 
 
 def _compare(objects: Bounded, base: Oid, head: Oid, page: Page) -> _Found:
@@ -90,14 +95,17 @@ def _changes(objects: Bounded, comparison: Comparison, head: Oid) -> tuple[Chang
     return changes.changes(objects, objects.root(comparison.merge_bases[0]), objects.root(head))
 
 
-def _files(objects: Bounded, found: Sequence[Change]) -> list[tuple[FileDiff, bool]]:
-    """Each with whether its patch still fits."""
-    shown, size = [], 0
+def _files(objects: Bounded, found: Sequence[Change]) -> Iterator[ShownChange]:
+    """Each with its patch as long as all of them fit; of the others only the numbers are kept."""
+    file_shapes.check_paths(path for change in found for path in {change.old_path, change.new_path})
+    size = 0
     for change in found:
         diff = hunks.file_diff(objects, change)
-        size += sum(len(line) for hunk in diff.hunks for line in hunk.lines)
-        shown.append((diff, size <= PATCHES_BYTES_MAX))
-    return shown
+        patch = diff.text()
+        size += len(patch)
+        fits = size <= PATCHES_BYTES_MAX
+        too_large = diff.is_too_large or (not fits and bool(patch))
+        yield ShownChange(change, diff.additions, diff.deletions, patch if fits else b"", too_large)
 
 
 def _patch(objects: Bounded, base: Oid, head: Oid) -> bytes:
@@ -129,7 +137,7 @@ def _shown(repo: str, basehead: str, base: Oid, head: Oid, found: _Found) -> dic
         "behind_by": len(comparison.behind),
         "total_commits": len(comparison.ahead),
         "commits": [git_shapes.commit(repo, oid, one) for oid, one in found.commits],
-        "files": [file_shapes.changed_file(at, one, with_patch=fits) for one, fits in found.files],
+        "files": [file_shapes.changed_file(at, one) for one in found.files],
     }
 
 

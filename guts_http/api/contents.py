@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import partial
-from itertools import islice
-from typing import Any
 
 from quart import Response, request
 
@@ -18,7 +17,7 @@ from guts_core.git.reading.trees import Entry
 from guts_core.names import Oid
 from guts_http.git.in_process import Opened, opened
 from guts_http.problems import BadRequest
-from guts_http.routing import Asked, Reply, Routes
+from guts_http.routing import Asked, Reply, Routes, Written
 
 from . import file_shapes, git_shapes
 from .commits import HEAD, commit_at, named
@@ -32,8 +31,9 @@ SHOWN_BYTES_MAX = 1 << 20
 BLOB_BYTES_MAX = 16 << 20
 # GitHub shows 1,000 of a directory; a megabyte of JSON has some 2,000.
 DIRECTORY_ENTRIES_MAX = 5_000
-# As many as one answer of 20 MB holds; GitHub's limit too. More are cut off, and it is said.
+# As many as one answer of 30 MB holds; GitHub's limits too. More are cut off, and it is said.
 TREE_ENTRIES_MAX = 100_000
+TREE_PATH_BYTES_MAX = 7 << 20
 _OID = re.compile(r"[0-9a-fA-F]{40}", re.ASCII)
 _RAW = "application/vnd.github.raw"
 
@@ -59,19 +59,21 @@ async def get_contents(asked: Asked, path: str) -> Reply | Response:
     return Reply(shown, headers=height_of(snapshot))
 
 
-def _contents(objects: Bounded, at: Place, commit: Oid, path: bytes) -> Any:
+def _contents(objects: Bounded, at: Place, commit: Oid, path: bytes) -> Written:
     entry = trees.existing_entry(objects, objects.root(commit), path)
     if not entry.is_tree:
         size = _size(objects, entry) or 0
         data = objects.blob(entry.oid) if entry.is_blob and size <= SHOWN_BYTES_MAX else None
-        return file_shapes.file(at, path, entry, size, data)
+        file_shapes.check_paths([path])
+        return Written.of(file_shapes.file(at, path, entry, size, data))
     entries = objects.tree(entry.oid)
     if len(entries) > DIRECTORY_ENTRIES_MAX:
         raise LimitExceeded(
             f"the directory has {len(entries):,} entries; contents shows {DIRECTORY_ENTRIES_MAX:,}: ask git/trees"
         )
     prefix = path + b"/" if path else b""
-    return [file_shapes.content(at, prefix + one.name, one, _size(objects, one) or 0) for one in entries]
+    file_shapes.check_paths((one.name for one in entries), len(prefix))
+    return Written.of([file_shapes.content(at, prefix + one.name, one, _size(objects, one) or 0) for one in entries])
 
 
 def _raw_file(objects: Bounded, commit: Oid, path: bytes) -> bytes:
@@ -115,8 +117,7 @@ async def get_tree(asked: Asked, sha: str) -> Reply:
         tip = named(asked, snapshot, sha)
     async with opened(asked.site, asked.repo) as objects:
         root = await _tree_of(objects, tip, sha)
-        found = await objects.run(partial(_tree, root=root, recursive=recursive))
-    shown = file_shapes.tree(repo, root, found[:TREE_ENTRIES_MAX], truncated=len(found) > TREE_ENTRIES_MAX)
+        shown = await objects.run(partial(_tree, repo=repo, root=root, recursive=recursive))
     return Reply(shown, headers=height_of(snapshot))
 
 
@@ -135,13 +136,23 @@ def _root_of(objects: Bounded, oid: Oid) -> Oid:
     return objects.root(end) if kind == "commit" else end
 
 
-def _tree(objects: Bounded, root: Oid, *, recursive: bool) -> list[tuple[bytes, Entry, int | None]]:
-    """One entry more than is shown, where there are more."""
-    if recursive:
-        entries = list(islice(trees.walk(objects, root), TREE_ENTRIES_MAX + 1))
-    else:
-        entries = [(one.name, one) for one in objects.tree(root)[: TREE_ENTRIES_MAX + 1]]
-    return [(path, one, _size(objects, one)) for path, one in entries]
+def _that_fit(every: Iterable[tuple[bytes, Entry]]) -> tuple[list[tuple[bytes, Entry]], bool]:
+    """The first ones, and whether others follow."""
+    found: list[tuple[bytes, Entry]] = []
+    size = 0
+    for path, entry in every:
+        size += len(path)
+        if len(found) == TREE_ENTRIES_MAX or size > TREE_PATH_BYTES_MAX:
+            return found, True
+        found.append((path, entry))
+    return found, False
+
+
+def _tree(objects: Bounded, repo: str, root: Oid, *, recursive: bool) -> Written:
+    every = trees.walk(objects, root) if recursive else ((one.name, one) for one in objects.tree(root))
+    entries, more = _that_fit(every)
+    shown = [(path, one, _size(objects, one)) for path, one in entries]
+    return Written.of(file_shapes.tree(repo, root, shown, truncated=more))
 
 
 @routes.serves(f"{REPO}/git/blobs/<sha>", Permission.READ_REPOSITORY)
@@ -154,7 +165,11 @@ async def get_blob(asked: Asked, sha: str) -> Reply | Response:
         repo = git_shapes.repository_url(asked, snapshot)
     async with opened(asked.site, asked.repo) as objects:
         await objects.check_visible(oid)
-        data = await objects.run(lambda bounded: bounded.blob(oid, BLOB_BYTES_MAX))
-    if request.headers.get("Accept", "").startswith(_RAW):
-        return _raw(asked, data)
-    return Reply(file_shapes.blob(repo, oid, data), headers=height_of(snapshot))
+        if request.headers.get("Accept", "").startswith(_RAW):
+            return _raw(asked, await objects.run(lambda bounded: bounded.blob(oid, BLOB_BYTES_MAX)))
+        shown = await objects.run(partial(_blob, repo=repo, oid=oid))
+    return Reply(shown, headers=height_of(snapshot))
+
+
+def _blob(objects: Bounded, repo: str, oid: Oid) -> Written:
+    return Written.of(file_shapes.blob(repo, oid, objects.blob(oid, BLOB_BYTES_MAX)))

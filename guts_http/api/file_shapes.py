@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from base64 import encodebytes
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
 from attrs import frozen
 
-from guts_core.git.reading.changes import Status
-from guts_core.git.reading.hunks import FileDiff
+from guts_core.git.reading.changes import Change, Status
+from guts_core.git.reading.objects import TooMuchToRead
 from guts_core.git.reading.trees import LINK, SUBMODULE, TREE, Entry
 from guts_core.names import Oid
 
 from .shapes import node_id
 
+# Of the paths in one answer that repeats each of them up to ten times, as links and with three letters for a byte:
+# 300 files of the longest path that a disk takes.
+PATH_BYTES_MAX = 1_200_000
 _TYPES = {LINK: "symlink", SUBMODULE: "submodule", TREE: "dir"}
 _STATUSES = {
     Status.ADDED: "added",
@@ -36,6 +40,12 @@ class Place:
     def page(self) -> str:
         """The repository's own page."""
         return self.repo.replace("/api/v3/repos/", "/", 1)
+
+
+def check_paths(paths: Iterable[bytes], prefix_bytes: int = 0) -> None:
+    """Raise TooMuchToRead unless these paths, each with so many bytes in front, fit into one answer with links."""
+    if sum(prefix_bytes + len(path) for path in paths) > PATH_BYTES_MAX:
+        raise TooMuchToRead(f"this shows at most {PATH_BYTES_MAX:,} bytes of paths (paths); ask git/trees, or clone")
 
 
 def text(name: bytes) -> str:
@@ -115,8 +125,19 @@ def _tree_entry(repo: str, path: bytes, entry: Entry, size: int | None) -> dict[
     return shown
 
 
-def changed_file(at: Place, found: FileDiff, *, with_patch: bool) -> dict[str, Any]:
-    """One file of a comparison; without a patch where there is none, or too many were shown already."""
+@frozen
+class ShownChange:
+    """One file of a comparison. ``patch`` is empty for binary files, and for those that are too large."""
+
+    change: Change
+    additions: int
+    deletions: int
+    patch: bytes
+    is_too_large: bool
+
+
+def changed_file(at: Place, found: ShownChange) -> dict[str, Any]:
+    """The same as JSON; where there is no patch since it would be too large it says so, which GitHub does not."""
     change = found.change
     entry = change.new or change.old
     assert entry is not None
@@ -134,7 +155,8 @@ def changed_file(at: Place, found: FileDiff, *, with_patch: bool) -> dict[str, A
     }
     if change.status is Status.RENAMED:
         shown["previous_filename"] = text(change.old_path)
-    if with_patch and found.hunks:
-        lines = b"".join(hunk.header + b"\n" + b"".join(hunk.lines) for hunk in found.hunks)
-        shown["patch"] = text(lines).removesuffix("\n")
+    if found.patch:
+        shown["patch"] = text(found.patch).removesuffix("\n")
+    if found.is_too_large:
+        shown["patch_too_large"] = True
     return shown

@@ -1,32 +1,52 @@
 """
 Objects of one repository, read in this process over the leased directory (``guts_core.git.reading``).
 
-What is asked runs in a thread, within a budget of objects and bytes and the same time that a git child has.
-It ends when its client goes away, since every object read looks for that.
+What is asked runs in a thread, within a budget of objects and bytes and the time that a request has, whoever
+works for it. It ends when its client goes away, since every object read looks for that.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
 import trio
 
 from guts_core.errors import Corrupt, NotFound
 from guts_core.forge.records import Repository
+from guts_core.git.reading.archive import writing_budget
 from guts_core.git.reading.objects import Bounded, Budget, Objects
 from guts_core.names import Oid
 from guts_http.problems import TooManyAtOnce
 from guts_http.site import Site
 
-from .reading import READ_SECONDS, Reading
+from .reading import READ_SECONDS, Reading, leased_for_reading
 from .turns import turn
 from .upload_pack import Lease, lease
 from .wants import NotOurRef, check_wants
 
 T = TypeVar("T")
+
+
+class _Time:
+    """How long a thread may go on working; it asks with each object."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.begin()
+
+    def begin(self) -> None:
+        """All of it is left again."""
+        self._end = time.monotonic() + self._seconds
+
+    def is_late(self) -> bool:
+        """Whether it is over; raises trio.Cancelled for whom nobody waits any more."""
+        if time.monotonic() > self._end:
+            return True
+        trio.from_thread.check_cancelled()
+        return False
 
 
 class Opened:
@@ -35,12 +55,13 @@ class Opened:
     def __init__(self, leased: Lease) -> None:
         self._leased = leased
         self._objects: Objects | None = None
+        self._time = _Time(READ_SECONDS)  # of the whole request, whatever it asks
         self.by_git = Reading(leased.directory)
 
     async def run(self, work: Callable[[Bounded], T]) -> T:
         """What the work answers, in its own budget."""
         try:
-            return await trio.to_thread.run_sync(self._do, work, _budget(READ_SECONDS))
+            return await trio.to_thread.run_sync(self._do, work, Budget(is_late=self._time.is_late))
         except Corrupt as error:
             await self._leased.judge(b"corrupt")  # the node looks at its packs (F09)
             raise error from None
@@ -66,25 +87,10 @@ def _objects_of(leased: Lease) -> Objects:
     return OdbObjects(Odb(f"{leased.directory}/objects"))
 
 
-def _budget(seconds: float) -> Budget:
-    end = time.monotonic() + seconds
-
-    def is_late() -> bool:
-        trio.from_thread.check_cancelled()
-        return time.monotonic() > end
-
-    return Budget(is_late=is_late)
-
-
 @asynccontextmanager
 async def opened(site: Site, repository: Repository) -> AsyncIterator[Opened]:
-    """A repository's objects for one request, in a turn of those who read; raises as ``reading`` does."""
-    if repository.private:
-        await site.check_private_reads()
-    async with (
-        turn(site.git_reads, site.settings.queue_seconds, "readers of histories"),
-        lease(site, repository.id) as leased,
-    ):
+    """A repository's objects for one request; raises as ``leased_for_reading`` does."""
+    async with leased_for_reading(site, repository) as leased:
         yield Opened(leased)
 
 
@@ -101,14 +107,19 @@ async def pieces(
     """
     What the work gives, piece by piece, as fast as the client takes it, in a turn of those who take archives.
 
-    Its time is that of its client. What goes wrong now cuts the answer off, for its beginning is sent:
-    ``check_archives`` refuses before that.
+    Each piece has the time of a request, all of them together that of the client. What goes wrong now cuts the
+    answer off, for its beginning is sent: ``check_archives`` refuses before that.
     """
-    async with (
-        turn(site.archives, site.settings.queue_seconds, "archives"),
-        lease(site, repository.id) as leased,
-    ):
+    clock = _Time(READ_SECONDS)
+    async with turn(site.archives, site.settings.queue_seconds, "archives"), AsyncExitStack() as stack:
+        with trio.fail_after(READ_SECONDS):
+            leased = await stack.enter_async_context(lease(site, repository.id))
         objects = await trio.to_thread.run_sync(_objects_of, leased)
-        given = work(Bounded(objects, _budget(float("inf"))))
-        while (piece := await trio.to_thread.run_sync(next, given, None)) is not None:
+        given = work(Bounded(objects, writing_budget(clock.is_late)))
+        while (piece := await trio.to_thread.run_sync(_next, given, clock)) is not None:
             yield piece
+
+
+def _next(given: Iterator[bytes], clock: _Time) -> bytes | None:
+    clock.begin()
+    return next(given, None)

@@ -22,11 +22,12 @@ from guts_core.errors import Unavailable
 from guts_core.forge.records import Repository
 from guts_core.git.command import git_argv, git_environment
 from guts_core.git.commits import CommitObject, parse_commit
+from guts_core.git.reading.limits import COMMIT_BYTES_KEPT
 from guts_core.names import Oid
 from guts_http.site import Site
 
 from .turns import turn
-from .upload_pack import lease
+from .upload_pack import Lease, lease
 from .wants import NotOurRef, check_wants
 
 # A walk through a million commits with a path takes git this long; nobody waits longer for a page.
@@ -35,8 +36,6 @@ READ_SECONDS = 20.0
 CHILD_MEMORY_BYTES_MAX = 1 << 30
 # Ids of a page, or of as many commits as are counted; candidates of seven digits in a history of ten million.
 OUTPUT_BYTES_MAX = 1 << 20
-# The beginning of a commit that is kept: its headers and a longer message than anybody reads.
-COMMIT_BYTES_KEPT = 64 * 1024
 # Counting further than this costs more than the page itself; of a longer history the length is not told.
 COUNTED_MAX = 2_000
 # To have more objects begin with the same seven digits one must have searched for them.
@@ -173,8 +172,15 @@ class Reading:
 
 @asynccontextmanager
 async def reading(site: Site, repository: Repository) -> AsyncIterator[Reading]:
+    """The repository's objects, for one request; raises as ``leased_for_reading`` does."""
+    async with leased_for_reading(site, repository) as leased:
+        yield Reading(leased.directory)
+
+
+@asynccontextmanager
+async def leased_for_reading(site: Site, repository: Repository) -> AsyncIterator[Lease]:
     """
-    The repository's objects, for one request.
+    A repository's directory for one request, in a turn of those who read and within the time of one.
 
     Raises Unavailable for a private one past the read grace, while packs are missing, and for what takes too long.
     """
@@ -183,7 +189,7 @@ async def reading(site: Site, repository: Repository) -> AsyncIterator[Reading]:
     async with turn(site.git_reads, site.settings.queue_seconds, "readers of histories"):
         with trio.move_on_after(READ_SECONDS) as time:
             async with lease(site, repository.id) as leased:
-                yield Reading(leased.directory)
+                yield leased
         if time.cancelled_caught:
             raise Unavailable(f"reading this took longer than {READ_SECONDS:g} s; ask for less of it, or clone")
 

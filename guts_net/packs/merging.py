@@ -24,7 +24,7 @@ from guts_core.git.commits import parse_commit
 from guts_core.git.pack_limits import COMMIT_BYTES_MAX
 from guts_core.git.reading.ancestry import compare
 from guts_core.git.reading.changes import changes
-from guts_core.git.reading.limits import BLOB_BYTES_MAX, MERGE_NODES_MAX, REBASE_COMMITS_MAX
+from guts_core.git.reading.limits import BLOB_BYTES_MAX, MERGE_NODES_MAX, MERGE_PATH_BYTES_MAX, REBASE_COMMITS_MAX
 from guts_core.git.reading.objects import Bounded, Budget, TooMuchToRead
 from guts_core.git.reading.trees import walk
 from guts_core.names import Oid
@@ -90,7 +90,7 @@ class Merger:
         self._git_dir = git_dir
         self._repository = pygit2.Repository(str(git_dir))
         self._stored = stored_objects(git_dir)
-        self._objects = Bounded(self._stored, budget or Budget(nodes=MERGE_NODES_MAX))
+        self._objects = Bounded(self._stored, budget or Budget(nodes=MERGE_NODES_MAX, path_bytes=MERGE_PATH_BYTES_MAX))
         self._made: list[Oid] = []
 
     def merge(self, base: Oid, head: Oid, author: Person, message: str, committer: Person | None = None) -> Merged:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from guts_core.git.commits import CommitObject
 from guts_core.names import Oid
 
-from .history import ByDate
+from .history import ByDate, Step, step_of
 from .objects import Bounded
 
 _BASE, _HEAD = 1, 2
@@ -70,7 +69,7 @@ def _reaches(objects: Bounded, tip: Oid, wanted: Oid) -> bool:
 class _Painting:
     def __init__(self, objects: Bounded, base: Oid, head: Oid) -> None:
         self._objects = objects
-        self._commits: dict[Oid, CommitObject] = {}
+        self._steps: dict[Oid, Step] = {}  # of those that wait
         self._waiting = ByDate()
         self._undecided: set[Oid] = set()  # waiting, and not below a common ancestor
         self._oldest: int | None = None  # of those that one side alone reaches so far
@@ -91,12 +90,13 @@ class _Painting:
         sides = self.sides[oid]
         self._undecided.discard(oid)
         self.order.setdefault(oid)
-        commit = self._commits[oid]
+        step = self._step(oid)
+        del self._steps[oid]
         if sides & _BOTH == _BOTH:
             sides |= _STALE
-        elif self._oldest is None or commit.committer.seconds < self._oldest:
-            self._oldest = commit.committer.seconds
-        for parent in commit.parents:
+        elif self._oldest is None or step.seconds < self._oldest:
+            self._oldest = step.seconds
+        for parent in step.parents:
             self._paint(parent, sides)
 
     def _paint(self, oid: Oid, sides: int) -> None:
@@ -104,13 +104,16 @@ class _Painting:
         before = self.sides.get(oid, 0)
         if before | sides == before:
             return
-        if not before:
-            self._commits[oid] = self._objects.commit(oid)
-        else:
+        if oid in self._steps:
             self._objects.budget.spend()
         self.sides[oid] = before | sides
         if not self.sides[oid] & _STALE:
             self._undecided.add(oid)
         else:
             self._undecided.discard(oid)
-        self._waiting.put(oid, self._commits[oid].committer.seconds)
+        self._waiting.put(oid, self._step(oid).seconds)
+
+    def _step(self, oid: Oid) -> Step:
+        if oid not in self._steps:
+            self._steps[oid] = step_of(self._objects, oid)
+        return self._steps[oid]

@@ -16,7 +16,7 @@ from __future__ import annotations
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import BinaryIO, cast
 
@@ -25,13 +25,16 @@ from attrs import frozen
 from guts_core.errors import Invalid
 from guts_core.names import Oid
 
-from .limits import ARCHIVE_BYTES_MAX, ARCHIVE_ENTRIES_MAX
-from .objects import Bounded, TooMuchToRead
+from .limits import ARCHIVE_BYTES_MAX, ARCHIVE_ENTRIES_MAX, BLOB_BYTES_MAX, BYTES_MAX
+from .objects import Bounded, Budget, TooMuchToRead
 from .trees import LINK, PROGRAM, Entry, walk
 
 _FILE_MODE, _RUN_MODE = 0o644, 0o755
 _LINK_TEXT_BYTES_MAX = 4_096  # a longer one is no path on any system
-_PIECE_BYTES = 256 * 1024
+# What is held for a client that reads slowly, besides the file that is being written.
+_PIECE_BYTES = 64 * 1024
+# What a zip remembers of an entry until its end is written, besides the name.
+_ZIP_ENTRY_BYTES = 700
 _TAR_END = bytes(2 * tarfile.BLOCKSIZE)
 # The years that the two formats can say.
 _TAR_SECONDS_MAX = 8**11 - 1
@@ -47,8 +50,25 @@ class Export:
     commit: Oid
     seconds: int  # the commit's date, which every entry gets
     prefix: bytes  # "" or a path that ends with a slash
-    entries: tuple[tuple[bytes, Entry], ...]
+    root: Oid  # walked again while it is written: a list of all entries would be held as long as a client reads
+    entry_count: int
     byte_count: int  # of all contents together
+    largest_bytes: int  # the file that is held whole while it is written
+    path_bytes: int  # of all names together
+
+    @property
+    def tar_bytes(self) -> int:
+        """What a tar holds in memory for a client that reads slowly."""
+        return self.largest_bytes + 2 * _PIECE_BYTES
+
+    @property
+    def zip_bytes(self) -> int:
+        """The same of a zip."""
+        return self.tar_bytes + _ZIP_ENTRY_BYTES * self.entry_count + 2 * self.path_bytes
+
+    def entries(self, objects: Bounded) -> Iterator[tuple[bytes, Entry]]:
+        """What it holds, with whole paths."""
+        return ((self.prefix + path, entry) for path, entry in walk(objects, self.root))
 
 
 def plan(objects: Bounded, commit: Oid, prefix: bytes = b"") -> Export:
@@ -56,28 +76,42 @@ def plan(objects: Bounded, commit: Oid, prefix: bytes = b"") -> Export:
     if prefix and (not prefix.endswith(b"/") or _NEVER & set(prefix[:-1].split(b"/"))):
         raise Invalid("the prefix of an archive is a path of names that ends with '/'")
     root = objects.root(commit)
-    entries, total = [], 0
+    count = total = largest = path_bytes = 0
     for path, entry in walk(objects, root):
         if entry.name.lower() in _NEVER or b"/" in entry.name:
             raise Invalid(f"the tree of {commit.hex()} has a name that no archive may hold")
-        entries.append((prefix + path, entry))
-        total += objects.header(entry.oid).size if entry.is_blob else 0
-        if len(entries) > ARCHIVE_ENTRIES_MAX:
+        size = objects.header(entry.oid).size if entry.is_blob else 0
+        if size > BLOB_BYTES_MAX:
+            raise TooMuchToRead(f"an archive has files of at most {BLOB_BYTES_MAX:,} bytes (bytes); clone instead")
+        count += 1
+        total += size
+        largest, path_bytes = max(largest, size), path_bytes + len(prefix) + len(path)
+        if count > ARCHIVE_ENTRIES_MAX:
             raise TooMuchToRead(f"an archive has at most {ARCHIVE_ENTRIES_MAX:,} entries (entries); clone instead")
         if total > ARCHIVE_BYTES_MAX:
             raise TooMuchToRead(f"an archive has at most {ARCHIVE_BYTES_MAX:,} bytes (bytes); clone instead")
     seconds = max(0, objects.commit(commit).committer.seconds)
-    return Export(commit, seconds, prefix, tuple(entries), total)
+    return Export(commit, seconds, prefix, root, count, total, largest, path_bytes)
+
+
+def writing_budget(is_late: Callable[[], bool]) -> Budget:
+    """For what was planned: twice what a question may read, since the files of an archive may be more."""
+    return Budget(byte_count=ARCHIVE_BYTES_MAX + BYTES_MAX, is_late=is_late)
 
 
 def tar_gz(objects: Bounded, export: Export) -> Iterator[bytes]:
     """The archive in pieces; gzip's header has no name and no time."""
     packing = zlib.compressobj(6, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-    for piece in tar(objects, export):
-        for at in range(0, len(piece), _PIECE_BYTES):
-            if packed := packing.compress(piece[at : at + _PIECE_BYTES]):
+    for given in tar(objects, export):
+        for piece in _pieces(given):
+            if packed := packing.compress(piece):
                 yield packed
     yield packing.flush()
+
+
+def _pieces(data: bytes) -> Iterator[memoryview]:
+    view = memoryview(data)
+    return (view[at : at + _PIECE_BYTES] for at in range(0, len(data), _PIECE_BYTES))
 
 
 def tar(objects: Bounded, export: Export) -> Iterator[bytes]:
@@ -85,7 +119,7 @@ def tar(objects: Bounded, export: Export) -> Iterator[bytes]:
     yield tarfile.TarInfo.create_pax_global_header({"comment": export.commit.hex()})
     if export.prefix:
         yield _tar_head(export, export.prefix, 0, tarfile.DIRTYPE)
-    for path, entry in export.entries:
+    for path, entry in export.entries(objects):
         yield from _tar_entry(objects, export, path, entry)
     yield _TAR_END
 
@@ -137,20 +171,30 @@ def zip_(objects: Bounded, export: Export) -> Iterator[bytes]:
         archive.comment = export.commit.hex().encode("ascii")
         if export.prefix:
             archive.writestr(_zip_head(export, export.prefix, 0o040000 | _RUN_MODE), b"")
-        for path, entry in export.entries:
-            _zip_entry(objects, export, archive, path, entry)
-            yield from sink.taken()
-    yield from sink.taken()
+        for path, entry in export.entries(objects):
+            for _ in _zip_entry(objects, export, archive, path, entry):
+                yield from sink.full_pieces()
+    yield from sink.rest()
 
 
-def _zip_entry(objects: Bounded, export: Export, archive: zipfile.ZipFile, path: bytes, entry: Entry) -> None:
+def _zip_entry(objects: Bounded, export: Export, archive: zipfile.ZipFile, path: bytes, entry: Entry) -> Iterator[None]:
+    """Write one, and say each time that something may be there to be taken."""
     if not entry.is_blob:
         archive.writestr(_zip_head(export, path + b"/", 0o040000 | _RUN_MODE), b"")
+        yield
         return
     data = objects.blob(entry.oid)
     is_link = entry.mode == LINK and _is_inside(path.removeprefix(export.prefix), data)
     mode = LINK | 0o777 if is_link else 0o100000 | (_RUN_MODE if entry.mode == PROGRAM else _FILE_MODE)
-    archive.writestr(_zip_head(export, path, mode), data, zipfile.ZIP_STORED if is_link or not data else None)
+    head = _zip_head(export, path, mode)
+    head.file_size = len(data)
+    if is_link or not data:
+        head.compress_type = zipfile.ZIP_STORED
+    with archive.open(head, "w") as file:
+        for piece in _pieces(data):
+            file.write(piece)
+            yield
+    yield
 
 
 def _zip_head(export: Export, path: bytes, mode: int) -> zipfile.ZipInfo:
@@ -179,17 +223,23 @@ class _Sink:
     """What a ZipFile writes to: no file, so it cannot go back, and what is written can be given away at once."""
 
     def __init__(self) -> None:
-        self._pieces: list[bytes] = []
+        self._held = bytearray()
 
     def write(self, data: bytes) -> int:
-        self._pieces.append(bytes(data))
+        self._held += data
         return len(data)
 
     def flush(self) -> None:
         """Everything is given already."""
 
-    def taken(self) -> Iterator[bytes]:
-        """What was written since."""
-        pieces, self._pieces = self._pieces, []
-        if joined := b"".join(pieces):
-            yield joined
+    def full_pieces(self) -> Iterator[bytes]:
+        """What was written since; a beginning of a piece waits for the rest of it."""
+        while len(self._held) >= _PIECE_BYTES:
+            yield bytes(self._held[:_PIECE_BYTES])
+            del self._held[:_PIECE_BYTES]
+
+    def rest(self) -> Iterator[bytes]:
+        """All that is left."""
+        yield from self.full_pieces()
+        if self._held:
+            yield bytes(self._held)

@@ -12,13 +12,12 @@ from collections.abc import Iterator
 from attrs import define, frozen
 
 from guts_core.errors import Invalid
-from guts_core.git.commits import CommitObject
 from guts_core.names import Oid
 
 from .changes import source_of
-from .history import ByDate
+from .history import ByDate, Step, step_of
 from .hunks import hunks_of, is_binary
-from .limits import BLAME_LINES_MAX, DIFF_BYTES_MAX
+from .limits import DIFF_BYTES_MAX, DIFF_LINES_MAX
 from .objects import Bounded, TooMuchToRead
 from .trees import Entry, entry_at, existing_entry
 
@@ -51,8 +50,8 @@ def blame(objects: Bounded, commit: Oid, path: bytes) -> tuple[Blamed, ...]:
     if is_binary(data):
         raise Invalid("a binary file has no lines to blame somebody for")
     count = _line_count(data)
-    if count > BLAME_LINES_MAX:
-        raise TooMuchToRead(f"the file has {count:,} lines; the limit of blame is {BLAME_LINES_MAX:,} (lines)")
+    if count > DIFF_LINES_MAX:
+        raise TooMuchToRead(f"the file has {count:,} lines; the limit of blame is {DIFF_LINES_MAX:,} (lines)")
     walk = _Walk(objects)
     walk.suspect(commit, path, entry, {line: line for line in range(count)})
     walk.finish()
@@ -71,17 +70,16 @@ class _Walk:
     def __init__(self, objects: Bounded) -> None:
         self._objects = objects
         self._waiting = ByDate()
-        self._commits: dict[Oid, CommitObject] = {}
+        self._steps: dict[Oid, Step] = {}  # of those that wait
         self._suspects: dict[Oid, dict[bytes, _Version]] = {}
         self.decided: dict[int, tuple[Oid, bytes, int]] = {}
 
     def suspect(self, commit: Oid, path: bytes, entry: Entry, lines: dict[int, int]) -> None:
         """These lines may have come with this commit."""
         if commit not in self._suspects:
-            if commit not in self._commits:
-                self._commits[commit] = self._objects.commit(commit)
+            self._steps[commit] = step_of(self._objects, commit)
             self._suspects[commit] = {}
-            self._waiting.put(commit, self._commits[commit].committer.seconds)
+            self._waiting.put(commit, self._steps[commit].seconds)
         version = self._suspects[commit].setdefault(path, _Version(entry, {}))
         version.lines.update(lines)
 
@@ -89,11 +87,12 @@ class _Walk:
         """Until every line has its commit."""
         while self._waiting:
             commit = self._waiting.take()
+            step = self._steps.pop(commit)
             for path, version in self._suspects.pop(commit).items():
-                self._hand_on(commit, path, version)
+                self._hand_on(commit, step, path, version)
 
-    def _hand_on(self, commit: Oid, path: bytes, version: _Version) -> None:
-        parents = self._origins(commit, path)
+    def _hand_on(self, commit: Oid, step: Step, path: bytes, version: _Version) -> None:
+        parents = self._origins(commit, step, path)
         for parent, there, entry in parents:
             if entry.oid == version.entry.oid:
                 self.suspect(parent, there, entry, version.lines)
@@ -109,10 +108,10 @@ class _Walk:
         for final, line in version.lines.items():
             self.decided[final] = (commit, path, line)
 
-    def _origins(self, commit: Oid, path: bytes) -> list[tuple[Oid, bytes, Entry]]:
+    def _origins(self, commit: Oid, step: Step, path: bytes) -> list[tuple[Oid, bytes, Entry]]:
         """The file in the parents: under its name, or under the one that it had there."""
         found = []
-        for parent in self._commits[commit].parents:
+        for parent in step.parents:
             root = self._objects.root(parent)
             entry = entry_at(self._objects, root, path)
             if entry is not None and entry.is_blob:

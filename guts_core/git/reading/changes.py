@@ -13,12 +13,13 @@ import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from enum import Enum
+from itertools import islice
 
 from attrs import evolve, frozen
 
 from guts_core.names import Oid
 
-from .limits import BLOB_BYTES_MAX, CHANGES_MAX, RENAME_BYTES_MAX, RENAME_PAIRS_MAX
+from .limits import BLOB_BYTES_MAX, CHANGES_MAX, RENAME_BYTES_MAX, RENAME_LINES_MAX, RENAME_PAIRS_MAX
 from .objects import Bounded, TooMuchToRead
 from .trees import SUBMODULE, Entry
 
@@ -27,6 +28,8 @@ _SAME = 60_000
 _LIKE = _SAME // 2
 _LIKE_WITH_NAME = _SAME * 3 // 4
 _SOURCES_KEPT = 4
+# So many pieces of a file are counted before it is asked whether there is time left: some milliseconds.
+_PIECES_AT_ONCE = 10_000
 _PIECE = re.compile(rb"[^\n]{0,63}\n|[^\n]{1,64}")
 
 
@@ -59,14 +62,18 @@ class Change:
 
 def changes(objects: Bounded, old: Oid | None, new: Oid | None, *, renames: bool = True) -> tuple[Change, ...]:
     """The changes from one tree to another (None: an empty one), in order of path."""
-    found = []
-    for change in _differences(objects, old, new):
-        found.append(change)
-        if len(found) > CHANGES_MAX:
-            raise TooMuchToRead(f"more than {CHANGES_MAX:,} files are different (changes); compare smaller steps")
+    found = _some(_differences(objects, old, new))
     if renames:
         found = _with_renames(objects, found)
     return tuple(sorted(found, key=lambda change: (change.new_path, change.status is not Status.DELETED)))
+
+
+def _some(found: Iterable[Change]) -> list[Change]:
+    """All of them, if they can be held."""
+    some = list(islice(found, CHANGES_MAX + 1))
+    if len(some) > CHANGES_MAX:
+        raise TooMuchToRead(f"more than {CHANGES_MAX:,} files are different (changes); compare smaller steps")
+    return some
 
 
 def _differences(objects: Bounded, old: Oid | None, new: Oid | None) -> Iterator[Change]:
@@ -78,11 +85,10 @@ def _differences(objects: Bounded, old: Oid | None, new: Oid | None) -> Iterator
             continue
         objects.budget.check_depth(depth)
         olds, news = _named(objects, before), _named(objects, after)
-        for name in olds.keys() | news.keys():
-            one, other = olds.get(name), news.get(name)
-            if one == other:
-                continue
-            path = prefix + name
+        different = [name for name in olds.keys() | news.keys() if olds.get(name) != news.get(name)]
+        objects.budget.spend_paths(prefix, different)
+        for name in different:
+            one, other, path = olds.get(name), news.get(name), prefix + name
             trees = (one.oid if one and one.is_tree else None, other.oid if other and other.is_tree else None)
             if any(trees):
                 waiting.append((path + b"/", *trees, depth + 1))
@@ -124,15 +130,28 @@ def _with_renames(objects: Bounded, found: list[Change]) -> list[Change]:
 
 def source_of(objects: Bounded, old: Oid, new: Oid, path: bytes) -> tuple[bytes, Entry] | None:
     """Where in the old tree a file came from that the new one has at this path and the old one has not."""
-    found = list(_differences(objects, old, new))
-    olds = _by_path(change for change in found if change.status is Status.DELETED)
-    pairs = _Pairs(objects, olds, [one for one in found if one.new_path == path and one.status is Status.ADDED])
+    gone_or_here = (one for one in _differences(objects, old, new) if _may_be_source(one) or _is_new(one, path))
+    found = _some(gone_or_here)
+    olds = _by_path(change for change in found if _may_be_source(change))
+    pairs = _Pairs(objects, olds, [one for one in found if _is_new(one, path)])
     pairs.find()
     return next(((one.old_path, one.old) for one, _, _ in pairs.found if one.old is not None), None)
 
 
+def _may_be_source(change: Change) -> bool:
+    return change.status is Status.DELETED
+
+
+def _is_new(change: Change, path: bytes) -> bool:
+    return change.new_path == path and change.status is Status.ADDED
+
+
 def _by_path(found: Iterable[Change]) -> list[Change]:
     return sorted(found, key=lambda change: change.path)
+
+
+class _TooManyLines(Exception):
+    """The lines of the files that may be renames are more than are held."""
 
 
 class _Pairs:
@@ -140,8 +159,10 @@ class _Pairs:
 
     def __init__(self, objects: Bounded, olds: list[Change], news: list[Change]) -> None:
         self._objects = objects
-        self._olds, self._news = olds, news
+        # By identity and in order: thousands are taken out one by one.
+        self._olds, self._news = ({id(change): change for change in some} for some in (olds, news))
         self._pieces: dict[Oid, Counter[bytes]] = {}
+        self._piece_count = 0
         self._sizes: dict[Oid, int] = {}
         self.found: list[tuple[Change, Change, int]] = []
 
@@ -152,23 +173,26 @@ class _Pairs:
             return
         if not self._can_be_held():
             return
-        self._same_name()
-        self._most_alike()
+        certain = len(self.found)
+        try:
+            self._same_name()
+            self._most_alike()
+        except _TooManyLines:
+            del self.found[certain:]
 
     def _same_content(self) -> None:
-        by_oid: dict[tuple[Oid, int], list[Change]] = {}
-        for old in self._olds:
-            by_oid.setdefault(_identity(old.old), []).append(old)
-        for new in list(self._news):
-            candidates = by_oid.get(_identity(new.new), [])
-            if candidates:
-                same = next((old for old in candidates if _name(old) == _name(new)), candidates[0])
-                candidates.remove(same)
+        by_oid: dict[tuple[Oid, int], _Sources] = {}
+        for old in self._olds.values():
+            by_oid.setdefault(_identity(old.old), _Sources()).add(old)
+        for new in list(self._news.values()):
+            sources = by_oid.get(_identity(new.new))
+            same = None if sources is None else sources.take(_name(new))
+            if same is not None:
                 self._take(same, new, _SAME)
 
     def _can_be_held(self) -> bool:
         total = 0
-        for change in (*self._olds, *self._news):
+        for change in (*self._olds.values(), *self._news.values()):
             entry = change.old or change.new
             assert entry is not None
             if entry.mode != SUBMODULE and entry.oid not in self._sizes:
@@ -177,18 +201,18 @@ class _Pairs:
         return total <= RENAME_BYTES_MAX
 
     def _same_name(self) -> None:
-        olds, news = Counter(map(_name, self._olds)), Counter(map(_name, self._news))
-        by_name = {_name(old): old for old in self._olds if olds[_name(old)] == 1}
-        for new in list(self._news):
+        olds, news = (Counter(map(_name, some.values())) for some in (self._olds, self._news))
+        by_name = {_name(old): old for old in self._olds.values() if olds[_name(old)] == 1}
+        for new in list(self._news.values()):
             old = by_name.get(_name(new)) if news[_name(new)] == 1 else None
             if old is not None and (score := self._score(old, new)) >= _LIKE_WITH_NAME:
                 self._take(old, new, score)
 
     def _most_alike(self) -> None:
-        olds, news = list(self._olds), list(self._news)
+        olds, news = list(self._olds.values()), list(self._news.values())
         candidates = [(rank, old, new) for new in news for rank, old in self._best(olds, new)]
         for (score, _), old, new in sorted(candidates, key=lambda one: one[0]):  # stable, as git's
-            if -score >= _LIKE and new in self._news and old in self._olds:
+            if -score >= _LIKE and id(new) in self._news and id(old) in self._olds:
                 self._take(old, new, -score)
 
     def _best(self, olds: list[Change], new: Change) -> list[tuple[tuple[int, bool], Change]]:
@@ -205,8 +229,8 @@ class _Pairs:
         return best
 
     def _take(self, old: Change, new: Change, score: int) -> None:
-        self._olds.remove(old)
-        self._news.remove(new)
+        del self._olds[id(old)]
+        del self._news[id(new)]
         self.found.append((old, new, score))
 
     def _score(self, old: Change, new: Change) -> int:
@@ -226,8 +250,39 @@ class _Pairs:
 
     def _counted(self, oid: Oid) -> Counter[bytes]:
         if oid not in self._pieces:
-            self._pieces[oid] = Counter(_PIECE.findall(self._objects.blob(oid, BLOB_BYTES_MAX)))
+            self._pieces[oid] = self._count(self._objects.blob(oid, BLOB_BYTES_MAX))
+            self._piece_count += len(self._pieces[oid])
         return self._pieces[oid]
+
+    def _count(self, data: bytes) -> Counter[bytes]:
+        found: Counter[bytes] = Counter()
+        pieces = (match[0] for match in _PIECE.finditer(data))
+        while some := list(islice(pieces, _PIECES_AT_ONCE)):
+            found.update(some)
+            self._objects.budget.spend(0)
+            if self._piece_count + len(found) > RENAME_LINES_MAX:
+                raise _TooManyLines
+        return found
+
+
+class _Sources:
+    """Deleted files of one content, and which of them an added one came from: that of its name, or the first."""
+
+    def __init__(self) -> None:
+        self._all: dict[int, Change] = {}
+        self._by_name: dict[bytes, dict[int, Change]] = {}
+
+    def add(self, old: Change) -> None:
+        self._all[id(old)] = old
+        self._by_name.setdefault(_name(old), {})[id(old)] = old
+
+    def take(self, name: bytes) -> Change | None:
+        """None when all are taken."""
+        found = next(iter((self._by_name.get(name) or self._all).values()), None)
+        if found is not None:
+            del self._all[id(found)]
+            del self._by_name[_name(found)][id(found)]
+        return found
 
 
 def _identity(entry: Entry | None) -> tuple[Oid, int]:

@@ -29,6 +29,23 @@ class Logged:
 
 
 @frozen
+class Step:
+    """What a walk must know of a commit; walks hold many, so no more of it is kept."""
+
+    tree: Oid | None
+    parents: tuple[Oid, ...]
+    seconds: int  # of the committer
+
+
+def step_of(objects: Bounded, oid: Oid) -> Step:
+    """Each parent of a merge is taken from the budget: an octopus costs as much as so many commits (C07)."""
+    commit = objects.commit(oid)
+    if len(commit.parents) > 1:
+        objects.budget.spend(len(commit.parents))
+    return Step(commit.tree, commit.parents, commit.committer.seconds)
+
+
+@frozen
 class LogPage:
     """Some commits, and whether more follow."""
 
@@ -69,6 +86,12 @@ def page(objects: Bounded, tips: Iterable[Oid], *, path: bytes = b"", skip: int 
 
 def log(objects: Bounded, tips: Iterable[Oid], path: bytes = b"") -> Iterator[Logged]:
     """The commits that the tips reach, each once; with a path those that changed what stands there."""
+    for oid, _ in steps(objects, tips, path):
+        yield Logged(oid, objects.commit(oid))
+
+
+def steps(objects: Bounded, tips: Iterable[Oid], path: bytes = b"") -> Iterator[tuple[Oid, Step]]:
+    """The same without what the commits say."""
     met: set[Oid] = set()
     waiting = ByDate()
     known = _Known(objects, path)
@@ -77,13 +100,13 @@ def log(objects: Bounded, tips: Iterable[Oid], path: bytes = b"") -> Iterator[Lo
         for oid in followed:
             if oid not in met:
                 met.add(oid)
-                waiting.put(oid, known.commit(oid).committer.seconds)
+                waiting.put(oid, known.step(oid).seconds)
         if not waiting:
             return
         oid = waiting.take()
-        followed, is_shown = known.simplified(oid) if path else (known.commit(oid).parents, True)
+        followed, is_shown = known.simplified(oid) if path else (known.step(oid).parents, True)
         if is_shown:
-            yield Logged(oid, known.commit(oid))
+            yield oid, known.step(oid)
         known.forget(oid)
 
 
@@ -92,28 +115,28 @@ class _Known:
 
     def __init__(self, objects: Bounded, path: bytes) -> None:
         self._objects, self._finder = objects, Finder(objects, path)
-        self._commits: dict[Oid, CommitObject] = {}
+        self._steps: dict[Oid, Step] = {}
 
-    def commit(self, oid: Oid) -> CommitObject:
+    def step(self, oid: Oid) -> Step:
         """A commit, read once until it is forgotten."""
-        if oid not in self._commits:
-            self._commits[oid] = self._objects.commit(oid)
-        return self._commits[oid]
+        if oid not in self._steps:
+            self._steps[oid] = step_of(self._objects, oid)
+        return self._steps[oid]
 
     def forget(self, oid: Oid) -> None:
         """It was walked past."""
-        self._commits.pop(oid, None)
+        self._steps.pop(oid, None)
 
     def simplified(self, oid: Oid) -> tuple[tuple[Oid, ...], bool]:
         """Which parents of a commit are followed, and whether it changed the path."""
-        commit = self.commit(oid)
-        mine = self._standing(commit.tree)
-        if not commit.parents:
+        step = self.step(oid)
+        mine = self._standing(step.tree)
+        if not step.parents:
             return (), mine is not None
-        for parent in commit.parents:
-            if self._standing(self.commit(parent).tree) == mine:
+        for parent in step.parents:
+            if self._standing(self.step(parent).tree) == mine:
                 return (parent,), False
-        return commit.parents, True
+        return step.parents, True
 
     def _standing(self, tree: Oid | None) -> Entry | None:
         return None if tree is None else self._finder.at(tree)

@@ -15,7 +15,7 @@ from attrs import frozen
 from guts_core.names import Oid
 
 from .changes import Change, Status
-from .limits import DIFF_BYTES_MAX, PATCH_BYTES_MAX
+from .limits import DIFF_BYTES_MAX, DIFF_LINES_MAX, LOOKED_AT_BYTES_MAX, PATCH_BYTES_MAX
 from .objects import Bounded, TooMuchToRead
 from .trees import SUBMODULE, Entry
 
@@ -26,7 +26,10 @@ CONTEXT_LINES = 3  # git's default
 # As far as git looks for a byte that no text has.
 _TEXT_BYTES_LOOKED_AT = 8_000
 _NO_OBJECT = Oid(bytes(20))
-_ESCAPES = {7: b"\\a", 8: b"\\b", 9: b"\\t", 10: b"\\n", 11: b"\\v", 12: b"\\f", 13: b"\\r", 34: b'\\"', 92: b"\\\\"}
+# What git writes for the bytes of a name that are no plain ASCII.
+_ESCAPES = {byte: f"\\{byte:03o}" for byte in range(256) if not 32 <= byte < 127} | {
+    7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\",
+}  # fmt: skip
 
 
 @frozen
@@ -43,11 +46,12 @@ class Hunk:
 
 @frozen
 class FileDiff:
-    """What is different in one file; binary and large ones have no hunks."""
+    """What is different in one file; binary ones and those that are too large to be compared have no hunks."""
 
     change: Change
-    hunks: tuple[Hunk, ...]
-    is_binary: bool
+    hunks: tuple[Hunk, ...] = ()
+    is_binary: bool = False
+    is_too_large: bool = False
 
     @property
     def additions(self) -> int:
@@ -59,14 +63,27 @@ class FileDiff:
         """Lines that were deleted."""
         return sum(line.startswith(b"-") for hunk in self.hunks for line in hunk.lines)
 
+    def text(self) -> bytes:
+        """The hunks as they stand in a patch."""
+        return b"".join(hunk.header + b"\n" + b"".join(hunk.lines) for hunk in self.hunks)
+
 
 def is_binary(data: bytes) -> bool:
     """Whether git takes it for no text."""
     return b"\0" in data[:_TEXT_BYTES_LOOKED_AT]
 
 
+def is_comparable(data: bytes) -> bool:
+    """Whether a text is small enough to be compared, which cannot be stopped once it began."""
+    return len(data) <= DIFF_BYTES_MAX and data.count(b"\n") <= DIFF_LINES_MAX
+
+
 def hunks_of(old: bytes, new: bytes, context: int = CONTEXT_LINES) -> tuple[Hunk, ...]:
-    """The hunks between two texts."""
+    """The hunks between two texts; TooMuchToRead for such as are too large."""
+    if not (is_comparable(old) and is_comparable(new)):
+        raise TooMuchToRead(
+            f"texts are compared up to {DIFF_BYTES_MAX:,} bytes and {DIFF_LINES_MAX:,} lines (patch); clone instead"
+        )
     from pygit2 import Patch  # noqa: PLC0415 -- ten MiB, for those nodes that are asked for differences
     from pygit2.enums import DiffOption  # noqa: PLC0415 -- see above
 
@@ -101,27 +118,34 @@ def _lines(hunk: pygit2.DiffHunk) -> Iterator[bytes]:
 def file_diff(objects: Bounded, change: Change) -> FileDiff:
     """What is different in one file; the trees are read already, the file is read now."""
     if _oid(change.old) == _oid(change.new):
-        return FileDiff(change, (), is_binary=False)
-    contents = [_content(objects, entry) for entry in (change.old, change.new)]
-    old, new = contents
-    if old is None or new is None or is_binary(old) or is_binary(new):
-        return FileDiff(change, (), is_binary=True)
-    return FileDiff(change, hunks_of(old, new), is_binary=False)
+        return FileDiff(change)
+    old, new = (_content(objects, entry) for entry in (change.old, change.new))
+    if old is None or new is None:
+        return FileDiff(change, is_too_large=True)
+    if is_binary(old) or is_binary(new):
+        return FileDiff(change, is_binary=True)
+    if not (is_comparable(old) and is_comparable(new)):
+        return FileDiff(change, is_too_large=True)
+    return FileDiff(change, hunks_of(old, new))
 
 
 def _content(objects: Bounded, entry: Entry | None) -> bytes | None:
-    """As lines are compared; None for what is too large."""
+    """As lines are compared; None for what is too large to be read for that."""
     if entry is None:
         return b""
     if entry.mode == SUBMODULE:
         return b"Subproject commit %b\n" % entry.oid.hex().encode()
-    if objects.header(entry.oid).size > DIFF_BYTES_MAX:
+    if objects.header(entry.oid).size > LOOKED_AT_BYTES_MAX:
         return None
     return objects.blob(entry.oid)
 
 
 def patch(objects: Bounded, found: Iterable[Change]) -> Iterator[bytes]:
-    """A unified patch, one file after another, as ``git diff --full-index`` prints it."""
+    """
+    A unified patch, one file after another, as ``git diff --full-index`` prints it.
+
+    Of a file that is too large to be compared it says so where the hunks would be.
+    """
     size = 0
     for change in found:
         for one in _split_by_type(change):
@@ -148,17 +172,18 @@ def _file_patch(found: FileDiff) -> Iterator[bytes]:
     old_name, new_name = _quoted(b"a/" + change.old_path), _quoted(b"b/" + change.new_path)
     yield b"diff --git %b %b\n" % (old_name, new_name)
     yield from _extended(change)
-    if not found.is_binary and not found.hunks:
+    if not (found.is_binary or found.is_too_large or found.hunks):
         return
     before = old_name if change.old else b"/dev/null"
     after = new_name if change.new else b"/dev/null"
     if found.is_binary:
         yield b"Binary files %b and %b differ\n" % (before, after)
         return
+    if found.is_too_large:
+        yield b"Files %b and %b differ and are too large for a patch\n" % (before, after)
+        return
     yield b"--- %b%b\n+++ %b%b\n" % (before, _tab(before), after, _tab(after))
-    for hunk in found.hunks:
-        yield hunk.header + b"\n"
-        yield from hunk.lines
+    yield found.text()
 
 
 def _tab(name: bytes) -> bytes:
@@ -188,10 +213,5 @@ def _oid(entry: Entry | None) -> Oid:
 
 def _quoted(path: bytes) -> bytes:
     """As git writes names in patches: what is no plain ASCII stands in quotes, escaped as in C."""
-    if all(32 <= byte < 127 and byte not in _ESCAPES for byte in path):
-        return path
-    return b'"%b"' % b"".join(_ESCAPES.get(byte) or _plain(byte) for byte in path)
-
-
-def _plain(byte: int) -> bytes:
-    return bytes((byte,)) if 32 <= byte < 127 else b"\\%03o" % byte
+    escaped = path.decode("latin-1").translate(_ESCAPES).encode("ascii")
+    return path if escaped == path else b'"%b"' % escaped

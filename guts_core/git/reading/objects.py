@@ -7,7 +7,7 @@ commits and trees out of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal, Protocol, TypeAlias
 
 from attrs import define, frozen
@@ -17,7 +17,16 @@ from guts_core.git.commits import CommitObject, parse_commit
 from guts_core.git.pack_limits import TREE_DEPTH_MAX
 from guts_core.names import Oid
 
-from .limits import BLOB_BYTES_MAX, BYTES_MAX, NODES_MAX, TAG_DEPTH_MAX, TEXT_OBJECT_BYTES_MAX, TREE_BYTES_MAX
+from .limits import (
+    BLOB_BYTES_MAX,
+    BYTES_MAX,
+    COMMIT_BYTES_KEPT,
+    NODES_MAX,
+    PATH_BYTES_MAX,
+    TAG_DEPTH_MAX,
+    TEXT_OBJECT_BYTES_MAX,
+    TREE_BYTES_MAX,
+)
 from .trees import Entry, find_entry, is_tree, parse_tree
 
 Kind: TypeAlias = Literal["commit", "tree", "blob", "tag"]
@@ -76,10 +85,12 @@ class Budget:
 
     nodes: int = NODES_MAX  # objects read, and entries of trees walked
     byte_count: int = BYTES_MAX  # bytes of objects read
+    path_bytes: int = PATH_BYTES_MAX  # bytes of the paths that walks make
     depth: int = TREE_DEPTH_MAX  # directories inside one another
     is_late: Callable[[], bool] = _never
     _spent_nodes: int = 0
     _spent_bytes: int = 0
+    _spent_path_bytes: int = 0
 
     def spend(self, nodes: int = 1, byte_count: int = 0) -> None:
         """Take from it."""
@@ -91,6 +102,12 @@ class Budget:
             raise _too_much(f"{self.byte_count:,} bytes of objects (bytes)")
         if self.is_late():
             raise _too_much("the time that this node has for one question (time)")
+
+    def spend_paths(self, prefix: bytes, names: Iterable[bytes]) -> None:
+        """The paths that these names have below a prefix, before any of them is made."""
+        self._spent_path_bytes += sum(len(prefix) + len(name) for name in names)
+        if self._spent_path_bytes > self.path_bytes:
+            raise _too_much(f"{self.path_bytes:,} bytes of paths (paths)")
 
     def check_depth(self, depth: int) -> None:
         """So many directories inside one another."""
@@ -123,8 +140,8 @@ class Bounded:
         return self._read(oid, "blob", bytes_max)
 
     def commit(self, oid: Oid) -> CommitObject:
-        """A commit, as far as its bytes make sense; broken ones are shown, not refused."""
-        return parse_commit(self._read(oid, "commit", TEXT_OBJECT_BYTES_MAX))
+        """A commit, as far as its bytes make sense; broken ones are shown, not refused, of long ones the beginning."""
+        return parse_commit(self._read(oid, "commit", TEXT_OBJECT_BYTES_MAX)[:COMMIT_BYTES_KEPT])
 
     def tree(self, oid: Oid) -> tuple[Entry, ...]:
         """The entries of a tree in its own order."""

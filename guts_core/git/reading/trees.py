@@ -124,7 +124,8 @@ def walk(objects: Bounded, root: Oid) -> Iterator[tuple[bytes, Entry]]:
     """
     Everything below a tree with its path, directories before what is in them, in git's order.
 
-    Each entry is taken from the budget, for twelve trees can stand for ten thousand million paths (C04).
+    Each entry and the bytes of its path are taken from the budget before the path is made, for twelve trees can
+    stand for ten thousand million paths, and for longer ones than any memory holds (C04).
     """
     waiting = [_below(objects, root, b"", 0)]
     while waiting:
@@ -142,4 +143,5 @@ def _below(objects: Bounded, tree: Oid, prefix: bytes, depth: int) -> Iterator[t
     objects.budget.check_depth(depth)
     entries = objects.tree(tree)
     objects.budget.spend(len(entries))
-    return iter([(prefix + entry.name, entry) for entry in entries])
+    objects.budget.spend_paths(prefix, (entry.name for entry in entries))
+    return ((prefix + entry.name, entry) for entry in entries)

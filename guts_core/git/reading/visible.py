@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from guts_core.names import Oid
 
-from .history import log
+from .history import steps
 from .objects import Bounded, Kind, MissingObject
 
 
@@ -48,28 +48,27 @@ def _is_below(objects: Bounded, commits: list[Oid], trees: set[Oid], wanted: Oid
     seen: set[Oid] = set()
     if any(_is_in_tree(objects, tree, wanted, seen) for tree in trees):
         return True
-    for one in log(objects, commits):
-        if one.oid == wanted:
+    for oid, step in steps(objects, commits):
+        if oid == wanted:
             return True
-        tree = one.commit.tree
-        if kind != "commit" and tree is not None and _is_in_tree(objects, tree, wanted, seen):
+        if kind != "commit" and step.tree is not None and _is_in_tree(objects, step.tree, wanted, seen):
             return True
     return False
 
 
 def _is_in_tree(objects: Bounded, root: Oid, wanted: Oid, seen: set[Oid]) -> bool:
     """Each tree once, however often it stands somewhere."""
-    waiting = [root]
+    if root == wanted:
+        return True
+    waiting = [] if root in seen else [root]
+    seen.add(root)
     while waiting:
-        tree = waiting.pop()
-        if tree in seen:
-            continue
-        if tree == wanted:
-            return True
-        seen.add(tree)
-        for entry in objects.tree(tree):
+        entries = objects.tree(waiting.pop())
+        objects.budget.spend(len(entries))
+        for entry in entries:
             if entry.oid == wanted and (entry.is_tree or entry.is_blob):
                 return True
-            if entry.is_tree:
+            if entry.is_tree and entry.oid not in seen:
+                seen.add(entry.oid)
                 waiting.append(entry.oid)
     return False

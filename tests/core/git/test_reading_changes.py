@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from guts_core.errors import Invalid, NotFound
-from guts_core.git.reading import blame, changes, hunks, limits
+from guts_core.git.reading import blame, changes, hunks
 from guts_core.git.reading.changes import Change, Status
 from guts_core.git.reading.objects import Bounded, Budget, TooMuchToRead
 from guts_core.names import Oid
@@ -88,16 +88,6 @@ def test_a_file_that_becomes_a_link_is_two_patches() -> None:
     assert b"new file mode 120000" in patch
 
 
-def test_a_large_file_is_compared_like_a_binary_one() -> None:
-    one, other = raw_blob(b"x\n" * (limits.DIFF_BYTES_MAX // 2 + 1)), raw_blob(b"y\n")
-    old, new = tree(("100644", b"big", one.oid)), tree(("100644", b"big", other.oid))
-    objects = Bounded(held(one, other, old, new))
-
-    found = hunks.file_diff(objects, changes.changes(objects, oid(old), oid(new))[0])
-
-    assert (found.is_binary, found.hunks) == (True, ())
-
-
 def test_too_many_changes_are_refused_with_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes, "CHANGES_MAX", 10)
     blob = raw_blob(b"x")
@@ -161,7 +151,7 @@ def test_what_has_no_lines_has_nobody_to_blame(tangled: Tangled) -> None:
 
 
 def test_a_file_of_too_many_lines_is_refused_with_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blame, "BLAME_LINES_MAX", 3)
+    monkeypatch.setattr(blame, "DIFF_LINES_MAX", 3)
     blob = raw_blob(b"x\n" * 4)
     root = tree(("100644", b"a", blob.oid))
     made = commit(root.oid)

@@ -24,11 +24,11 @@ async def test_a_leased_directory_shows_what_every_pack_holds(world: World, sour
     async with world.store.projected(REPO, 1, {MAIN: tip}, MAIN) as directory:
         objects = stored_objects(directory)
         found = [one.oid.hex() for one in history.log(Bounded(objects), [tip])]
-        export = archive.plan(Bounded(objects), tip)
+        entries = list(archive.plan(Bounded(objects), tip).entries(Bounded(objects)))
 
     assert found == git(source, "rev-list", "main").decode().split()
-    assert [path for path, _ in export.entries] == [b"dir", b"dir/file1", b"dir/file2", b"dir/file3"]
-    blob = export.entries[1][1].oid
+    assert [path for path, _ in entries] == [b"dir", b"dir/file1", b"dir/file2", b"dir/file3"]
+    blob = entries[1][1].oid
     assert (objects.header(blob), objects.read(blob)) == (Header("blob", 2), b"1\n")
     with pytest.raises(MissingObject, match=r"1{40}"):
         objects.read(Oid(bytes.fromhex("1" * 40)))
