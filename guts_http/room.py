@@ -25,7 +25,7 @@ _KEY = "guts.until_sent"
 class Room:
     """Bytes that may be held at once."""
 
-    def __init__(self, most: int = ROOM_BYTES_MAX) -> None:
+    def __init__(self, most: int) -> None:
         self._most = self._left = most
 
     @contextmanager

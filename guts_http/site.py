@@ -26,7 +26,7 @@ from .problems import NotFinal
 from .proxies import HOST
 from .rates import Rates
 from .reader import Reader, Snapshot
-from .room import Room
+from .room import ROOM_BYTES_MAX, Room
 
 # A status older than this is asked anew for the decision about private reads.
 STATUS_SECONDS = 1.0
@@ -73,7 +73,7 @@ class Site:
         self._clock_ms = clock_ms
         self.git_reads = trio.CapacityLimiter(settings.git_reads_max)
         self.archives = trio.CapacityLimiter(ARCHIVES_MAX)
-        self.room = Room()
+        self.room = Room(ROOM_BYTES_MAX)
         self._accounts = Rates(settings.account_requests_per_second)
         self._status: Status | None = None
         self._status_at = -STATUS_SECONDS
