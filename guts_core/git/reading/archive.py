@@ -33,8 +33,9 @@ _FILE_MODE, _RUN_MODE = 0o644, 0o755
 _LINK_TEXT_BYTES_MAX = 4_096  # a longer one is no path on any system
 # What is held for a client that reads slowly, besides the file that is being written.
 _PIECE_BYTES = 64 * 1024
-# What a zip remembers of an entry until its end is written, besides the name.
-_ZIP_ENTRY_BYTES = 700
+# What is held of an entry besides its name: while its directory is walked, and in a zip until the end is written.
+_WALKED_BYTES = 400
+_ZIP_ENTRY_BYTES = 500
 _TAR_END = bytes(2 * tarfile.BLOCKSIZE)
 # The years that the two formats can say.
 _TAR_SECONDS_MAX = 8**11 - 1
@@ -55,16 +56,17 @@ class Export:
     byte_count: int  # of all contents together
     largest_bytes: int  # the file that is held whole while it is written
     path_bytes: int  # of all names together
+    walked_at_once: int  # entries of the directories that are open at one time, at most
 
     @property
     def tar_bytes(self) -> int:
         """What a tar holds in memory for a client that reads slowly."""
-        return self.largest_bytes + 2 * _PIECE_BYTES
+        return self.largest_bytes + 2 * _PIECE_BYTES + _WALKED_BYTES * self.walked_at_once + self.path_bytes
 
     @property
     def zip_bytes(self) -> int:
         """The same of a zip."""
-        return self.tar_bytes + _ZIP_ENTRY_BYTES * self.entry_count + 2 * self.path_bytes
+        return self.tar_bytes + _ZIP_ENTRY_BYTES * self.entry_count + self.path_bytes
 
     def entries(self, objects: Bounded) -> Iterator[tuple[bytes, Entry]]:
         """What it holds, with whole paths."""
@@ -77,6 +79,7 @@ def plan(objects: Bounded, commit: Oid, prefix: bytes = b"") -> Export:
         raise Invalid("the prefix of an archive is a path of names that ends with '/'")
     root = objects.root(commit)
     count = total = largest = path_bytes = 0
+    open_entries = _OpenEntries()
     for path, entry in walk(objects, root):
         if entry.name.lower() in _NEVER or b"/" in entry.name:
             raise Invalid(f"the tree of {commit.hex()} has a name that no archive may hold")
@@ -85,13 +88,34 @@ def plan(objects: Bounded, commit: Oid, prefix: bytes = b"") -> Export:
             raise TooMuchToRead(f"an archive has files of at most {BLOB_BYTES_MAX:,} bytes (bytes); clone instead")
         count += 1
         total += size
+        open_entries.note(path.count(b"/"))
         largest, path_bytes = max(largest, size), path_bytes + len(prefix) + len(path)
         if count > ARCHIVE_ENTRIES_MAX:
             raise TooMuchToRead(f"an archive has at most {ARCHIVE_ENTRIES_MAX:,} entries (entries); clone instead")
         if total > ARCHIVE_BYTES_MAX:
             raise TooMuchToRead(f"an archive has at most {ARCHIVE_BYTES_MAX:,} bytes (bytes); clone instead")
     seconds = max(0, objects.commit(commit).committer.seconds)
-    return Export(commit, seconds, prefix, root, count, total, largest, path_bytes)
+    return Export(commit, seconds, prefix, root, count, total, largest, path_bytes, open_entries.most)
+
+
+class _OpenEntries:
+    """How many entries a walk holds at once, at most: of each depth those of its widest directory."""
+
+    def __init__(self) -> None:
+        self._here: list[int] = []
+        self._widest: list[int] = []
+
+    def note(self, depth: int) -> None:
+        """One more at this depth."""
+        del self._here[depth + 1 :]
+        for counts in (self._here, self._widest):
+            counts.extend([0] * (depth + 1 - len(counts)))
+        self._here[depth] += 1
+        self._widest[depth] = max(self._widest[depth], self._here[depth])
+
+    @property
+    def most(self) -> int:
+        return sum(self._widest)
 
 
 def writing_budget(is_late: Callable[[], bool]) -> Budget:

@@ -317,10 +317,35 @@ def test_what_an_archive_holds_is_known_before(monkeypatch: pytest.MonkeyPatch) 
     export = archive.plan(objects, oid(made), b"p/")
 
     assert (export.entry_count, export.byte_count, export.largest_bytes, export.path_bytes) == (2, 5_010, 5_000, 6)
-    assert export.zip_bytes > export.tar_bytes > 5_000
+    assert export.walked_at_once == 2
     monkeypatch.setattr(archive, "BLOB_BYTES_MAX", 4_999)
     with pytest.raises(TooMuchToRead, match=r"files of at most 4,999 bytes"):
         archive.plan(objects, oid(made))
+
+
+def wide_and_deep() -> list[RawObject]:
+    """Three directories inside one another, of 3,000 files each, and one beside them."""
+    files = [("100644", b"%0100d" % at, BLOB.oid) for at in range(3_000)]
+    raws = [BLOB, tree(*files)]
+    for _ in range(2):
+        raws.append(tree(*files, ("40000", b"x", raws[-1].oid)))
+    raws.append(tree(("40000", b"x", raws[-1].oid), ("40000", b"y", raws[1].oid)))
+    return [*raws, commit(raws[-1].oid)]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_an_archive_holds_no_more_than_was_said(kind: str) -> None:
+    """The node counts by it what slow clients keep."""
+    raws = wide_and_deep()
+    objects = Bounded(held(*raws))
+    export = archive.plan(objects, oid(raws[-1]))
+    said = export.zip_bytes if kind == "zip" else export.tar_bytes
+
+    with peak() as bytes_held:
+        pieces_of(kind, objects, export)
+
+    assert export.walked_at_once == 2 + 3_001 + 3_001 + 3_000
+    assert said // 4 < bytes_held() <= said
 
 
 @pytest.mark.parametrize("prefix", [b"", b"p/"])
