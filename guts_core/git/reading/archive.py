@@ -35,7 +35,7 @@ _LINK_TEXT_BYTES_MAX = 4_096  # a longer one is no path on any system
 _PIECE_BYTES = 64 * 1024
 # What is held of an entry besides its name: while its directory is walked, and in a zip until the end is written.
 _WALKED_BYTES = 400
-_ZIP_ENTRY_BYTES = 500
+_ZIP_ENTRY_BYTES = 600
 _TAR_END = bytes(2 * tarfile.BLOCKSIZE)
 # The years that the two formats can say.
 _TAR_SECONDS_MAX = 8**11 - 1

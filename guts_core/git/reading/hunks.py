@@ -149,13 +149,19 @@ def patch(objects: Bounded, found: Iterable[Change]) -> Iterator[bytes]:
     size = 0
     for change in found:
         for one in _split_by_type(change):
+            # Each name stands there twice at least, and with four letters for a byte: looked at before that is made.
+            _check_length(size + 2 * (len(one.old_path) + len(one.new_path)))
             text = b"".join(_file_patch(file_diff(objects, one)))
             size += len(text)
-            if size > PATCH_BYTES_MAX:
-                raise TooMuchToRead(
-                    f"the patch is longer than {PATCH_BYTES_MAX:,} bytes (patch); ask for fewer commits, or clone"
-                )
+            _check_length(size)
             yield text
+
+
+def _check_length(size: int) -> None:
+    if size > PATCH_BYTES_MAX:
+        raise TooMuchToRead(
+            f"the patch is longer than {PATCH_BYTES_MAX:,} bytes (patch); ask for fewer commits, or clone"
+        )
 
 
 def _split_by_type(change: Change) -> Iterator[Change]:

@@ -226,6 +226,17 @@ def test_a_large_binary_file_is_still_told_as_one() -> None:
     assert (found.is_binary, found.is_too_large) == (True, False)
 
 
+def test_bad_C04_a_patch_is_not_made_of_enormous_names() -> None:
+    """In quotes they are four times as long, and stand there four times."""
+    root = tree(("100644", b"\xff" * (18 * MIB), BLOB.oid))
+    objects = Bounded(held(BLOB, root))
+    found = changes.changes(objects, None, oid(root))
+
+    with peak() as bytes_held, pytest.raises(TooMuchToRead, match=r"longer than 33,554,432 bytes \(patch\)"):
+        b"".join(hunks.patch(objects, found))
+    assert bytes_held() < 18 * MIB
+
+
 def renamed(old: bytes, new: bytes) -> tuple[Bounded, Oid, Oid]:
     """One file under two names in two trees."""
     one, other = RawObject("blob", old), RawObject("blob", new)
