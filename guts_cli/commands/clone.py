@@ -8,11 +8,14 @@ import click
 
 from guts_cli.acting import network_options
 from guts_cli.completing import complete_repository
-from guts_cli.outcomes import Said
+from guts_cli.outcomes import Said, printable
 from guts_cli.ready.clone import ready_made
 from guts_cli.remote import open_remote
 from guts_cli.shape import git_arguments, git_command
 from guts_cli.target import parse_target
+
+# What git is told, so that it says nothing but errors.
+QUIET = {"-q", "--quiet"}
 
 
 @git_command()
@@ -42,6 +45,8 @@ def clone(*, repository: str, directory: str | None, node: str | None, account: 
     kept = [part for setting in remote.helper.kept() for part in ("-c", setting)] if helper else []
     place = directory or target.name
     way = ready_made(remote, node=node, account=account)
+    if way.why_not is not None and not QUIET & {*git_arguments()}:
+        click.echo(f"guts: cloning by git's own protocol: {printable(way.why_not)}", err=True)
     arguments = ["clone", *kept, *git_arguments(), remote.url, *([directory] if directory else [])]
     remote.run(arguments, way.settings, way.environment)
     return remote.said(f"{target.full_name} is cloned to {place}", f"cd {shlex.quote(place)}", directory=place)

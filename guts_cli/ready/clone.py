@@ -15,15 +15,18 @@ from guts_cli.pinned import pinned
 from guts_cli.remote import Remote
 from guts_core.names import ChainId
 
+from .local import NETWORK
+
 PROGRAM = "git-remote-guts"
 
 
 @frozen
 class Way:
-    """Settings and environment for one run of git."""
+    """Settings and environment for one run of git; ``why_not`` where that is git's own protocol."""
 
     settings: tuple[str, ...] = ()
     environment: dict[str, str] = field(factory=dict)
+    why_not: str | None = None
 
 
 def ready_made(remote: Remote, *, node: str | None, account: str | None) -> Way:
@@ -32,10 +35,10 @@ def ready_made(remote: Remote, *, node: str | None, account: str | None) -> Way:
     found = shutil.which(PROGRAM) or shutil.which(PROGRAM, path=str(Path(sys.executable).parent))
     try:
         pinned(home, ChainId(bytes.fromhex(remote.network)))
-    except Misconfigured:
-        return Way()
+    except Misconfigured as error:
+        return Way(why_not=f"{error} ({error.next_step})")
     if found is None:
-        return Way()
+        return Way(why_not=f"{PROGRAM} is not beside guts, and not on PATH")
     contexts = [one for one in home.contexts().contexts.values() if one.chain_id == remote.network]
     others = [url for one in contexts for url in one.nodes] if node is None else []
     environment = {
@@ -43,4 +46,6 @@ def ready_made(remote: Remote, *, node: str | None, account: str | None) -> Way:
         "PATH": os.pathsep.join((str(Path(found).parent), os.environ.get("PATH", os.defpath))),
         **({} if account is None else {"GUTS_ACCOUNT": account}),
     }
-    return Way((f"url.guts://{remote.target.full_name}.insteadOf={remote.url}",), environment)
+    instead = f"url.guts://{remote.target.full_name}.insteadOf={remote.url}"
+    # The node may be called by a name that nobody has noted: by its network its token is found.
+    return Way((instead, f"{NETWORK}={remote.network}"), environment)

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from hashlib import blake2b
-from pathlib import Path
 
 from attrs import define, field, frozen
 
 from guts_core.codec import HASH_BYTES, Tag
 from guts_core.errors import PeerFault, Unavailable
 
+from .begun import Begun, File
+from .crew import Crew, go_on, results
 from .known import Mirror
-from .transfer import NotServed, Range, copy_range
+from .local import writing
+from .pace import PACE, Pace
+from .transfer import NotServed, Place, Range, copy_range
 from .words import say
 
 # Each part is a request of some milliseconds; fewer would leave nodes without work at the end.
@@ -37,17 +40,6 @@ class WrongBytes(PeerFault):
     """A node gave a file that is not the one of its digest."""
 
     code = "wrong-bytes"
-
-
-@frozen
-class File:
-    """A file to be had: what it is called, where, its digest and size in bytes, and where it shall be."""
-
-    name: str
-    path: str
-    digest: bytes
-    size: int
-    target: Path
 
 
 @define
@@ -79,67 +71,89 @@ class Mirrors:
                 self.left.remove(mirror)
 
 
-def fetch_all(files: Sequence[File], mirrors: Mirrors) -> None:
-    """Every file, whole and checked, at its target. Raises Unavailable or WrongBytes; what was begun stays there."""
-    with ThreadPoolExecutor(PARTS_AT_ONCE) as parts, ThreadPoolExecutor(FILES_AT_ONCE) as whole:
-        for done in [whole.submit(_fetch, file, mirrors, parts) for file in files]:
-            done.result()
+def fetch_all(files: Sequence[Begun], mirrors: Mirrors, pace: Pace = PACE) -> None:
+    """
+    Every file, whole and checked, at its target.
+
+    Raises Unavailable or WrongBytes; Misconfigured where a file cannot be written here. Whatever ends it, Ctrl-C
+    too, ends all of it at once; what was begun stays, and ``files`` tell how far they came.
+    """
+    stop = threading.Event()
+    with Crew(PARTS_AT_ONCE, stop) as parts, Crew(FILES_AT_ONCE, stop) as whole:
+        results([whole.submit(_Download(begun, mirrors, parts, stop, pace).run) for begun in files])
 
 
-def _fetch(file: File, mirrors: Mirrors, parts: ThreadPoolExecutor) -> None:
-    used = _from_all(file, mirrors, parts)
-    if _is(file):
-        return
-    if len(used) == 1:
-        mirrors.lied(used.pop(), _kind(file))
-    for mirror in mirrors.from_(0):
-        try:
-            _from_one(file, mirror)
-        except (OSError, Unavailable):
-            mirrors.failed(mirror)
-            continue
+@frozen
+class _Download:
+    """One file on its way."""
+
+    begun: Begun
+    mirrors: Mirrors
+    parts: Crew
+    stop: threading.Event
+    pace: Pace
+
+    def run(self) -> None:
+        """Until it is there and true."""
+        file = self.begun.file
+        used = self._from_all()
         if _is(file):
             return
-        mirrors.lied(mirror, _kind(file))
-    raise WrongBytes(f"no node gave {file.name} as its digest says")
+        if len(used) == 1 and not self.begun.is_resumed:
+            self.mirrors.lied(used.pop(), _kind(file))
+        for mirror in self.mirrors.from_(0):
+            try:
+                self._from_one(mirror)
+            except (OSError, Unavailable):
+                self.mirrors.failed(mirror)
+                continue
+            if _is(file):
+                return
+            self.mirrors.lied(mirror, _kind(file))
+        raise WrongBytes(f"no node gave {file.name} as its digest says")
 
+    def _from_all(self) -> set[Mirror]:
+        """All parts, each from whoever gives it; who gave some."""
+        file = self.begun.file
+        with writing(file.target):
+            file.target.touch()
+        work = [self.parts.submit(partial(self._part, part, turn)) for turn, part in enumerate(_parts(file.size))]
+        return set[Mirror]().union(*results(work))
 
-def _from_all(file: File, mirrors: Mirrors, parts: ThreadPoolExecutor) -> set[Mirror]:
-    """All parts, each from whoever gives it; who gave some."""
-    with file.target.open("wb") as raw:
-        done = [
-            parts.submit(_part, file, part, turn, mirrors, raw.fileno()) for turn, part in enumerate(_parts(file.size))
-        ]
-        return set[Mirror]().union(*(one.result() for one in done))
-
-
-def _from_one(file: File, mirror: Mirror) -> None:
-    with file.target.open("wb") as raw:
-        at = 0
+    def _from_one(self, mirror: Mirror) -> None:
+        file, at = self.begun.file, 0
+        self.begun.reached.clear()
         for _ in range(FAILURES_MAX):
-            at = copy_range(mirror, file.path, Range(at, file.size), raw.fileno())
+            at = copy_range(mirror, file.path, Range(at, file.size), Place(file.target, stop=self.stop, pace=self.pace))
             if at == file.size:
                 return
-    raise NotServed(f"{mirror.url} cut {file.name} again and again")
+        raise NotServed(f"{mirror.url} cut {file.name} again and again")
 
-
-def _part(file: File, part: Range, turn: int, mirrors: Mirrors, into: int) -> set[Mirror]:
-    """One part, begun at one node and gone on with at others where that is cut off."""
-    at, used = part.first, set[Mirror]()
-    for _ in range(FAILURES_MAX):
-        for mirror in mirrors.from_(turn):
-            try:
-                reached = copy_range(mirror, file.path, Range(at, part.end), into)
-            except (OSError, Unavailable):
-                mirrors.failed(mirror)
-                continue
-            if reached > at:
-                used.add(mirror)
-            at = reached
-            if at == part.end:
-                return used
-            mirrors.failed(mirror)
-    raise Unavailable(f"no node gives {file.name} now")
+    def _part(self, part: Range, turn: int) -> set[Mirror]:
+        """One part, begun at one node and gone on with at others where that is cut off."""
+        file, used = self.begun.file, set[Mirror]()
+        at = self.begun.at(part.first, part.end)
+        into = Place(
+            file.target, lambda reached: self.begun.reached.update({part.first: reached}), self.stop, self.pace
+        )
+        for _ in range(FAILURES_MAX):
+            for mirror in self.mirrors.from_(turn):
+                if at == part.end:
+                    return used
+                go_on(self.stop)
+                try:
+                    reached = copy_range(mirror, file.path, Range(at, part.end), into)
+                except (OSError, Unavailable):
+                    self.mirrors.failed(mirror)
+                    continue
+                if reached > at:
+                    used.add(mirror)
+                if reached < part.end:
+                    self.mirrors.failed(mirror)
+                at = reached
+        if at == part.end:
+            return used
+        raise Unavailable(f"no node gives {file.name} now")
 
 
 def _parts(size: int) -> list[Range]:
@@ -149,7 +163,7 @@ def _parts(size: int) -> list[Range]:
 def _is(file: File) -> bool:
     """Whether the bytes at the target are the ones."""
     hashed = blake2b(digest_size=HASH_BYTES, person=Tag.BLOB.value)
-    with file.target.open("rb") as raw:
+    with writing(file.target), file.target.open("rb") as raw:
         while piece := raw.read(_READ_BYTES):
             hashed.update(piece)
     return hashed.digest() == file.digest

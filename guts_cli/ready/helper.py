@@ -6,29 +6,36 @@ git says one command a line; answers go to standard output, words for people to 
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
-from typing import IO
+from types import FrameType
+from typing import IO, NoReturn
 
 from attrs import define, field
 
-from guts_cli.outcomes import Missing, Usage, failure_of
+from guts_cli.outcomes import EXIT_INTERRUPTED, Missing, Usage, failure_of
 from guts_cli.target import Target, parse_target
-from guts_core.errors import PeerFault, Refused, Unavailable
+from guts_core.errors import GutsError, Unavailable
 
+from .begun import forget
 from .known import Known, Mirror, a_healthy_one, prove
-from .local import Repository, open_repository
-from .packs import Plan, install, plan
+from .local import Repository, known_network, open_repository
+from .packs import Interrupted, Otherwise, Plan, install, plan
 from .relay import open_relay
 from .words import say
 
 SCHEME = "guts://"
 CAPABILITIES = ("fetch", "option", "push", "check-connectivity")
-# What makes a fetch less than everything: git's own protocol does it.
-PARTIAL = frozenset(("depth", "deepen-since", "deepen-not", "deepen-relative", "filter", "refetch", "update-shallow"))
+# What makes a fetch less than everything, or everything again: git's own protocol does it. The last one says that git
+# fetches, by itself and often, what a partial clone lacks.
+LAZY = "from-promisor"
+PARTIAL = frozenset(
+    ("depth", "deepen-since", "deepen-not", "deepen-relative", "filter", "refetch", "update-shallow", LAZY)
+)
 # What git tells every helper, and what changes nothing here; the relay hears all of it.
 KNOWN = PARTIAL | {
-    "verbosity", "progress", "cloning", "check-connectivity", "followtags", "from-promisor", "no-dependents",
+    "verbosity", "progress", "cloning", "check-connectivity", "followtags", "no-dependents",
     "atomic", "dry-run", "force", "push-option", "force-if-includes", "cas",
 }  # fmt: skip
 _MEBIBYTE = 1 << 20
@@ -42,7 +49,7 @@ class Helper:
     target: Target
     hears: IO[str]
     says: IO[str]
-    _options: dict[str, str] = field(factory=dict)
+    _options: list[tuple[str, str]] = field(factory=list)
     _known: Known | None = None
 
     def run(self) -> None:
@@ -85,8 +92,17 @@ class Helper:
     def _option(self, name: str, value: str = "true") -> str:
         if name not in KNOWN:
             return "unsupported"
-        self._options[name] = value
+        self._options.append((name, value))  # all of them: push options, leases and others are lists
         return "ok"
+
+    def _said(self, name: str) -> str | None:
+        """What git said last of something that is no list."""
+        return next((value for said, value in reversed(self._options) if said == name), None)
+
+    @property
+    def _is_quiet(self) -> bool:
+        """By ``-q``; git says so before it fetches or pushes, after it asked for refs."""
+        return (self._said("verbosity") or "1").startswith(("-", "0"))
 
     # ---- refs ----
 
@@ -106,70 +122,105 @@ class Helper:
 
     def _prove(self) -> Known:
         if self._known is None:
-            self._known = prove(self.target, open_repository().network)
-            if int(self._options.get("verbosity", "1")) > 0:
-                final = self._known.final
-                say(f"{len(self._known.refs)} refs proven at height {final.height}, {final.words}")
+            self._known = prove(self.target, known_network())
         return self._known
 
     # ---- fetch ----
 
     def _fetch(self, wanted: list[str]) -> None:
         known, local = self._prove(), open_repository()
-        ready = None if PARTIAL & self._options.keys() else plan(known, local)
-        if ready is None or not self._is_ready_made(known, local, ready):
+        if not self._is_quiet:
+            say(f"{len(known.refs)} refs proven at height {known.final.height}, {known.final.words}")
+        ready = self._planned(known, local)
+        why = ready.reason if isinstance(ready, Otherwise) else self._why_not_made(known, local, ready)
+        if why is not None:
+            if not self._is_quiet and not self._said(LAZY):
+                say(f"fetching by git's own protocol: {why}")
             self._relayed(known.mirror, wanted)
+            forget(local.packs)
 
-    def _is_ready_made(self, known: Known, local: Repository, ready: Plan) -> bool:
-        """Whether it was fetched; where packs went away meanwhile, git's own protocol does it."""
+    def _planned(self, known: Known, local: Repository) -> Plan | Otherwise:
+        if PARTIAL & {name for name, _ in self._options}:
+            return Otherwise("a part of the history is wanted, and packs are whole")
+        return plan(known, local)
+
+    def _why_not_made(self, known: Known, local: Repository, ready: Plan) -> str | None:
+        """None where it was fetched; where packs went away meanwhile, git's own protocol does it."""
         if not ready.missing:
             self._tell("")
-            return True
+            return None
         self._progress(f"{len(ready.missing)} packs, {ready.size / _MEBIBYTE:.1f} MiB, from {len(ready.mirrors)} nodes")
         try:
             keep = install(known, ready, local, indexing=local.indexes_itself)
         except Unavailable as error:
-            say(f"{error}; fetching by git's own protocol")
-            return False
+            return str(error)
         # What was attested is closed; whoever would rather see for themselves has git walk it.
-        is_whole = self._options.get("check-connectivity") == "true" and not local.indexes_itself
+        is_whole = self._said("check-connectivity") == "true" and not local.indexes_itself
         self._tell(f"lock {keep}", *(["connectivity-ok"] if is_whole else []), "")
-        return True
+        return None
 
     def _progress(self, words: str) -> None:
-        if self._options.get("progress", "false") == "true":
+        if self._said("progress") == "true":
             say(words)
 
     def _relayed(self, mirror: Mirror, wanted: list[str]) -> None:
         with open_relay(mirror, self.target.url(mirror.url), self.remote, self._options) as relay:
             self._tell(*relay.batch(wanted), "")
 
+    def how_to_go_on(self, kept: int) -> str:
+        """After Ctrl-C."""
+        if self._said("cloning") == "true":
+            again = f"git init NAME && git -C NAME fetch {SCHEME}{self.target.full_name}"
+            return (
+                f"stopped; git removes what a clone began. What can be interrupted and goes on when run again: {again}"
+            )
+        return f"stopped; {kept / _MEBIBYTE:.1f} MiB are kept, and the same fetch goes on from there"
+
     # ---- push ----
 
     def _push(self, commands: list[str]) -> None:
-        mirror = self._known.mirror if self._known else a_healthy_one(open_repository().network)
+        mirror = self._known.mirror if self._known else a_healthy_one(known_network())
         self._relayed(mirror, commands)
 
 
 def main() -> None:
     """Entry point of the ``git-remote-guts`` script."""
     sys.modules["httpx._main"] = None  # type: ignore[assignment]  # as the guts command does
+    for number in _ENDS:
+        signal.signal(number, _stop)
     sys.exit(run(sys.argv[1:]))
+
+
+# The terminal's, and git's own when it ends first: it passes on to its children what ended it.
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Once: the terminal signals this process and git, and git signals it again while it is putting things away."""
+    for number in _ENDS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def run(arguments: list[str]) -> int:
     """One conversation over standard input and output; the exit code."""
+    helper: Helper | None = None
     try:
         remote, url = _named(arguments)
-        Helper(remote, _target(url), sys.stdin, sys.stdout).run()
-    except (BrokenPipeError, KeyboardInterrupt):
-        return 1  # git went away, or goes: it says on the terminal why
-    except (Refused, PeerFault, Unavailable) as error:
+        helper = Helper(remote, _target(url), sys.stdin, sys.stdout)
+        helper.run()
+    except BrokenPipeError:
+        return 1  # git went away: it says on the terminal why
+    except KeyboardInterrupt as stopped:
+        if helper is not None and isinstance(stopped, Interrupted):
+            say(helper.how_to_go_on(stopped.kept))
+        return EXIT_INTERRUPTED
+    except (GutsError, OSError, MemoryError) as error:
         failure = failure_of(error)
         say(failure.message)
         if failure.next:
             say(f"next: {failure.next}")
-        return 1
+        return failure.exit_code
     return 0
 
 

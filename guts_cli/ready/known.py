@@ -19,6 +19,7 @@ from guts_core.proof import Final, ProvenPacks, about_packs, network_of
 from guts_core.state.proof import BadProof
 from guts_http.client import UnexpectedAnswer, Unreachable, open_client
 
+from .newest import Memory, now, stale
 from .words import say
 
 # A large set of refs takes a while to prove; a node that hangs is passed over after this long.
@@ -50,27 +51,43 @@ class Known:
     final: Final
     mirror: Mirror
     mirrors: tuple[Mirror, ...]
+    behind: str | None = None  # what is to be said of an answer that is older than one seen here
 
 
 def prove(target: Target, network: str | None) -> Known:
     """
-    The repository by the first node whose proof is true; the others that were asked are told in a line.
+    The repository by the first node whose proof is true and no older than the newest seen here; the others that were
+    asked are told in a line. Where all are a moment behind, by the one that is so least.
 
     ``network`` is the id of a network that the local repository remembers. Raises BadProof, NotFound,
-    Unreachable or Misconfigured.
+    Unreachable or Misconfigured; RolledBack where all are older than what was seen long ago.
     """
     home = user_home()
     mirrors = _mirrors(home, network)
     failed: list[tuple[str, GutsError]] = []
+    behind: list[Known] = []
     for mirror in mirrors:
         try:
             known = _proven(home, target, mirror, mirrors, network or mirror.network)
         except (Unavailable, UnexpectedAnswer, BadProof, NotFound) as error:
             failed.append((mirror.url, error))
-        else:
+            continue
+        if known.behind is None:
             _tell_passed_over(failed)
-            return known
-    raise _worst(failed)
+            return _told_age(known)
+        behind.append(known)
+    if not behind:
+        raise _worst(failed)
+    known = max(behind, key=lambda one: one.final.height)
+    say(f"{printable(known.mirror.url)}: {known.behind}")
+    return _told_age(known)
+
+
+def _told_age(known: Known) -> Known:
+    """An old state may be all that there is, or all that a node shows."""
+    if (words := stale(known.final, now())) is not None:
+        say(f"{printable(known.mirror.url)}: {words}")
+    return known
 
 
 def a_healthy_one(network: str | None) -> Mirror:
@@ -101,11 +118,11 @@ def _token(home: Home, context: Context | None) -> str | None:
 
 def _places(home: Home, network: str | None) -> list[tuple[str, Context | None]]:
     named = tuple(os.environ.get("GUTS_NODE", "").split())
-    if not named and network is not None:
-        for context in home.contexts().contexts.values():
-            if context.chain_id == network:
-                return [(url, context) for url in context.nodes]
-    found = places(named, home)
+    bound = next((one for one in home.contexts().contexts.values() if one.chain_id == network), None)
+    if not named and bound is not None:
+        return [(url, bound) for url in bound.nodes]
+    # An address that no network is known by belongs to the one that the repository was bound to.
+    found = [(url, context or bound) for url, context in places(named, home)]
     if not found:
         raise Misconfigured("no network is known here", "guts context add URL, or GUTS_NODE=URL before the command")
     return found
@@ -119,7 +136,8 @@ def _proven(home: Home, target: Target, mirror: Mirror, mirrors: tuple[Mirror, .
     verified = verified_here(data, pinned(home, chain), question)
     answer = verified.answer
     assert isinstance(answer, ProvenPacks), "the verifier answers the question"
-    return Known(target, answer.repository, answer.refs, answer.packs, verified.final, mirror, mirrors)
+    behind = Memory.of(home, verified.final.chain_id.hex(), target).take(verified.final, now())
+    return Known(target, answer.repository, answer.refs, answer.packs, verified.final, mirror, mirrors, behind)
 
 
 def _tell_passed_over(failed: Sequence[tuple[str, GutsError]]) -> None:

@@ -6,7 +6,7 @@ fetches, packs that are not handed out, and pushes. Neither side notices the oth
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
@@ -48,8 +48,8 @@ class Relay:
 
 
 @contextmanager
-def open_relay(mirror: Mirror, url: str, remote: str, options: Mapping[str, str]) -> Iterator[Relay]:
-    """Git's helper at a node, told the same options."""
+def open_relay(mirror: Mirror, url: str, remote: str, options: Iterable[tuple[str, str]]) -> Iterator[Relay]:
+    """Git's helper at a node, told the same options in the same order: some are lists."""
     scheme = mirror.url.partition(":")[0]
     # Version 2 would have git itself speak to the node, which the helper that git started cannot pass on.
     settings = ["protocol.version=1"]
@@ -62,9 +62,12 @@ def open_relay(mirror: Mirror, url: str, remote: str, options: Mapping[str, str]
         assert child.stdout is not None
         try:
             relay = Relay(child.stdin, child.stdout)
-            for name, value in options.items():
+            for name, value in options:
                 relay.option(name, value)
             yield relay
+        except KeyboardInterrupt:
+            child.terminate()
+            raise
         finally:
             child.stdin.close()
             child.stdout.close()

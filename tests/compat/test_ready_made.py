@@ -10,155 +10,25 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-from attrs import define, field
 
-from tests.cli.desk import TREE, Desk
+from tests.cli.desk import Desk
 
 from .devnet import Devnet, Git
 from .people import a_repository, alice_of
+from .ready_user import User, a_big_one, changed, is_file, left_over, packs_of
 
 pytestmark = pytest.mark.e2e
-# Whatever is asked of a proxy fits into this many bytes at once.
-REQUEST_BYTES = 64 * 1024
 # An answer's head and a little more: what is cut there is cut in the middle of a file.
 CUT_BYTES = 4_096
-BIG_BYTES = 300_000
-
-
-@define
-class User:
-    """Somebody with git, the helper, a home that pinned the network, and nodes to ask."""
-
-    net: Devnet
-    directory: Path
-    nodes: tuple[str, ...]
-    token: str | None = None
-    settings: tuple[str, ...] = ()
-    trace: Path = field(init=False)
-    home: Path = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        (self.directory / "bin").mkdir(exist_ok=True)
-        program = self.directory / "bin" / "git-remote-guts"
-        program.write_text(f"#!{sys.executable}\nfrom guts_cli.ready.helper import main\nmain()\n")
-        program.chmod(0o700)
-        self.trace = self.directory / "trace"
-        self.home = self.directory / "home"
-        self.home.mkdir(exist_ok=True)
-        shutil.copytree(self.net.home / "networks", self.home / "networks")
-
-    def git(self, *arguments: str, check: bool = True) -> str:
-        """Run git; what it said to the person, and what it started is in ``trace``."""
-        path = f"{self.directory / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        more = {
-            "PATH": path,
-            "PYTHONPATH": str(TREE),
-            "GUTS_HOME": str(self.home),
-            "GUTS_NODE": " ".join(self.nodes),
-            "GIT_TRACE": str(self.trace),
-            **({} if self.token is None else {"GUTS_TOKEN": self.token}),
-        }
-        self.trace.unlink(missing_ok=True)
-        settings = [part for setting in self.settings for part in ("-c", setting)]
-        done = Git(self.directory)(*settings, *arguments, check=check, **more)
-        return done.stderr if done.returncode == 0 else f"FAILED {done.stderr}"
-
-    @property
-    def was_ready_made(self) -> bool:
-        """Whether git indexed nothing and no other helper ran."""
-        words = self.trace.read_text()
-        return "index-pack" not in words and "remote-http" not in words
-
-    def refs(self, name: str) -> str:
-        """What is in a clone, after git looked at every object of it."""
-        self.git("-C", name, "fsck", "--full", "--strict")
-        return Git(self.directory / name)("show-ref", "--head").stdout
 
 
 @pytest.fixture
 def user(net: Devnet, tmp_path: Path) -> User:
     return User(net, tmp_path / "user", tuple(net.url(index) for index in range(4)))
-
-
-def packs_of(user: User, name: str) -> list[str]:
-    found = (user.directory / name / "objects" / "pack").iterdir()
-    return sorted(path.name for path in found if path.suffix == ".pack")
-
-
-def left_over(user: User, name: str) -> list[str]:
-    """What is neither pack nor index."""
-    found = (user.directory / name / "objects" / "pack").iterdir()
-    return sorted(path.name for path in found if path.suffix not in (".pack", ".idx"))
-
-
-def a_big_one(net: Devnet, alice: Git, name: str) -> Git:
-    """A repository whose one pack is much longer than an answer's head."""
-    work = a_repository(net, alice, name)
-    work.commit("noise", os.urandom(BIG_BYTES // 2).hex())
-    work("push", "-q", f"{net.url(0)}/alice/{name}.git", "main")
-    net.wait_all_at(0)
-    return work
-
-
-@contextmanager
-def changed(url: str, change: Callable[[bytes, bytes], bytes | None]) -> Iterator[str]:
-    """
-    A proxy before a node, one request a connection: its URL.
-
-    ``change`` is given the request and the whole answer, and says what is sent, after which the connection ends.
-    """
-    where = urlsplit(url)
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(0.1)
-    over = threading.Event()
-
-    def serve() -> None:
-        while not over.is_set():
-            try:
-                taken, _ = listener.accept()
-            except TimeoutError:
-                continue
-            threading.Thread(target=pass_on, args=(taken,), daemon=True).start()
-
-    def pass_on(taken: socket.socket) -> None:
-        with taken:
-            taken.settimeout(60)
-            asked = taken.recv(REQUEST_BYTES)
-            if not asked:
-                return
-            asked = asked.replace(b"Connection: keep-alive", b"Connection: close")
-            if b"Connection:" not in asked:
-                asked = asked.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
-            with socket.create_connection((where.hostname, where.port), timeout=60) as node:
-                node.sendall(asked)
-                answer = bytearray()
-                while piece := node.recv(REQUEST_BYTES):
-                    answer += piece
-            said = change(asked, bytes(answer))
-            if said is not None:
-                taken.sendall(said)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        over.set()
-        thread.join()
-        listener.close()
-
-
-def is_file(asked: bytes, kind: bytes) -> bool:
-    return b"/packs/" in asked.split(b"\r\n")[0] and kind in asked.split(b"\r\n")[0]
 
 
 def test_a_clone_is_ready_made_and_holds_what_was_pushed(net: Devnet, alice: Git, user: User) -> None:
@@ -278,9 +148,9 @@ def test_a_clone_goes_on_where_it_was_cut_off(net: Devnet, alice: Git, user: Use
 
     with changed(net.url(0), cut) as cutter:
         user.nodes = (cutter,)
-        user.git("clone", "--bare", "guts://alice/cut", "copy")
+        said = user.git("clone", "--bare", "guts://alice/cut", "copy")
 
-    assert user.was_ready_made
+    assert user.was_ready_made, said
     assert work.oid("main") in user.refs("copy")
     assert any(not line.lower().startswith(b"range: bytes=0-") for line in ranges)
 
