@@ -6,6 +6,7 @@ git says one command a line; answers go to standard output, words for people to 
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from .begun import forget
 from .known import Known, Mirror, a_healthy_one, prove
 from .local import Repository, known_network, open_repository
 from .packs import Interrupted, Otherwise, Plan, install, plan
-from .relay import open_relay
+from .relay import AS_THEY_ARE, open_relay
 from .words import say
 
 SCHEME = "guts://"
@@ -137,7 +138,8 @@ class Helper:
             if not self._is_quiet and not self._said(LAZY):
                 say(f"fetching by git's own protocol: {why}")
             self._relayed(known.mirror, wanted)
-            forget(local.packs)
+            if isinstance(ready, Plan):
+                forget(local.packs)
 
     def _planned(self, known: Known, local: Repository) -> Plan | Otherwise:
         if PARTIAL & {name for name, _ in self._options}:
@@ -188,6 +190,9 @@ def main() -> None:
     sys.modules["httpx._main"] = None  # type: ignore[assignment]  # as the guts command does
     for number in _ENDS:
         signal.signal(number, _stop)
+    for stream in (sys.stdin, sys.stdout):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=AS_THEY_ARE)
     sys.exit(run(sys.argv[1:]))
 
 

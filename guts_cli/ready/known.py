@@ -9,7 +9,7 @@ from attrs import frozen
 
 from guts_cli.asking import places, token_for, verified_here
 from guts_cli.home import Context, Home, user_home
-from guts_cli.outcomes import Misconfigured, Missing, printable
+from guts_cli.outcomes import Misconfigured, Missing
 from guts_cli.pinned import pinned
 from guts_cli.target import Target
 from guts_core.errors import GutsError, NotFound, Unavailable
@@ -79,14 +79,14 @@ def prove(target: Target, network: str | None) -> Known:
     if not behind:
         raise _worst(failed)
     known = max(behind, key=lambda one: one.final.height)
-    say(f"{printable(known.mirror.url)}: {known.behind}")
+    say(f"{known.mirror.url}: {known.behind}")
     return _told_age(known)
 
 
 def _told_age(known: Known) -> Known:
     """An old state may be all that there is, or all that a node shows."""
     if (words := stale(known.final, now())) is not None:
-        say(f"{printable(known.mirror.url)}: {words}")
+        say(f"{known.mirror.url}: {words}")
     return known
 
 
@@ -142,7 +142,7 @@ def _proven(home: Home, target: Target, mirror: Mirror, mirrors: tuple[Mirror, .
 
 def _tell_passed_over(failed: Sequence[tuple[str, GutsError]]) -> None:
     for url, error in failed:
-        say(f"{printable(url)}: {printable(str(error))}; another node was asked")
+        say(f"{url}: {error}; another node was asked")
 
 
 def _worst(failed: Sequence[tuple[str, GutsError]]) -> GutsError:

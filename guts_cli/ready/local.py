@@ -38,10 +38,10 @@ class Repository:
 
         Raises Corrupt where the network agreed on an index that is false, or git finds the pack false.
         """
-        # By git's rule an index is called so, and what it puts beside one is called after it.
+        # By git's rule an index is called so, and what it puts beside one (from 2.41 on a .rev) is called after it.
         made = idx.with_name(f"{idx.stem}_made.idx")
         try:
-            command = ["git", "index-pack", "--index-version=2", "--no-rev-index", "-o", str(made), str(pack)]
+            command = ["git", "index-pack", "--index-version=2", "-o", str(made), str(pack)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise Corrupt(f"git does not index a pack: {' '.join(done.stderr.split())}; nothing of it is kept")

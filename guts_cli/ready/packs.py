@@ -17,7 +17,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from guts_cli.outcomes import counted, printable
+from guts_cli.outcomes import counted
 from guts_core.errors import GutsError, NotFound, Unavailable
 from guts_core.forge.records import Pack
 from guts_http.client import open_client
@@ -193,4 +193,4 @@ def _why_not(known: Known, missing: Sequence[Pack], mirror: Mirror) -> str | Non
 
 def _told(reasons: Iterable[str]) -> str:
     """Each once: what is not clean is so at every node."""
-    return "; ".join(dict.fromkeys(map(printable, reasons)))
+    return "; ".join(dict.fromkeys(reasons))

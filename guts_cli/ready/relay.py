@@ -15,6 +15,9 @@ from guts_core.errors import Unavailable
 
 from .known import Mirror
 
+# Names of local refs are bytes: what is no text passes through.
+AS_THEY_ARE = "surrogateescape"
+
 
 class Relay:
     """A running ``git remote-http``."""
@@ -57,7 +60,9 @@ def open_relay(mirror: Mirror, url: str, remote: str, options: Iterable[tuple[st
         settings += Helper(mirror.url, mirror.credentials).once()
     flags = [part for setting in settings for part in ("-c", setting)]
     command = ["git", *flags, f"remote-{scheme}", remote, url]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, errors=AS_THEY_ARE
+    ) as child:
         assert child.stdin is not None
         assert child.stdout is not None
         try:

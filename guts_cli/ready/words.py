@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 
+from guts_cli.outcomes import printable
+
 
 def say(words: str) -> None:
-    """One line."""
-    sys.stderr.write(f"guts: {words}\n")
+    """One line; what came from elsewhere addresses no terminal."""
+    sys.stderr.write(f"guts: {printable(words)}\n")
     sys.stderr.flush()

@@ -105,6 +105,18 @@ def replayed(kept: list[bytes]) -> Callable[[bytes, bytes], bytes]:
     return again
 
 
+def test_a_local_name_may_be_no_text(net: Devnet, alice: Git, user: User) -> None:
+    work = a_repository(net, alice, "bytes")
+    user.token = alice.token
+    odd = os.fsdecode(b"refs/heads/caf\xe9")
+    work("update-ref", odd, "main")
+
+    user.git("-C", str(work.directory), "push", "-q", "guts://alice/bytes", f"{odd}:refs/heads/plain")
+
+    net.wait_all_at(0)
+    assert work.refs(f"{net.url(0)}/alice/bytes.git")["refs/heads/plain"] == work.oid("main")
+
+
 @pytest.mark.parametrize("value", ["guts.verifyObjects", "guts.verifyObjects=yes", "guts.verifyObjects=2"])
 def test_a_setting_is_true_as_git_means_it(net: Devnet, alice: Git, user: User, value: str) -> None:
     name = f"true{len(value)}"
