@@ -23,6 +23,7 @@ from .crew import Crew, go_on, results
 from .known import Mirror
 from .local import writing
 from .pace import PACE, Pace
+from .stages import stage
 from .transfer import NotServed, Place, Range, copy_range
 from .words import say
 
@@ -163,7 +164,7 @@ def _parts(size: int) -> list[Range]:
 def _is(file: File) -> bool:
     """Whether the bytes at the target are the ones."""
     hashed = blake2b(digest_size=HASH_BYTES, person=Tag.BLOB.value)
-    with writing(file.target), file.target.open("rb") as raw:
+    with stage("digest"), writing(file.target), file.target.open("rb") as raw:
         while piece := raw.read(_READ_BYTES):
             hashed.update(piece)
     return hashed.digest() == file.digest

@@ -24,6 +24,7 @@ from .known import Known, Mirror, a_healthy_one, prove
 from .local import Repository, known_network, open_repository
 from .packs import Interrupted, Otherwise, Plan, install, plan
 from .relay import AS_THEY_ARE, open_relay
+from .stages import stage
 from .words import say
 
 SCHEME = "guts://"
@@ -123,7 +124,8 @@ class Helper:
 
     def _prove(self) -> Known:
         if self._known is None:
-            self._known = prove(self.target, known_network())
+            with stage("proof"):
+                self._known = prove(self.target, known_network())
         return self._known
 
     # ---- fetch ----
@@ -172,10 +174,8 @@ class Helper:
     def how_to_go_on(self, kept: int) -> str:
         """After Ctrl-C."""
         if self._said("cloning") == "true":
-            again = f"git init NAME && git -C NAME fetch {SCHEME}{self.target.full_name}"
-            return (
-                f"stopped; git removes what a clone began. What can be interrupted and goes on when run again: {again}"
-            )
+            again = f"git init NAME && cd NAME && git remote add origin {SCHEME}{self.target.full_name} && git fetch"
+            return f"stopped; git removes what a clone began. This goes on from where it was, run again: {again}"
         return f"stopped; {kept / _MEBIBYTE:.1f} MiB are kept, and the same fetch goes on from there"
 
     # ---- push ----

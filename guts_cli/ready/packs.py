@@ -28,6 +28,7 @@ from .crew import Crew, results
 from .download import Mirrors, fetch_all
 from .known import Known, Mirror
 from .local import Repository, writing
+from .stages import stage
 
 # As nodes name them (``guts_net.packs.layout``): git wants 40 digits.
 _NAME_DIGITS = 40
@@ -110,12 +111,15 @@ def install(known: Known, what: Plan, local: Repository, *, indexing: bool) -> P
 
 
 def _installed(what: Plan, begun: Mapping[tuple[Pack, str], Begun], local: Repository, *, indexing: bool) -> Path:
-    fetch_all(tuple(begun.values()), Mirrors([*what.mirrors]))
+    with stage("files"):
+        fetch_all(tuple(begun.values()), Mirrors([*what.mirrors]))
     beside = {key: one.file.target for key, one in begun.items()}
     if indexing:
-        for pack in what.missing:
-            local.check_index(beside[pack, "pack"], beside[pack, "idx"])
-    return _put_in_place(what, beside, local)
+        with stage("indexes"):
+            for pack in what.missing:
+                local.check_index(beside[pack, "pack"], beside[pack, "idx"])
+    with stage("placing"):
+        return _put_in_place(what, beside, local)
 
 
 def _put_in_place(what: Plan, beside: Mapping[tuple[Pack, str], Path], local: Repository) -> Path:
@@ -169,7 +173,7 @@ def _settle(beside: Path, target: Path) -> None:
 def _from_whoever_has(known: Known, missing: tuple[Pack, ...]) -> Plan | Otherwise:
     """The nodes whose list is clean and that hold all of these, the one that gave the proof first."""
     asked = sorted(known.mirrors, key=lambda mirror: mirror != known.mirror)
-    with Crew(min(len(asked), ASKED_AT_ONCE), threading.Event()) as crew:
+    with stage("lists"), Crew(min(len(asked), ASKED_AT_ONCE), threading.Event()) as crew:
         why = results([crew.submit(partial(_why_not, known, missing, mirror)) for mirror in asked])
     mirrors = tuple(mirror for mirror, reason in zip(asked, why, strict=True) if reason is None)
     return Plan(missing, mirrors) if mirrors else Otherwise(_told(reason for reason in why if reason is not None))

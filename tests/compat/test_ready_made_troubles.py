@@ -255,6 +255,29 @@ def test_an_interrupted_fetch_ends_and_goes_on_later(
     assert left_over(user, "copy") == []
 
 
+def test_an_interrupted_clone_leaves_nothing_and_says_how_to_go_on(net: Devnet, alice: Git, user: User) -> None:
+    a_repository(net, alice, "broken-off")
+    hangs, over = threading.Event(), threading.Event()
+
+    def hold(request: bytes, answer: bytes) -> bytes | None:
+        if is_file(request, b".pack"):
+            hangs.set()
+            over.wait(PATIENCE_SECONDS)
+        return answer
+
+    with changed(net.url(0), hold) as node:
+        user.nodes = (node,)
+        with user.start("clone", "guts://alice/broken-off", "copy") as git:
+            assert hangs.wait(PATIENCE_SECONDS)
+            os.killpg(git.pid, signal.SIGINT)
+            said = git.communicate(timeout=PATIENCE_SECONDS)[1]
+        over.set()
+
+    assert "Traceback" not in said
+    assert "git remote add origin guts://alice/broken-off && git fetch" in said
+    assert not (user.directory / "copy").exists()
+
+
 # ---- why packs did not come ready-made ----
 
 
