@@ -1,5 +1,5 @@
 """
-``git clone guts://`` of one node beside a stock clone of the peer: the same repository, from beginning to end, bare.
+``git clone guts://`` of one node beside a stock clone of the peer: the same 100 MB, from beginning to end, bare.
 
 The proof is checked against the pinned genesis and every byte against its digest, as ever. What the time went to is
 what the helper tells of itself; the rest is git, and starting Python.
@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import mean
 
@@ -19,14 +20,22 @@ from attrs import evolve, frozen
 from guts_cli.ready.stages import TRACE
 from tests.compat.devnet import Git, wait_until
 
+from . import history
 from .figures import Figure
 from .git_traffic import figures
 from .run import Run
-from .serving import NAME, SERVING_NODE, Served, open_served
+from .serving import SERVING_NODE, Served, serve
 
 READY_BAR = 0.2
 # In the order in which they come; digests are of threads that fetch at the same time.
 STAGES = ("proof", "lists", "files", "digest", "placing")
+
+
+@contextmanager
+def open_large(run: Run) -> Iterator[Served]:
+    """Large enough that starting git and Python is not most of it."""
+    with serve(run, "large-served", history.write_large) as served:
+        yield served
 
 
 @frozen
@@ -42,14 +51,19 @@ class Cloner:
             git("clone", "-q", "--bare", url, "clone")
             return
         done = git(
-            "clone", "--bare", f"guts://{self.served.client.user}/{NAME}", "clone", check=True, **self._environment()
+            "clone",
+            "--bare",
+            f"guts://{self.served.client.user}/{self.served.name}",
+            "clone",
+            check=True,
+            **self._environment(),
         )
         assert "own protocol" not in done.stderr, done.stderr
 
     def wait(self) -> None:
         """Until the node hands the packs out: it looks at what was pushed a moment after it has it."""
         network, client = self.served.run.network, self.served.client
-        path = f"/api/guts/v1/repos/{client.user}/{NAME}/packs"
+        path = f"/api/guts/v1/repos/{client.user}/{self.served.name}/packs"
         wait_until(lambda: network.http(SERVING_NODE, path, token=client.token).json["clean"], "packs are handed out")
 
     def told(self, seconds: Sequence[float]) -> str:
@@ -76,7 +90,7 @@ class Cloner:
 
 def measure(run: Run) -> list[Figure]:
     """By turns, as stock clones are."""
-    served = run.once(open_served)
+    served = run.once(open_large)
     cloner = Cloner(served, served.home / "stages")
     cloner.wait()
     pair = served.by_turns("ready-made clone", run.times(7, 3), cloner.clone)

@@ -52,16 +52,17 @@ class Served:
     source: Path  # bare, and our own
     branch: str
     words: str
+    name: str
 
     @property
     def our_url(self) -> str:
         """At one node."""
-        return f"{self.run.network.url(SERVING_NODE)}/{self.client.user}/{NAME}.git"
+        return f"{self.run.network.url(SERVING_NODE)}/{self.client.user}/{self.name}.git"
 
     @property
     def peer_url(self) -> str:
         """At the peer."""
-        return f"{self.peer.url}/{NAME}"
+        return f"{self.peer.url}/{self.name}"
 
     @property
     def our_pids(self) -> list[int]:
@@ -89,19 +90,26 @@ class Served:
 @contextmanager
 def open_served(run: Run) -> Iterator[Served]:
     """The repository, pushed to both."""
-    home = run.fresh("served")
-    source = _source(run, home / "source.git")
+    with serve(run, NAME, project.write) as served:
+        yield served
+
+
+@contextmanager
+def serve(run: Run, name: str, make: Callable[[Path], object]) -> Iterator[Served]:
+    """The repository that was given, or one that is made and kept."""
+    home = run.fresh(name)
+    source = _source(run.repository or kept(make), home / "source.git")
     alice = alice_of(run.network, home)
     assert alice.token is not None
     with open_peer(home / "peer", alice.user, alice.token) as peer:
         branch = _branch(alice.at(source))
-        words = f"{_name(run)}, {_objects(alice.at(source)):,} objects and {_megabytes(source):.0f} MB"
-        served = Served(run, peer, alice, home, source, branch, words)
-        create_repository(run.network, alice, NAME, private=True)
-        peer.create(NAME)
-        for url in (f"{run.network.url(0)}/{alice.user}/{NAME}.git", served.peer_url):
+        words = f"{_name(run, make)}, {_objects(alice.at(source)):,} objects and {_megabytes(source):.0f} MB"
+        served = Served(run, peer, alice, home, source, branch, words, name)
+        create_repository(run.network, alice, name, private=True)
+        peer.create(name)
+        for url in (f"{run.network.url(0)}/{alice.user}/{name}.git", served.peer_url):
             alice.at(source)("push", "-q", url, "refs/heads/*:refs/heads/*", "refs/tags/*:refs/tags/*")
-        peer.tidy(NAME)
+        peer.tidy(name)
         run.network.wait_all_at(0)
         run.tell(f"{words}, are with both servers")
         yield served
@@ -198,12 +206,11 @@ def _cpu_ms(source: Source, body: bytes, pids: Sequence[int]) -> float:
 
 
 def _counted(served: Served) -> str:
-    return f"{served.peer.counted_url}/{NAME}"
+    return f"{served.peer.counted_url}/{served.name}"
 
 
-def _source(run: Run, path: Path) -> Path:
+def _source(origin: Path, path: Path) -> Path:
     """A copy without hooks and settings, from which a fetch may want any commit."""
-    origin = run.repository or kept(project.write)
     quiet = {**os.environ, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
     subprocess.run(["git", "clone", "-q", "--bare", str(origin), str(path)], check=True, env=quiet)
     subprocess.run(["git", "-C", str(path), "config", "uploadpack.allowAnySHA1InWant", "true"], check=True)
@@ -234,8 +241,9 @@ def _branch(git: Git) -> str:
     return [*named, *git("for-each-ref", "--format=%(refname:short)", "refs/heads").stdout.split()][0]
 
 
-def _name(run: Run) -> str:
-    return run.repository.resolve().name if run.repository else "a made project"
+def _name(run: Run, make: Callable[[Path], object]) -> str:
+    made = "a made project" if make is project.write else "a made history"
+    return run.repository.resolve().name if run.repository else made
 
 
 def _objects(git: Git) -> int:

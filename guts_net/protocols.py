@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
-
-import trio
+from typing import TYPE_CHECKING, Protocol
 
 from guts_core.simplex.ports import Instant
+
+if TYPE_CHECKING:  # commands write private files through these, and start in less time without it
+    import trio
 
 
 class Transport(Protocol):

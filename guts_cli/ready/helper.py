@@ -187,7 +187,8 @@ class Helper:
 
 def main() -> None:
     """Entry point of the ``git-remote-guts`` script."""
-    sys.modules["httpx._main"] = None  # type: ignore[assignment]  # as the guts command does
+    for name in _NOT_LOADED:
+        sys.modules[name] = None  # type: ignore[assignment]  # what imports it goes on without
     for number in _ENDS:
         signal.signal(number, _stop)
     for stream in (sys.stdin, sys.stdout):
@@ -196,6 +197,8 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
+# Of httpx: its own command, other event loops and protocols, a tenth of a second which no clone has use for.
+_NOT_LOADED = ("httpx._main", "trio", "anyio", "h2")
 # The terminal's, and git's own when it ends first: it passes on to its children what ended it.
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

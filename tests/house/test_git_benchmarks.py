@@ -15,7 +15,7 @@ import trio
 from click.testing import CliRunner
 
 from benchmarks import __main__ as bench
-from benchmarks import kept, peer, project, serving
+from benchmarks import kept, peer, project, ready_made, serving
 from benchmarks.crowd import Crowd
 from benchmarks.figures import Figure
 from benchmarks.growth import watched
@@ -310,6 +310,7 @@ def test_rows_of_serving_are_measured_of_any_repository(tmp_path: Path) -> None:
 
     with open_run(quick=True, repository=mine.directory) as run:
         rows = [*serving.measure_raw(run), *serving.measure_clones(run), *serving.measure_fetches(run)]
+        rows += ready_made.measure(run)
 
     barred = {row.name: (row.bar, row.at_least) for row in rows if row.bar is not None}
     assert barred == {
@@ -320,6 +321,8 @@ def test_rows_of_serving_are_measured_of_any_repository(tmp_path: Path) -> None:
         "incremental fetch, of the peer's": (1.25, False),
         "shallow clone, of the peer's": (1.25, False),
         "clone without files, of the peer's": (1.25, False),
+        "ready-made clone, of the peer's": (0.2, False),
     }
     assert len(rows) == 3 * len(barred)
+    assert all(f"{stage} " in rows[-1].note for stage in ready_made.STAGES)
     assert "mine, 9 objects" in rows[0].note
