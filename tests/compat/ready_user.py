@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -169,3 +170,29 @@ def request_of(taken: socket.socket) -> bytes:
 
 def is_file(asked: bytes, kind: bytes) -> bool:
     return b"/packs/" in asked.split(b"\r\n")[0] and kind in asked.split(b"\r\n")[0]
+
+
+def replayed(kept: list[bytes]) -> Callable[[bytes, bytes], bytes]:
+    """A node that shows its first proof for ever."""
+
+    def again(request: bytes, answer: bytes) -> bytes:
+        if b"/proof" not in request.split(b"\r\n")[0]:
+            return answer
+        kept.append(answer)
+        return kept[0]
+
+    return again
+
+
+def push(net: Devnet, work: Git, name: str) -> str:
+    """Another commit, on every node."""
+    tip = work.commit("file", f"{time.monotonic_ns()}\n")
+    work("push", "-q", f"{net.url(0)}/alice/{name}.git", "main")
+    net.wait_all_at(0)
+    return tip
+
+
+def assert_one_sentence(said: str) -> None:
+    assert said.startswith("FAILED")
+    assert "Traceback" not in said
+    assert "guts: " in said

@@ -8,11 +8,11 @@ otherwise.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,33 +21,18 @@ from tests.cli.desk import Desk
 
 from .devnet import PATIENCE_SECONDS, Devnet, Git, wait_until
 from .people import a_repository
-from .ready_user import BIG_BYTES, User, changed, is_file, left_over, packs_of
+from .ready_user import BIG_BYTES, User, assert_one_sentence, changed, is_file, left_over, packs_of, push, replayed
 
 pytestmark = pytest.mark.e2e
 # Far less than a node's silence is borne for, and more than a busy machine takes to end a process.
 PROMPT_SECONDS = 15.0
 # The size of a file that a full disk leaves room for, in the shell's blocks of 1,024 bytes at most.
 ROOM_BLOCKS = 64
-_DAY_MS = 86_400_000
 
 
 @pytest.fixture
 def user(net: Devnet, tmp_path: Path) -> User:
     return User(net, tmp_path / "user", tuple(net.url(index) for index in range(4)))
-
-
-def push(net: Devnet, work: Git, name: str) -> str:
-    """Another commit, on every node."""
-    tip = work.commit("file", f"{time.monotonic_ns()}\n")
-    work("push", "-q", f"{net.url(0)}/alice/{name}.git", "main")
-    net.wait_all_at(0)
-    return tip
-
-
-def assert_one_sentence(said: str) -> None:
-    assert said.startswith("FAILED")
-    assert "Traceback" not in said
-    assert "guts: " in said
 
 
 # ---- what git says ----
@@ -61,12 +46,12 @@ def test_all_push_options_arrive(net: Devnet, alice: Git, user: User) -> None:
     work("init", "-q", "-b", "main")
     work.commit("file", "one\n")
 
-    said = user.git("-C", "work", "push", "-o", "private", "-o", "later", "guts://alice/both", "main", check=False)
+    said = user.git("-C", "work", "push", "-o", "private", "-o", "later", "guts://alice/both", "main")
 
     net.wait_all_at(0)
-    assert net.http(0, "/api/v3/repos/alice/both").status == 404, said
-    if not said.startswith("FAILED"):
-        assert net.http(0, "/api/v3/repos/alice/both", token=alice.token).json["private"]
+    assert "push option 'later' is not known" in said
+    assert net.http(0, "/api/v3/repos/alice/both", token=alice.token).json["private"]
+    assert net.http(0, "/api/v3/repos/alice/both").status == 404
 
 
 def test_every_lease_of_a_forced_push_is_held(net: Devnet, alice: Git, user: User) -> None:
@@ -91,18 +76,6 @@ def test_every_lease_of_a_forced_push_is_held(net: Devnet, alice: Git, user: Use
     assert said.startswith("FAILED")
     assert "stale info" in said
     assert work.refs(f"{net.url(0)}/alice/leases.git")["refs/heads/main"] == theirs
-
-
-def replayed(kept: list[bytes]) -> Callable[[bytes, bytes], bytes]:
-    """A node that shows its first proof for ever."""
-
-    def again(request: bytes, answer: bytes) -> bytes:
-        if b"/proof" not in request.split(b"\r\n")[0]:
-            return answer
-        kept.append(answer)
-        return kept[0]
-
-    return again
 
 
 def test_a_local_name_may_be_no_text(net: Devnet, alice: Git, user: User) -> None:
@@ -293,8 +266,7 @@ def test_it_is_said_why_gits_own_protocol_is_used(net: Devnet, alice: Git, user:
     quiet = user.git("clone", "-q", "--bare", "guts://alice/why", "quiet")
     shallow = user.git("clone", "--bare", "--depth=1", "guts://alice/why", "shallow")
 
-    assert "guts: fetching by git's own protocol: " in unclean
-    assert "force" in unclean or "overwr" in unclean or "unclean" in unclean or "reach" in unclean, unclean
+    assert re.search(r"guts: fetching by git's own protocol: .*(no ref reaches|has not judged)", unclean), unclean
     assert quiet == ""
     assert "a part of the history" in shallow
 
@@ -352,53 +324,3 @@ def test_guts_clone_of_a_private_repository_is_ready_made(
     assert "1 refs proven" in said.stderr
     assert "remote-http" not in trace.read_text()
     assert desk.at("copy").run("git", "rev-parse", "HEAD").stdout.strip() == work.oid("main")
-
-
-# ---- old answers ----
-
-
-def test_an_answer_older_than_one_seen_is_refused(net: Devnet, alice: Git, user: User) -> None:
-    """A node that shows last week's proof shows nothing false."""
-    work = a_repository(net, alice, "old")
-    with changed(net.url(0), replayed([])) as node:
-        user.nodes = (node,)
-        user.git("clone", "--bare", "guts://alice/old", "copy")
-        tip = push(net, work, "old")
-        # What is as new as the newest that was seen is as good as any.
-        same = user.git("-C", "copy", "fetch", "origin", "main:main")
-        user.nodes = (net.url(1),)
-        user.git("-C", "copy", "fetch", "origin", "main:main")
-        assert tip in user.refs("copy")
-        user.nodes = (node,)
-        behind = user.git("ls-remote", "guts://alice/old")
-        (seen,) = (user.home / "networks").glob("*.newest/alice/old")
-        seen.write_text(_earlier(seen.read_text()))
-        refused = user.git("-C", "copy", "fetch", "origin", "main:main", check=False)
-        user.nodes = (node, net.url(1))
-        elsewhere = user.git("-C", "copy", "fetch", "origin", "main:main")
-
-    assert same == ""
-    assert "behind" in behind
-    assert_one_sentence(refused)
-    assert "was seen here" in refused
-    assert f"rm {seen}" in refused
-    assert "another node was asked" in elsewhere
-    assert tip in user.refs("copy")
-
-
-def _earlier(record: str) -> str:
-    """As if it had been seen yesterday."""
-    height, seen = record.split()
-    return f"{height} {int(seen) - _DAY_MS}\n"
-
-
-def test_what_was_seen_last_is_asked_for_no_more_where_it_makes_no_sense(net: Devnet, alice: Git, user: User) -> None:
-    a_repository(net, alice, "senseless")
-    user.git("clone", "--bare", "guts://alice/senseless", "copy")
-    (seen,) = (user.home / "networks").glob("*.newest/alice/senseless")
-    seen.write_text("a hundred\n")
-
-    said = user.git("-C", "copy", "fetch", "origin", check=False)
-
-    assert_one_sentence(said)
-    assert f"rm {seen}" in said
