@@ -103,8 +103,8 @@ class Helper:
 
     @property
     def _is_quiet(self) -> bool:
-        """By ``-q``; git says so before it fetches or pushes, after it asked for refs."""
-        return (self._said("verbosity") or "1").startswith(("-", "0"))
+        """By ``-q``, which git says before it fetches, after it asked for refs; or since it fetches by itself."""
+        return (self._said("verbosity") or "1").startswith(("-", "0")) or self._said(LAZY) is not None
 
     # ---- refs ----
 
@@ -137,7 +137,7 @@ class Helper:
         ready = self._planned(known, local)
         why = ready.reason if isinstance(ready, Otherwise) else self._why_not_made(known, local, ready)
         if why is not None:
-            if not self._is_quiet and not self._said(LAZY):
+            if not self._is_quiet:
                 say(f"fetching by git's own protocol: {why}")
             self._relayed(known.mirror, wanted)
             if isinstance(ready, Plan):
