@@ -92,6 +92,7 @@ def site_settings(config: Config) -> Settings:
         fetches_max=limits.fetches,
         pushes_max=limits.pushes,
         push_form=FormLimits(config.push.commands, config.push.options, config.push.option_bytes),
+        turns_percent_per_address=limits.turns_percent_per_address,
         queue_seconds=limits.queue_seconds,
         pack_bytes_max=limits.pack_mib * MIB,
         fetch_request_bytes_max=limits.fetch_request_mib * MIB,

@@ -21,7 +21,9 @@ from quart import Quart, Response, request
 from guts_core.errors import Unauthenticated
 from guts_core.forge.permissions import ROLE_NEEDED, Permission, demand
 from guts_core.forge.records import Repository
+from guts_core.names import RepoId
 
+from .asker import Asker, client_of
 from .auth import Caller
 from .problems import BadRequest
 from .reader import Snapshot
@@ -55,6 +57,12 @@ class Asked:
     repository: Repository | None
     base_url: str
     private_reads: bool
+    client: str | None  # the address, None for a Unix socket
+
+    @property
+    def asker(self) -> Asker:
+        """Who asks for objects of the repository of a route about one."""
+        return Asker(self.site, self.caller.principal, RepoId(self.repo.id), self.client)
 
     @property
     def repo(self) -> Repository:
@@ -213,7 +221,7 @@ def _judge(
     elif route.need is Access.SIGNED_IN and caller.is_anonymous:
         raise Unauthenticated("Requires authentication")
     base_url = site.base_url(request.headers.get("Host"), request.scheme)
-    return Asked(site, texts, caller, repository, base_url, private_reads)
+    return Asked(site, texts, caller, repository, base_url, private_reads, client_of(request.scope))
 
 
 async def _wait_for_min_height(site: Site) -> None:

@@ -10,9 +10,9 @@ from attrs import frozen
 
 from guts_core.chain.transaction import Text
 from guts_core.codec import HASH_BYTES
-from guts_core.errors import Conflict, Unavailable
+from guts_core.errors import Conflict, Unauthenticated, Unavailable
 from guts_core.forge.actions import Action
-from guts_core.forge.permissions import Permission, demand, hidden
+from guts_core.forge.permissions import Permission, Principal, credential_is_active, demand, hidden
 from guts_core.forge.queries import repository_by_name, repository_even_deleted
 from guts_core.forge.records import Repository
 from guts_core.git.receive_pack import DEFAULT_FORM, FormLimits
@@ -21,12 +21,14 @@ from guts_core.node.codes import error_with
 from guts_core.node.port import Act, AskStatus, Outcome, Phase, Request, Status
 
 from .auth import Caller, identify, shown_in
+from .clients import Trusted
 from .port import Port, ask
 from .problems import NotFinal
 from .proxies import HOST
 from .rates import Rates
 from .reader import Reader, Snapshot
 from .room import ROOM_BYTES_MAX, Room
+from .turns import Shares, Turns
 
 # A status older than this is asked anew for the decision about private reads.
 STATUS_SECONDS = 1.0
@@ -51,6 +53,7 @@ class Settings:
     fetches_max: int = 32  # git children for clones at once, 20-50 MB each at work
     pushes_max: int = 64
     push_form: FormLimits = DEFAULT_FORM
+    turns_percent_per_address: int = 25  # of all those above, twice as much for loopback
     queue_seconds: float = 10.0  # how long a clone or push waits for its turn before 503
     pack_bytes_max: int = 2 << 30
     fetch_request_bytes_max: int = 16 << 20  # 65,536 haves are 3.3 MB
@@ -71,12 +74,17 @@ class Site:
         self.reader = reader
         self.settings = settings
         self._clock_ms = clock_ms
-        self.git_reads = trio.CapacityLimiter(settings.git_reads_max)
-        self.archives = trio.CapacityLimiter(ARCHIVES_MAX)
+        self._shares = Shares(settings.turns_percent_per_address, Trusted(settings.trusted_proxies))
+        self.git_reads = self.turns(settings.git_reads_max, "readers of histories")
+        self.archives = self.turns(ARCHIVES_MAX, "archives")
         self.room = Room(ROOM_BYTES_MAX)
         self._accounts = Rates(settings.account_requests_per_second)
         self._status: Status | None = None
         self._status_at = -STATUS_SECONDS
+
+    def turns(self, most: int, what: str) -> Turns:
+        """So many of something at once, of which each address has its share."""
+        return Turns(most, self.settings.queue_seconds, what, self._shares)
 
     async def status(self) -> Status:
         """What the node does now."""
@@ -99,10 +107,20 @@ class Site:
     def caller(self, headers: Iterable[tuple[bytes, bytes]], query: bytes, snapshot: Snapshot, node: NodeId) -> Caller:
         """Who asks, judged by this snapshot; TooManyRequests when they ask too often."""
         shown = shown_in(headers, query)
-        caller = identify(shown, snapshot, max(self._clock_ms(), snapshot.time), node)
+        caller = identify(shown, snapshot, self._now_ms(snapshot), node)
         if caller.account is not None:
             self._accounts.take(caller.account.id)
         return caller
+
+    def check_not_expired(self, principal: Principal, snapshot: Snapshot) -> None:
+        """Raise Unauthenticated when the credential of who was let in a while ago has expired since."""
+        credential = principal.credential
+        if credential is not None and not credential_is_active(credential, self._now_ms(snapshot)):
+            raise Unauthenticated("this credential expired")
+
+    def _now_ms(self, snapshot: Snapshot) -> int:
+        """Expired by the clock or by block time is expired."""
+        return max(self._clock_ms(), snapshot.time)
 
     async def check_private_reads(self) -> None:
         """Raise Unavailable while this node cannot know whether access was revoked (``private_read_grace``)."""

@@ -145,6 +145,7 @@ class PushGateway:
                 await incoming.write(piece.data)
                 piece = await conversation.hear(PUSH_PIECES)
             _must_be_the_end(piece)
+            self._still_authorize(push)
             if not push.undecided:
                 return push.report()
             try:
@@ -195,6 +196,11 @@ class PushGateway:
         if self._lacks_packs(repo):
             # What it needs to judge a push may be in them.
             raise Unavailable("this node is still fetching packs of this repository; try again, or another node")
+
+    def _still_authorize(self, push: _Push) -> None:
+        """A pack may come for hours, and what is said of it tells what else the repository holds."""
+        if push.request.repo is not None:
+            self._authorize(push.acting, push.request.repo)
 
     def _creation(self, request: OpenPush, acting: Acting) -> CreateRepository:
         if not may(acting.principal, Permission.CREATE_REPOSITORY, None, self._node.ledger.view()):

@@ -210,6 +210,12 @@ class LimitsSection:
         "At once, of tags, commits and refs; more git children only wait for each other.",
     )
     pushes: int = setting(64, Whole(1, 10_000, "pushes"), "At once; most of the time they wait for others.")
+    turns_percent_per_address: int = setting(
+        25,
+        Whole(1, 100, "percent"),
+        "Of the fetches, reads, pushes, archives and downloads at once, so much is for one address (IPv6: one /64), "
+        "one at least, and twice as much for loopback: who takes all that there is leaves most to others.",
+    )
     queue_seconds: float = setting(
         10.0, Seconds(0, 600), "How long a clone or push waits for its turn before it is answered 503."
     )

@@ -55,7 +55,7 @@ async def _archive(asked: Asked, ref: str | None, ending: str, write: _Writer) -
     with asked.site.reader.snapshot() as snapshot:
         owner, _, name = git_shapes.repository_path(asked, snapshot).partition("/")
         tip = named(asked, snapshot, ref)
-    async with opened(asked.site, asked.repo) as objects:
+    async with opened(asked.asker) as objects:
         commit = await commit_at(objects, tip, ref)
         called = f"{owner}-{name}-{commit.hex()[:_DIGITS]}"
         headers = {
@@ -67,11 +67,11 @@ async def _archive(asked: Asked, ref: str | None, ending: str, write: _Writer) -
         }
         if request.headers.get("If-None-Match") == headers["ETag"]:
             return Response(b"", _NOT_MODIFIED, headers)
-        check_archives(asked.site)
+        check_archives(asked.asker)
         export = await objects.run(partial(archive.plan, commit=commit, prefix=f"{called}/".encode()))
     is_zip = ending == "zip"
     hold_until_sent(asked.site.room, request.scope, export.zip_bytes if is_zip else export.tar_bytes)
-    given = pieces(asked.site, asked.repo, lambda objects: write(objects, export))
+    given = pieces(asked.asker, lambda objects: write(objects, export))
     response = Response(given, 200, headers, content_type="application/zip" if is_zip else "application/gzip")
     response.timeout = None  # the framework's would cut every answer off after a minute
     return response

@@ -39,7 +39,7 @@ async def list_commits(asked: Asked) -> Reply:
     with asked.site.reader.snapshot() as snapshot:
         repo = git_shapes.repository_url(asked, snapshot)
         tip = named(asked, snapshot, start)
-    async with reading(asked.site, asked.repo) as objects:
+    async with reading(asked.asker) as objects:
         tip = await commit_of(objects, tip, start)
         part = await objects.history(tip, wanted, page.first, page.size)
         found = await objects.commits(part.oids)
@@ -55,7 +55,7 @@ async def get_commit(asked: Asked, ref: str) -> Reply:
     with asked.site.reader.snapshot() as snapshot:
         repo = git_shapes.repository_url(asked, snapshot)
         tip = named(asked, snapshot, ref)
-    async with reading(asked.site, asked.repo) as objects:
+    async with reading(asked.asker) as objects:
         oid = await commit_of(objects, tip, ref)
         found = (await objects.commits([oid]))[0]
     return Reply(git_shapes.commit(repo, oid, found), headers=height_of(snapshot))

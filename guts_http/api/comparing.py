@@ -54,7 +54,7 @@ async def compare(asked: Asked, basehead: str) -> Reply | Response:
     with asked.site.reader.snapshot() as snapshot:
         repo = git_shapes.repository_url(asked, snapshot)
         tips = [(named(asked, snapshot, text), text) for text in (base, head)]
-    async with opened(asked.site, asked.repo) as objects:
+    async with opened(asked.asker) as objects:
         old, new = [await commit_at(objects, tip, text) for tip, text in tips]
         if request.headers.get("Accept", "").startswith(_DIFF):
             return _as_diff(asked, await objects.run(partial(_patch, base=old, head=new)))

@@ -51,7 +51,7 @@ async def get_contents(asked: Asked, path: str) -> Reply | Response:
     with asked.site.reader.snapshot() as snapshot:
         at = Place(git_shapes.repository_url(asked, snapshot), start or HEAD)
         tip = named(asked, snapshot, start)
-    async with opened(asked.site, asked.repo) as objects:
+    async with opened(asked.asker) as objects:
         commit = await commit_at(objects, tip, start)
         if request.headers.get("Accept", "").startswith(_RAW):
             return _raw(asked, await objects.run(partial(_raw_file, commit=commit, path=wanted)))
@@ -102,7 +102,7 @@ async def get_languages(asked: Asked) -> Reply:
     """What the default branch is written in: bytes by language."""
     with asked.site.reader.snapshot() as snapshot:
         tip = named(asked, snapshot, None)
-    async with opened(asked.site, asked.repo) as objects:
+    async with opened(asked.asker) as objects:
         commit = await commit_at(objects, tip, None)
         found = await objects.run(partial(languages, commit=commit))
     return Reply(found, headers=height_of(snapshot))
@@ -115,7 +115,7 @@ async def get_tree(asked: Asked, sha: str) -> Reply:
     with asked.site.reader.snapshot() as snapshot:
         repo = git_shapes.repository_url(asked, snapshot)
         tip = named(asked, snapshot, sha)
-    async with opened(asked.site, asked.repo) as objects:
+    async with opened(asked.asker) as objects:
         root = await _tree_of(objects, tip, sha)
         shown = await objects.run(partial(_tree, repo=repo, root=root, recursive=recursive))
     return Reply(shown, headers=height_of(snapshot))
@@ -163,7 +163,7 @@ async def get_blob(asked: Asked, sha: str) -> Reply | Response:
     oid = Oid(bytes.fromhex(sha))
     with asked.site.reader.snapshot() as snapshot:
         repo = git_shapes.repository_url(asked, snapshot)
-    async with opened(asked.site, asked.repo) as objects:
+    async with opened(asked.asker) as objects:
         await objects.check_visible(oid)
         if request.headers.get("Accept", "").startswith(_RAW):
             return _raw(asked, await objects.run(lambda bounded: bounded.blob(oid, BLOB_BYTES_MAX)))

@@ -41,7 +41,7 @@ async def get_branch(asked: Asked, branch: str) -> Reply:
     with asked.site.reader.snapshot() as snapshot:
         ref = existing_ref(asked, snapshot, f"{BRANCHES}{branch}", f"branch {branch[:80]!a}")
         repo = git_shapes.repository_url(asked, snapshot)
-    async with reading(asked.site, asked.repo) as objects:
+    async with reading(asked.asker) as objects:
         commit = (await objects.commits([ref.oid]))[0]
     return Reply(git_shapes.branch_with_commit(repo, ref, commit), headers=height_of(snapshot))
 
@@ -52,7 +52,7 @@ async def list_tags(asked: Asked) -> Reply:
     with asked.site.reader.snapshot() as snapshot:
         refs, headers = _page_of_refs(asked, snapshot, TAGS)
         repo = git_shapes.repository_url(asked, snapshot)
-    async with reading(asked.site, asked.repo) as objects:
+    async with reading(asked.asker) as objects:
         ends = await objects.ends([ref.oid for ref in refs]) if refs else []
     shown = [git_shapes.tag(repo, ref, end.oid) for ref, end in zip(refs, ends, strict=True)]
     return Reply(shown, headers={**headers, **height_of(snapshot)})
@@ -108,7 +108,7 @@ def _may_begin(text: str) -> bool:
 
 
 async def _with_kinds(asked: Asked, repo: str, refs: Sequence[Ref]) -> list[dict[str, Any]]:
-    async with reading(asked.site, asked.repo) as objects:
+    async with reading(asked.asker) as objects:
         kinds = await objects.kinds([ref.oid for ref in refs]) if refs else []
     return [git_shapes.git_ref(repo, ref, kind) for ref, kind in zip(refs, kinds, strict=True)]
 

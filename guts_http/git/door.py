@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from guts_core.errors import GutsError
+from guts_http.asker import Asker, client_of
 from guts_http.middleware import Message, Receive, Send
 from guts_http.site import Site
 
 from . import answers, protocol_v2, receive_pack, routes, upload_pack
 from .body import ClientGone
-from .protocol_v2 import Asker, ProtocolV2
+from .protocol_v2 import ProtocolV2
 from .routes import GitRequest, Service, Target
-from .turns import Turns
 
 
 class GitDoor:
@@ -20,9 +20,8 @@ class GitDoor:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        seconds = site.settings.queue_seconds
-        self._fetches = Turns(site.settings.fetches_max, seconds, "clones and fetches")
-        self._pushes = Turns(site.settings.pushes_max, seconds, "pushes")
+        self._fetches = site.turns(site.settings.fetches_max, "clones and fetches")
+        self._pushes = site.turns(site.settings.pushes_max, "pushes")
         self._v2 = ProtocolV2(site, self._fetches)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -47,7 +46,7 @@ class GitDoor:
         if request.is_advertisement:
             await receive_pack.advertise(self._site, _id(target), send)
         else:
-            async with self._pushes.one():
+            async with self._pushes.one(client_of(scope)):
                 await receive_pack.push(self._site, target, request, scope, receive, send)
 
     async def _target(self, scope: Any, request: GitRequest) -> Target:
@@ -61,17 +60,18 @@ class GitDoor:
     async def _upload(self, target: Target, request: GitRequest, scope: Any, receive: Receive, send: Send) -> None:
         repo = _id(target)
         assert repo is not None
+        asker = Asker(self._site, target.caller.principal, repo, client_of(scope))
         if not protocol_v2.speaks_it(scope):
-            async with self._fetches.one():
+            async with self._fetches.one(asker.client):
                 if request.is_advertisement:
-                    await upload_pack.advertise(self._site, repo, scope, send)
+                    await upload_pack.advertise(asker, scope, receive, send)
                 else:
-                    await upload_pack.fetch(self._site, repo, scope, receive, send)
+                    await upload_pack.fetch(asker, scope, receive, send)
         elif request.is_advertisement:
             await self._v2.advertise(send)
         else:
             body = upload_pack.body_of(self._site, scope, receive)
-            await self._v2.answer(Asker(target.caller.principal, repo), body, receive, send)
+            await self._v2.answer(asker, body, receive, send)
 
 
 class _Started:

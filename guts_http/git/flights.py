@@ -15,6 +15,7 @@ import trio
 from attrs import frozen
 
 from guts_core.errors import GutsError, remade
+from guts_http.turns import Turn
 
 from .spool import Spool
 
@@ -45,6 +46,7 @@ class Flight:
 
     def __init__(self, start: Start) -> None:
         self._start = start
+        self._waiting: set[trio.CancelScope] = set()  # those who are let go on when it is known how it begins
         self._held = AsyncExitStack()  # the child and its turn
         self._child: Source | None = None
         self._one_at_a_time = trio.Lock()
@@ -59,23 +61,45 @@ class Flight:
         """Whether somebody may read it from the start."""
         return self._spool.is_whole and self._failure is None
 
-    async def begin(self) -> None:
-        """Return when the child runs; raises to each reader what stood in its way."""
-        async with self._one_at_a_time:
-            if self._failure is not None:
-                raise remade(type(self._failure), str(self._failure))
-            if self._child is None:
-                await self._try()
+    async def begin(self, turn: Turn) -> None:
+        """
+        Return when the child runs, in a turn of one of its readers; raises to each what stood in its way.
 
-    async def _try(self) -> None:
+        Each waits for a share of its own address until one has begun: who has none left holds nobody else up.
+        """
+        with trio.CancelScope() as waiting:
+            self._waiting.add(waiting)
+            try:
+                await self._begin_in(turn, waiting)
+            finally:
+                self._waiting.discard(waiting)
+        if self._failure is not None:
+            raise remade(type(self._failure), str(self._failure))
+
+    async def _begin_in(self, turn: Turn, waiting: trio.CancelScope) -> None:
+        if self._has_begun:
+            return
+        async with AsyncExitStack() as held:
+            await held.enter_async_context(turn.share())
+            async with self._one_at_a_time:
+                self._waiting.discard(waiting)
+                if not self._has_begun:
+                    await self._try(turn, held)
+
+    @property
+    def _has_begun(self) -> bool:
+        return self._child is not None or self._failure is not None
+
+    async def _try(self, turn: Turn, held: AsyncExitStack) -> None:
         """Whoever comes first; when its client leaves meanwhile, the next one tries."""
         try:
-            async with AsyncExitStack() as held:
-                self._child = await self._start(held)
-                self._held = held.pop_all()
+            await held.enter_async_context(turn.place())
+            self._child = await self._start(held)
+            self._held = held.pop_all()
         except GutsError as failure:
             self._failure = failure
-            raise
+        for waiting in self._waiting:
+            waiting.cancel()
 
     async def read(self, at: int) -> bytes:
         """The answer from a position on, a piece of it; b"" at the end."""

@@ -15,15 +15,12 @@ from typing import TypeVar
 import trio
 
 from guts_core.errors import Corrupt, NotFound
-from guts_core.forge.records import Repository
 from guts_core.git.reading.archive import writing_budget
 from guts_core.git.reading.objects import Bounded, Budget, Objects
 from guts_core.names import Oid
-from guts_http.problems import TooManyAtOnce
-from guts_http.site import Site
+from guts_http.asker import Asker
 
 from .reading import READ_SECONDS, Reading, leased_for_reading
-from .turns import turn
 from .upload_pack import Lease, lease
 from .wants import NotOurRef, check_wants
 
@@ -88,22 +85,18 @@ def _objects_of(leased: Lease) -> Objects:
 
 
 @asynccontextmanager
-async def opened(site: Site, repository: Repository) -> AsyncIterator[Opened]:
+async def opened(asker: Asker) -> AsyncIterator[Opened]:
     """A repository's objects for one request; raises as ``leased_for_reading`` does."""
-    async with leased_for_reading(site, repository) as leased:
+    async with leased_for_reading(asker) as leased:
         yield Opened(leased)
 
 
-def check_archives(site: Site) -> None:
-    """Raise TooManyAtOnce while as many archives are on their way as may be."""
-    if site.archives.available_tokens < 1:
-        most = int(site.archives.total_tokens)
-        raise TooManyAtOnce(f"this node sends {most} archives at once; try again in a moment")
+def check_archives(asker: Asker) -> None:
+    """Raise TooManyAtOnce while as many archives are on their way as may be, to all or to this address."""
+    asker.site.archives.check(asker.client)
 
 
-async def pieces(
-    site: Site, repository: Repository, work: Callable[[Bounded], Iterator[bytes]]
-) -> AsyncIterator[bytes]:
+async def pieces(asker: Asker, work: Callable[[Bounded], Iterator[bytes]]) -> AsyncIterator[bytes]:
     """
     What the work gives, piece by piece, as fast as the client takes it, in a turn of those who take archives.
 
@@ -111,9 +104,9 @@ async def pieces(
     answer off, for its beginning is sent: ``check_archives`` refuses before that.
     """
     clock = _Time(READ_SECONDS)
-    async with turn(site.archives, site.settings.queue_seconds, "archives"), AsyncExitStack() as stack:
+    async with asker.site.archives.one(asker.client), AsyncExitStack() as stack:
         with trio.fail_after(READ_SECONDS):
-            leased = await stack.enter_async_context(lease(site, repository.id))
+            leased = await stack.enter_async_context(lease(asker.site, asker.repo))
         objects = await trio.to_thread.run_sync(_objects_of, leased)
         given = work(Bounded(objects, writing_budget(clock.is_late)))
         while (piece := await trio.to_thread.run_sync(_next, given, clock)) is not None:

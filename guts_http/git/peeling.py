@@ -15,8 +15,8 @@ import trio
 
 from guts_core.errors import Unavailable
 from guts_core.names import Oid
+from guts_http.turns import Turns, turn
 
-from .turns import turn
 from .wants import ask, lines, reached
 
 # Every ref of two of the largest repositories; some 200 bytes each. When it is full it begins anew.
@@ -27,14 +27,14 @@ _READERS = "readers of objects"
 class Peeled:
     """What is known of the objects that refs name: None for what is no tag."""
 
-    def __init__(self, reads: trio.CapacityLimiter, seconds: float) -> None:
+    def __init__(self, reads: Turns, seconds: float) -> None:
         self._reads, self._seconds = reads, seconds
         self._kept: dict[Oid, Oid | None] = {}
         self._asking: WeakValueDictionary[str, trio.CapacityLimiter] = WeakValueDictionary()
 
-    async def of(self, directory: str, oids: Iterable[Oid]) -> dict[Oid, Oid | None]:
+    async def of(self, directory: str, oids: Iterable[Oid], client: str | None) -> dict[Oid, Oid | None]:
         """
-        What these stand for; git in this directory is asked for those that are not known.
+        What these stand for; git in this directory is asked, in a turn of this address, for those that are not known.
 
         Raises TooManyAtOnce when there is no turn for that, Unavailable when it does not have one of them.
         """
@@ -45,7 +45,7 @@ class Peeled:
         async with turn(alone, self._seconds, _READERS):  # many clones after a push ask for the same
             known = {oid: self._kept[oid] for oid in asked if oid in self._kept}
             if unknown := asked - known.keys():
-                async with turn(self._reads, self._seconds, _READERS):
+                async with self._reads.one(client):
                     found = await _peeled(directory, unknown)
                 self._keep(found)
                 known |= found

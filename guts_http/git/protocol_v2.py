@@ -14,24 +14,25 @@ import trio
 from attrs import frozen
 
 from guts_core.forge import queries
-from guts_core.forge.permissions import Permission, Principal, demand, hidden
 from guts_core.git.fetch_arguments import Fetch, places, resolve
 from guts_core.git.ls_refs import HEAD, Head, LsRefs, ls_refs_answer
 from guts_core.git.object_info import ObjectInfo, object_info_answer
 from guts_core.git.pkt_line import FLUSH
-from guts_core.git.protocol_v2 import BundleUri, Nothing, RequestReader, advertisement
+from guts_core.git.protocol_v2 import BundleUri, Request, RequestReader, advertisement
 from guts_core.git.v2_arguments import ArgumentRefused, refusal
 from guts_core.git.wanted_refs import WantedRefs
-from guts_core.names import Oid, RefName, RepoId
+from guts_core.names import Oid, RefName
+from guts_http.asker import Asker
+from guts_http.leaving import while_there
 from guts_http.middleware import Receive, Send
 from guts_http.site import Site
+from guts_http.turns import Turn, Turns
 
 from . import answers
 from .body import Body
 from .flights import Flight, Flights, Question, Source
 from .listings import Listing, Listings, listing_of
 from .peeling import Peeled, sizes
-from .turns import Turns
 from .upload_pack import ADVERTISEMENT, RESULT, Child, Lease, failure, git_protocol, lease, spawn
 from .wants import NotOurRef, check_wants, head_of, refs_of
 from .whole_pack import WholePacks
@@ -41,14 +42,6 @@ VERSION = "version=2"
 SMALL_REQUEST_BYTES = 64 * 1024
 # With so many prefixes or fewer each is looked up by itself, with more the refs are read through once.
 PREFIXES_LOOKED_UP_MAX = 32
-
-
-@frozen
-class Asker:
-    """Who asks, and of which repository they may read."""
-
-    principal: Principal
-    repo: RepoId
 
 
 @frozen
@@ -70,7 +63,7 @@ class ProtocolV2:
     def __init__(self, site: Site, fetches: Turns) -> None:
         self._site = site
         self._fetches = fetches
-        self._large = Turns(site.settings.fetches_max, site.settings.queue_seconds, "large requests")
+        self._large = site.turns(site.settings.fetches_max, "large requests")
         self._flights = Flights()
         self._listings = Listings()
         self._whole = WholePacks(site)
@@ -83,29 +76,36 @@ class ProtocolV2:
     async def answer(self, asker: Asker, body: Body, receive: Receive, send: Send) -> None:
         """Answer ``POST git-upload-pack``."""
         try:
-            async with self._read(body) as asked:
-                match asked:
-                    case Fetch() if not asked.asks_nothing:
-                        await self._fetch(asker, asked, receive, send)
-                    case LsRefs():
-                        await answers.whole(send, RESULT, await self._ls_refs(asker, asked))
-                    case ObjectInfo():
-                        await answers.whole(send, RESULT, await self._object_info(asker, asked))
-                    case BundleUri():
-                        await answers.whole(send, RESULT, FLUSH)
-                    case Fetch() | Nothing():
-                        await answers.whole(send, RESULT, b"")
+            async with self._read(asker, body) as asked, while_there(receive):
+                await asker.check()
+                if isinstance(asked, Fetch) and not asked.asks_nothing:
+                    await self._fetch(asker, asked, send)
+                else:
+                    answer = await self._short(asker, asked)
+                    await asker.check()
+                    await answers.whole(send, RESULT, answer)
         except ArgumentRefused as refused:
             await answers.whole(send, RESULT, refusal(str(refused)))
 
+    async def _short(self, asker: Asker, asked: Request) -> bytes:
+        """An answer that is made whole before it is sent."""
+        match asked:
+            case LsRefs():
+                return await self._ls_refs(asker, asked)
+            case ObjectInfo():
+                return await self._object_info(asker, asked)
+            case BundleUri():
+                return FLUSH
+        return b""
+
     @asynccontextmanager
-    async def _read(self, body: Body) -> AsyncIterator[LsRefs | Fetch | ObjectInfo | BundleUri | Nothing]:
+    async def _read(self, asker: Asker, body: Body) -> AsyncIterator[Request]:
         """The request; a large one holds a turn of its own until it is answered."""
         reader, seen = RequestReader(), 0
         async with AsyncExitStack() as held:
             async for piece in body:
                 if seen <= SMALL_REQUEST_BYTES < seen + len(piece):
-                    await held.enter_async_context(self._large.one())
+                    await held.enter_async_context(self._large.one(asker.client))
                 seen += len(piece)
                 reader.receive(piece)
             yield reader.finish()
@@ -115,7 +115,7 @@ class ProtocolV2:
             found = await trio.to_thread.run_sync(self._look, asker, asked)
             if isinstance(found, bytes):
                 return found
-            peeled = await self._peeled.of(leased.directory, found.ids()) if asked.peel else {}
+            peeled = await self._peeled.of(leased.directory, found.ids(), asker.client) if asked.peel else {}
         answer = await trio.to_thread.run_sync(ls_refs_answer, asked, found.head, found.refs, peeled)
         self._listings.put(found.listing, answer)
         return answer
@@ -123,10 +123,7 @@ class ProtocolV2:
     def _look(self, asker: Asker, asked: LsRefs) -> _Seen | bytes:
         """HEAD and the refs that are asked for, as the principal sees them in one snapshot; or an answer at hand."""
         with self._site.reader.snapshot() as snapshot:
-            repository = queries.repository(snapshot, asker.repo)
-            if repository is None:
-                raise hidden()
-            demand(asker.principal, Permission.READ_REPOSITORY, repository, snapshot)
+            repository = asker.readable(snapshot)
             listing = listing_of(repository, asked)
             if (kept := self._listings.get(listing)) is not None:
                 return kept
@@ -138,27 +135,27 @@ class ProtocolV2:
     async def _object_info(self, asker: Asker, asked: ObjectInfo) -> bytes:
         if not asked.oids or not asked.size:
             return object_info_answer(asked, {})
-        async with self._fetches.one(), lease(self._site, asker.repo) as leased:
+        async with self._fetches.one(asker.client), lease(self._site, asker.repo) as leased:
             return object_info_answer(asked, await sizes(leased.directory, frozenset(asked.oids)))
 
-    async def _fetch(self, asker: Asker, asked: Fetch, receive: Receive, send: Send) -> None:
+    async def _fetch(self, asker: Asker, asked: Fetch, send: Send) -> None:
         async with lease(self._site, asker.repo) as leased:
             resolved = await trio.to_thread.run_sync(_resolved, leased.directory, asked)
             async with self._whole.found(asker.repo, resolved.told, leased) as whole:
                 if whole is None:
-                    await self._pack(asked, resolved, leased, receive, send)
+                    await self._pack(asker, asked, resolved, leased, send)
                 else:
-                    async with _while_there_is_a_client(receive):
-                        await self._whole.stream(whole, resolved.section().head(), send)
+                    await self._whole.stream(whole, asker, resolved.section().head(), send)
 
-    async def _pack(self, asked: Fetch, resolved: _Resolved, leased: Lease, receive: Receive, send: Send) -> None:
+    async def _pack(self, asker: Asker, asked: Fetch, resolved: _Resolved, leased: Lease, send: Send) -> None:
         async def start(held: AsyncExitStack) -> Source:
-            await held.enter_async_context(self._fetches.one())
             return await _started(leased.directory, resolved, held)
 
         question = Question(leased.directory, asked.to_bytes())
-        async with self._flights.join(question, start) as flight, _while_there_is_a_client(receive):
-            if (refused := await _refused(flight)) is None:
+        async with self._flights.join(question, start) as flight:
+            refused = await _refused(flight, self._fetches.of(asker.client))
+            await asker.check()  # others began this one perhaps, and a turn may have been waited for
+            if refused is None:
                 await _copy(flight, leased, send)
             else:
                 await answers.whole(send, RESULT, refused)
@@ -239,28 +236,13 @@ async def _copy(flight: Flight, leased: Lease, send: Send) -> None:
     await answers.end(send)
 
 
-async def _refused(flight: Flight) -> bytes | None:
+async def _refused(flight: Flight, turn: Turn) -> bytes | None:
     """Begin it; what its client is told when it is not to be."""
     try:
-        await flight.begin()
+        await flight.begin(turn)
     except (ArgumentRefused, NotOurRef) as refused:
         return refusal(str(refused))
     return None
-
-
-@asynccontextmanager
-async def _while_there_is_a_client(receive: Receive) -> AsyncIterator[None]:
-    """The block ends early with the client."""
-
-    async def watch() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        nursery.cancel_scope.cancel()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(watch)
-        yield
-        nursery.cancel_scope.cancel()
 
 
 def _starts(asked: LsRefs) -> tuple[bytes, ...]:

@@ -19,14 +19,12 @@ import trio
 from attrs import frozen
 
 from guts_core.errors import Unavailable
-from guts_core.forge.records import Repository
 from guts_core.git.command import git_argv, git_environment
 from guts_core.git.commits import CommitObject, parse_commit
 from guts_core.git.reading.limits import COMMIT_BYTES_KEPT
 from guts_core.names import Oid
-from guts_http.site import Site
+from guts_http.asker import Asker
 
-from .turns import turn
 from .upload_pack import Lease, lease
 from .wants import NotOurRef, check_wants
 
@@ -171,24 +169,23 @@ class Reading:
 
 
 @asynccontextmanager
-async def reading(site: Site, repository: Repository) -> AsyncIterator[Reading]:
+async def reading(asker: Asker) -> AsyncIterator[Reading]:
     """The repository's objects, for one request; raises as ``leased_for_reading`` does."""
-    async with leased_for_reading(site, repository) as leased:
+    async with leased_for_reading(asker) as leased:
         yield Reading(leased.directory)
 
 
 @asynccontextmanager
-async def leased_for_reading(site: Site, repository: Repository) -> AsyncIterator[Lease]:
+async def leased_for_reading(asker: Asker) -> AsyncIterator[Lease]:
     """
     A repository's directory for one request, in a turn of those who read and within the time of one.
 
     Raises Unavailable for a private one past the read grace, while packs are missing, and for what takes too long.
     """
-    if repository.private:
-        await site.check_private_reads()
-    async with turn(site.git_reads, site.settings.queue_seconds, "readers of histories"):
+    async with asker.site.git_reads.one(asker.client):
+        await asker.check()
         with trio.move_on_after(READ_SECONDS) as time:
-            async with lease(site, repository.id) as leased:
+            async with lease(asker.site, asker.repo) as leased:
                 yield leased
         if time.cancelled_caught:
             raise Unavailable(f"reading this took longer than {READ_SECONDS:g} s; ask for less of it, or clone")

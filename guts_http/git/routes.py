@@ -13,6 +13,7 @@ from guts_core.forge import queries
 from guts_core.forge.permissions import Permission, demand, hidden, may
 from guts_core.forge.records import Repository
 from guts_core.names import NodeId, repository_name
+from guts_http.asker import SIGN_IN
 from guts_http.auth import Caller
 from guts_http.problems import BadRequest
 from guts_http.reader import Snapshot
@@ -22,8 +23,6 @@ _PATH = re.compile(
     rb"/(?P<owner>[A-Za-z0-9-]{1,39})/(?P<name>[A-Za-z0-9._-]{1,104}?)(?:\.git)?"
     rb"/(?P<tail>info/refs|git-upload-pack|git-receive-pack)"
 )
-# The same for a private repository and for none, so that nobody learns which.
-SIGN_IN = "sign in: the account's name as user, a token as password"
 
 
 class Service(Enum):

@@ -26,6 +26,8 @@ from guts_core.git.fetch_request import FetchRequest
 from guts_core.git.pkt_line import packet
 from guts_core.names import Oid, RepoId
 from guts_core.node.port import GitFailed, OpenFetch, Projection
+from guts_http.asker import Asker
+from guts_http.leaving import while_there
 from guts_http.middleware import Receive, Send
 from guts_http.port import Conversation, open_conversation
 from guts_http.problems import BadRequest
@@ -41,6 +43,8 @@ STDERR_BYTES_KEPT = 2_000
 LAST_WORDS_SECONDS = 1.0
 # A child that complains while it answers nothing is heard so often: a full pipe would hold it up.
 LISTEN_SECONDS = 1.0
+# Pieces of a request that wait for the child: a question of usual length is read to its end, one of 16 MiB is not.
+PIECES_AHEAD = 4
 # What git says of bytes that are not what was written once; of what a client asks it speaks otherwise.
 _DAMAGE = re.compile(rb"packed object|packfile|inflate|corrupt|unable to read|bad object|index file")
 # Counting the objects of a large history prints nothing for minutes when the client asked for quiet.
@@ -116,36 +120,50 @@ class Child:
                 await pipe.aclose()
 
 
-async def advertise(site: Site, repo: RepoId, scope: Any, send: Send) -> None:
+async def advertise(asker: Asker, scope: Any, receive: Receive, send: Send) -> None:
     """Answer ``GET info/refs``."""
     async with (
-        lease(site, repo) as leased,
+        while_there(receive),
+        lease(asker.site, asker.repo) as leased,
         _child(leased.directory, git_protocol(scope), "--http-backend-info-refs") as child,
     ):
         await child.stdin.aclose()
         first = await child.read()
         if not first:
             raise await failure(await child.last_words(), leased)
+        await asker.check()
         await answers.start(send, ADVERTISEMENT)
         await answers.more(send, service_header("git-upload-pack") + first)
         while data := await child.read():
             await answers.more(send, data)
-    await answers.end(send)
+        await answers.end(send)
 
 
-async def fetch(site: Site, repo: RepoId, scope: Any, receive: Receive, send: Send) -> None:
+async def fetch(asker: Asker, scope: Any, receive: Receive, send: Send) -> None:
     """Answer ``POST git-upload-pack``: both directions stream, the client's end ends the child."""
-    asked = _Asked(body_of(site, scope, receive))
+    asked = _Asked(body_of(asker.site, scope, receive))
     await asked.read_wants()
-    async with lease(site, repo) as leased:
+    await asker.check()
+    to_child, pieces = trio.open_memory_channel[bytes](PIECES_AHEAD)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_listen, asked, receive, to_child, nursery.cancel_scope)
+        await _serve(asker, asked, git_protocol(scope), pieces, send)
+        nursery.cancel_scope.cancel()
+
+
+async def _serve(
+    asker: Asker, asked: _Asked, protocol: str | None, pieces: trio.MemoryReceiveChannel[bytes], send: Send
+) -> None:
+    async with lease(asker.site, asker.repo) as leased:
         try:
             await check_wants(leased.directory, asked.wants)
         except NotOurRef as refused:
+            await asker.check()
             await answers.whole(send, RESULT, packet(f"ERR {refused}\n".encode()))
             return
-        async with _child(leased.directory, git_protocol(scope)) as child, trio.open_nursery() as nursery:
-            nursery.start_soon(_feed, child, asked, receive, nursery.cancel_scope)
-            await _answer(child, leased, send)
+        async with _child(leased.directory, protocol) as child, trio.open_nursery() as nursery:
+            nursery.start_soon(_tell, child, pieces)
+            await _answer(child, asker, leased, send)
             nursery.cancel_scope.cancel()
 
 
@@ -174,13 +192,13 @@ class _Asked:
         while not self._request.is_decided and (piece := await self._next()) is not None:
             self._held.append(piece)
 
-    async def pieces_to(self, child: Child) -> None:
-        """Give the child all of it."""
-        for held in self._held:
-            await child.hear(held)
-        while (piece := await self._next()) is not None:
-            await child.hear(piece)
-        await child.stdin.aclose()
+    async def pieces_to(self, channel: trio.MemorySendChannel[bytes]) -> None:
+        """Hand on all of it."""
+        async with channel:
+            for held in self._held:
+                await channel.send(held)
+            while (piece := await self._next()) is not None:
+                await channel.send(piece)
 
     async def _next(self) -> bytes | None:
         piece = await anext(self._body, None)
@@ -191,18 +209,28 @@ class _Asked:
         return piece
 
 
-async def _feed(child: Child, asked: _Asked, receive: Receive, whole: trio.CancelScope) -> None:
+async def _listen(
+    asked: _Asked, receive: Receive, channel: trio.MemorySendChannel[bytes], whole: trio.CancelScope
+) -> None:
+    """Read ahead of the child, so that a client is heard to leave also while its wants are looked for."""
     with suppress(ClientGone):
-        await asked.pieces_to(child)
+        await asked.pieces_to(channel)
         while (await receive())["type"] != "http.disconnect":
             pass
     whole.cancel()
 
 
-async def _answer(child: Child, leased: Lease, send: Send) -> None:
+async def _tell(child: Child, pieces: trio.MemoryReceiveChannel[bytes]) -> None:
+    async for piece in pieces:
+        await child.hear(piece)
+    await child.stdin.aclose()
+
+
+async def _answer(child: Child, asker: Asker, leased: Lease, send: Send) -> None:
     first = await child.read()
     if not first:
         raise await failure(await child.last_words(), leased)
+    await asker.check()
     await answers.start(send, RESULT)
     await answers.more(send, first)
     while data := await child.read():

@@ -23,12 +23,12 @@ from guts_core.git.pkt_line import BAND_DATA_BYTES_MAX, FLUSH, Band, side_band
 from guts_core.names import RepoId
 from guts_core.node.pack_list import ListedPack, OpenPacks, PackList
 from guts_core.node.port import GitFailed
+from guts_http.asker import Asker
 from guts_http.middleware import Send
 from guts_http.port import Conversation, open_conversation
 from guts_http.site import Site
 
 from . import answers
-from .turns import Turns
 from .upload_pack import RESULT, Lease
 from .wants import tips_of
 
@@ -57,8 +57,7 @@ class WholePacks:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        most = STREAMS_PER_CHILD * site.settings.fetches_max
-        self._turns = Turns(most, site.settings.queue_seconds, "clones of whole packs")
+        self._turns = site.turns(STREAMS_PER_CHILD * site.settings.fetches_max, "clones of whole packs")
         self._checked: dict[bytes, float] = {}
 
     @asynccontextmanager
@@ -74,9 +73,14 @@ class WholePacks:
             path = None if pack is None else Path(listed.directory) / f"{pack.digest.hex()}.pack"
             yield None if pack is None or path is None else WholePack(pack, path, conversation)
 
-    async def stream(self, whole: WholePack, head: bytes, send: Send) -> None:
-        """The answer to ``fetch`` from its head on; Unavailable, in the middle if need be, for a file that changed."""
-        async with self._turns.one():
+    async def stream(self, whole: WholePack, asker: Asker, head: bytes, send: Send) -> None:
+        """
+        The answer to ``fetch`` from its head on, for who may still read when there is a turn.
+
+        Unavailable, in the middle if need be, for a file that changed.
+        """
+        async with self._turns.one(asker.client):
+            await asker.check()
             try:
                 raw = await trio.to_thread.run_sync(whole.path.open, "rb", 0)
             except FileNotFoundError:

@@ -1,8 +1,9 @@
 """
 ``/api/guts/v1/repos/OWNER/NAME/packs``: the list, and each pack and index with ranges.
 
-Files never change under their digest, so a client may take parts of one from several nodes and a cache may
-keep it for ever. Only a clean list is served: other packs hold objects that nobody may have any more.
+Files never change under their digest, so a client may take parts of one from several nodes. A cache may keep one,
+but asks each time before it gives it to anybody: a repository becomes private, and a pack loses its place when what it
+holds was taken back. Only a clean list is served: other packs hold objects that nobody may have any more.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from attrs import frozen
 from guts_core.errors import Conflict, GutsError, NotFound, Unavailable
 from guts_core.forge.permissions import Permission
 from guts_core.forge.records import Repository
+from guts_core.names import RepoId
 from guts_core.node.pack_list import ListedPack
-from guts_http.git.turns import Turns
+from guts_http.asker import Asker, client_of
+from guts_http.leaving import while_there
 from guts_http.middleware import Receive, Send, refuse
 from guts_http.problems import BadRequest, answer_to
 from guts_http.site import Site
@@ -34,6 +37,7 @@ _PATH = re.compile(
     rb"/api/guts/v1/repos/(?P<owner>[A-Za-z0-9-]{1,39})/(?P<name>[A-Za-z0-9._-]{1,104})"
     rb"/packs(?:/(?P<digest>[0-9a-f]{64})\.(?P<kind>pack|idx))?"
 )
+_NOT_KEPT = (b"cache-control", b"no-store")
 _TYPES = {"pack": b"application/x-git-packed-objects", "idx": b"application/x-git-packed-objects-toc"}
 
 
@@ -66,7 +70,7 @@ class PacksDoor:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._downloads = Turns(site.settings.fetches_max, site.settings.queue_seconds, "downloads of packs")
+        self._downloads = site.turns(site.settings.fetches_max, "downloads of packs")
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -78,7 +82,7 @@ class PacksDoor:
             await send(message)
 
         try:
-            async with _until_gone(receive):
+            async with while_there(receive):
                 await self._serve(scope, tell)
         except GutsError as error:
             if begun:  # only cutting it off tells of a failure now
@@ -89,24 +93,25 @@ class PacksDoor:
 
     async def _serve(self, scope: Any, send: Send) -> None:
         asked = _parse(scope)
-        repository = await self._repository(scope, asked)
+        asker = await self._asker(scope, asked)
         async with (
-            self._downloads.one(),
-            leased_packs(self._site, repository.id) as leased,
+            self._downloads.one(asker.client),
+            leased_packs(self._site, asker.repo) as leased,
         ):
+            repository = await asker.check()
             if asked.file is None:
                 await _list(leased, send)
             else:
                 await _file(leased, repository, asked, asked.file, send)
 
-    async def _repository(self, scope: Any, asked: _Asked) -> Repository:
+    async def _asker(self, scope: Any, asked: _Asked) -> Asker:
         node = await self._site.node_id()
         with self._site.reader.snapshot() as snapshot:
             caller = self._site.caller(scope["headers"], scope["query_string"], snapshot, node)
             found = self._site.repository(snapshot, caller, asked.owner, asked.name, Permission.READ_REPOSITORY)
         if found.private:
             await self._site.check_private_reads()
-        return found
+        return Asker(self._site, caller.principal, RepoId(found.id), client_of(scope))
 
 
 def _parse(scope: Any) -> _Asked:
@@ -176,17 +181,17 @@ async def _file(leased: Leased, repository: Repository, asked: _Asked, file: tup
             raise Unavailable("this node's copy of the pack is damaged; another node has it")
         wanted = part(size, asked.header(b"range"), asked.header(b"if-range"), etag)
         if wanted is None:
-            await _whole(send, 416, [(b"content-range", f"bytes */{size}".encode())])
+            await _whole(send, 416, [(b"content-range", f"bytes */{size}".encode()), _NOT_KEPT])
             return
         await _send(raw, wanted, headers, send, is_head=asked.is_head)
 
 
 def _headers(repository: Repository, kind: str, etag: str) -> list[tuple[bytes, bytes]]:
-    reach = b"private" if repository.private else b"public"
+    reach = b"private, " if repository.private else b""
     return [
         (b"content-type", _TYPES[kind]),
         (b"etag", etag.encode()),
-        (b"cache-control", reach + b", max-age=31536000, immutable"),
+        (b"cache-control", reach + b"no-cache"),
         (b"accept-ranges", b"bytes"),
         (b"vary", b"Authorization"),
         (b"x-content-type-options", b"nosniff"),
@@ -224,24 +229,3 @@ async def _whole(send: Send, status: int, headers: list[tuple[bytes, bytes]]) ->
     length = [] if status == 304 else [(b"content-length", b"0")]
     await send({"type": "http.response.start", "status": status, "headers": [*headers, *length]})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-@asynccontextmanager
-async def _until_gone(receive: Receive) -> AsyncIterator[None]:
-    """The block ends when the client goes away: nothing is read for nobody."""
-
-    async def watch() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        nursery.cancel_scope.cancel()
-
-    failed: GutsError | None = None
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(watch)
-        try:
-            yield
-        except GutsError as error:
-            failed = error
-        nursery.cancel_scope.cancel()
-    if failed is not None:
-        raise failed

@@ -49,5 +49,7 @@ def part(size: int, asked: str | None, unless_changed: str | None, etag: str) ->
 
 
 def is_same(asked: str | None, etag: str) -> bool:
-    """Whether an ``If-None-Match`` names this file: the client has it."""
-    return asked is not None and (asked.strip() == "*" or etag in (one.strip() for one in asked.split(",")))
+    """Whether an ``If-None-Match`` names this file, also as a cache that packed it says it (W/): the client has it."""
+    return asked is not None and (
+        asked.strip() == "*" or etag in (one.strip().removeprefix("W/") for one in asked.split(","))
+    )

@@ -17,8 +17,8 @@ from guts_core.names import RepoId
 from guts_http.git.flights import Flight, Flights, Question
 from guts_http.git.listings import OWN_BYTES, Listing, Listings
 from guts_http.git.spool import MEMORY_BYTES_MAX, Spool
-from guts_http.git.turns import Turns
 from guts_http.problems import TooManyAtOnce
+from guts_http.turns import Turn, Turns
 
 QUESTION = Question("/projected/1", b"the request")
 PIECE = 64 * 1024
@@ -54,6 +54,11 @@ def noise(size: int) -> bytes:
     return Random(size).randbytes(size)  # noqa: S311 -- not a secret
 
 
+def a_turn() -> Turn:
+    """One that there is enough of."""
+    return Turns(1, 60, "answers").of(None)
+
+
 async def whole(flight: Flight) -> bytes:
     """All of it, as one client reads."""
     got = bytearray()
@@ -70,7 +75,7 @@ async def test_readers_of_every_pace_get_the_same_bytes(size: int) -> None:
 
     async def read(name: str, flight: Flight, before: trio.Event, after: trio.Event) -> None:
         await before.wait()
-        await flight.begin()
+        await flight.begin(a_turn())
         got[name] = await whole(flight)
         after.set()
 
@@ -92,14 +97,14 @@ async def test_one_reader_alone_holds_no_more_than_a_beginning() -> None:
     first, second, flights = Pieces(data), Pieces(data), Flights()
 
     async with flights.join(QUESTION, first.start) as flight:
-        await flight.begin()
+        await flight.begin(a_turn())
         at = 0
         while at <= MEMORY_BYTES_MAX:
             at += len(await flight.read(at))
         assert not flight.can_be_joined
         assert not flight._spool._memory
         async with flights.join(QUESTION, second.start) as other:
-            await other.begin()
+            await other.begin(a_turn())
             assert other is not flight
             assert await whole(other) == data
         assert (first.ended, second.ended) == ([], [True])
@@ -114,9 +119,9 @@ async def test_a_reader_that_goes_takes_nothing_with_it() -> None:
     async with flights.join(QUESTION, source.start) as mine:
         async with flights.join(QUESTION, source.start) as first:
             assert first is mine
-            await first.begin()
+            await first.begin(a_turn())
             await first.read(0)
-        await mine.begin()
+        await mine.begin(a_turn())
         assert source.ended == []
         assert await whole(mine) == data
     assert source.ended == [True]
@@ -135,10 +140,10 @@ async def test_what_was_refused_is_refused_to_all_who_asked_it_together() -> Non
     async with flights.join(QUESTION, start) as one, flights.join(QUESTION, start) as other:
         for flight in (one, other):
             with pytest.raises(NotFound, match="no such thing"):
-                await flight.begin()
+                await flight.begin(a_turn())
         assert asked == 1
         async with flights.join(QUESTION, Pieces(b"x").start) as later:
-            await later.begin()
+            await later.begin(a_turn())
             assert await whole(later) == b"x"
 
 
@@ -159,12 +164,12 @@ async def test_who_leaves_while_waiting_for_a_turn_leaves_no_turn_taken() -> Non
     with trio.fail_after(120):
         async with flights.join(QUESTION, start) as stays:
             async with flights.join(QUESTION, start) as leaves, trio.open_nursery() as nursery:
-                nursery.start_soon(leaves.begin)
+                nursery.start_soon(leaves.begin, a_turn())
                 await waits.wait()
                 nursery.cancel_scope.cancel()
             gone.set()
             assert turns.borrowed_tokens == 0
-            await stays.begin()
+            await stays.begin(a_turn())
             assert await whole(stays) == b"answer"
     assert turns.borrowed_tokens == 0
 
@@ -194,9 +199,9 @@ async def test_fault_F13_without_room_for_a_file_only_who_is_behind_fails(
     data = noise(MEMORY_BYTES_MAX + PIECE * 4)
     source, flights = Pieces(data), Flights()
     async with flights.join(QUESTION, source.start) as ahead, flights.join(QUESTION, source.start) as behind:
-        await ahead.begin()
+        await ahead.begin(a_turn())
         assert await whole(ahead) == data
-        await behind.begin()
+        await behind.begin(a_turn())
         with pytest.raises(Unavailable, match="faster clients"):
             await whole(behind)
 
@@ -204,11 +209,11 @@ async def test_fault_F13_without_room_for_a_file_only_who_is_behind_fails(
 async def test_who_is_not_to_wait_still_takes_a_turn_that_is_free() -> None:
     """``queue_seconds = 0`` is allowed: at once or not at all."""
     turns = Turns(1, 0, "things")
-    async with turns.one():
+    async with turns.one(None):
         with pytest.raises(TooManyAtOnce, match="serves 1 things at once"):
-            async with turns.one():
+            async with turns.one(None):
                 raise AssertionError
-    async with turns.one():
+    async with turns.one(None):
         pass
 
 

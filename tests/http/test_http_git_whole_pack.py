@@ -159,7 +159,8 @@ async def test_clones_of_whole_packs_are_bounded_too(tmp_path: Path) -> None:
     noise = RawObject("blob", hashlib.shake_256(b"noise").digest(24 << 20))
     top = commit(tree(("100644", b"noise", noise.oid)).oid)
     packed = pack_of(noise, tree(("100644", b"noise", noise.oid)), top)
-    async with open_door(tmp_path, Settings(fetches_max=1, queue_seconds=0.2)) as door:
+    settings = Settings(fetches_max=1, queue_seconds=0.2, turns_percent_per_address=100)
+    async with open_door(tmp_path, settings) as door:
         assert report(await door.push(push_body([f"{ZERO} {top.oid} {MAIN_REF}"], packed)))[1] == f"ok {MAIN_REF}"
         assert await judged(door)
         body = clone_of(top.oid)

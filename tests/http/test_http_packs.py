@@ -59,7 +59,7 @@ async def test_packs_are_listed_and_are_what_state_says_they_are(tmp_path: Path)
     assert digest(idx.content) == one["idx_digest"]
     assert len(pack.content) == one["size"] == int(pack.headers["content-length"])
     assert pack.headers["etag"] == f'"{one["digest"]}"'
-    assert pack.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert pack.headers["cache-control"] == "no-cache"
 
 
 async def test_parts_of_a_pack_make_up_the_whole(tmp_path: Path) -> None:
@@ -97,8 +97,34 @@ async def test_packs_of_a_private_repository_are_for_who_may_read_it(tmp_path: P
         refused = [await packs(node, "alice/secret", each, who) for each in ("", tail) for who in (None, stranger)]
 
     assert mine.status_code == 200
-    assert mine.headers["cache-control"] == "private, max-age=31536000, immutable"
+    assert mine.headers["cache-control"] == "private, no-cache"
     assert [each.status_code for each in refused] == [404] * 4
+
+
+@pytest.mark.parametrize("kind", ["pack", "idx"])
+async def test_what_a_cache_keeps_is_asked_for_each_time(tmp_path: Path, kind: str) -> None:
+    """It is told that nothing changed while that is so; and nothing of the kind once the repository is private."""
+    async with open_world(tmp_path) as node:
+        token, _ = await pushed(node, tmp_path, "alice/hello")
+        (one,) = (await packs(node, "alice/hello")).json()["packs"]
+        tail = f"/{one['digest']}.{kind}"
+        first = await packs(node, "alice/hello", tail)
+        part_of_it = await packs(node, "alice/hello", tail, range="bytes=0-9")
+        kept = {"if-none-match": first.headers["etag"]}
+        same = await packs(node, "alice/hello", tail, **kept)
+        packed = await packs(node, "alice/hello", tail, **{"if-none-match": f"W/{first.headers['etag']}"})
+        await node.http.patch("/api/v3/repos/alice/hello", json={"private": True}, headers=bearing(token))
+        hidden = await packs(node, "alice/hello", tail, **kept)
+        mine = await packs(node, "alice/hello", tail, token, **kept)
+
+    named = one["digest"] if kind == "pack" else one["idx_digest"]
+    assert first.headers["etag"] == f'"{named}"'
+    for answer in (first, part_of_it, same, packed):
+        assert answer.headers["cache-control"] == "no-cache"
+        assert answer.headers["etag"] == first.headers["etag"]
+    assert [(each.status_code, each.content) for each in (same, packed)] == [(304, b"")] * 2
+    assert hidden.status_code == 404
+    assert (mine.status_code, mine.headers["cache-control"]) == (304, "private, no-cache")
 
 
 async def test_a_pack_of_another_repository_is_not_listed_here(tmp_path: Path) -> None:
@@ -125,10 +151,11 @@ async def test_what_was_overwritten_is_not_handed_out(tmp_path: Path) -> None:
         forced = await git(work, "push", "-qf", node.remote("alice/hello.git", "alice", token), "HEAD:main")
         said = (await packs(node, "alice/hello")).json()
         kept = [await packs(node, "alice/hello", f"/{one['digest']}.{kind}") for kind in ("pack", "idx")]
+        cached = await packs(node, "alice/hello", f"/{one['digest']}.pack", **{"if-none-match": f'"{one["digest"]}"'})
 
     assert forced.code == 0, forced.err
     assert (said["clean"], said["reason"]) == (False, "its packs hold objects that no ref reaches")
-    assert [each.status_code for each in kept] == [409, 409]
+    assert [each.status_code for each in (*kept, cached)] == [409, 409, 409]
     assert kept[0].json()["message"] == "its packs hold objects that no ref reaches: clone by git's own protocol"
 
 
