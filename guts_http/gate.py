@@ -14,6 +14,7 @@ from hypercorn.protocol.h11 import H11Protocol
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _BARE_CR = re.compile(rb"\r(?!\n)")
+_FETCH = re.compile(rb"/git-upload-pack\Z|/info/refs\?service=git-upload-pack\Z")
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([\x21-\x7e]+) HTTP/1\.[01]")
 _HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
@@ -47,19 +48,25 @@ class GatedProtocol(H11Protocol):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        self._is_fetch = False
         self.connection: Any = GatedConnection(
             h11.SERVER, max_incomplete_event_size=self.config.h11_max_incomplete_size
         )
 
     @property
     def owes_an_answer(self) -> bool:
-        """Whether the client has said all that it will, a whole request last, and waits for what we say."""
-        return self.stream is not None and self.connection.their_state is h11.CLOSED
+        """
+        Whether the client has said all that it will, a whole request last, and waits for what we say.
+
+        No git client closes its side and reads on: one that did that has gone, and a child that works for it ends.
+        """
+        return self.stream is not None and not self._is_fetch and self.connection.their_state is h11.CLOSED
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """Never HTTP/2: an ``Upgrade: h2c`` is answered in HTTP/1.1, as RFC 9110 7.8 allows."""
 
     async def _create_stream(self, request: h11.Request) -> None:
+        self._is_fetch = _FETCH.search(request.target) is not None
         kept = [(name, value) for name, value in request.headers if name not in (b"upgrade", b"http2-settings")]
         plain = h11.Request(
             method=request.method, target=request.target, headers=kept, http_version=request.http_version

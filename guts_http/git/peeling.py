@@ -17,10 +17,12 @@ from guts_core.errors import Unavailable
 from guts_core.names import Oid
 from guts_http.turns import Turns, turn
 
-from .wants import ask, lines, reached
+from .wants import WALK_SECONDS, ask, lines, reached
 
 # Every ref of two of the largest repositories; some 200 bytes each. When it is full it begins anew.
 KEPT_MAX = 100_000
+# The walk that decides who may know of an object, and as long as a page of the API for the rest.
+SIZES_SECONDS = WALK_SECONDS + 20.0
 _READERS = "readers of objects"
 
 
@@ -64,10 +66,16 @@ async def _peeled(directory: str, oids: frozenset[Oid]) -> dict[Oid, Oid | None]
 
 
 async def sizes(directory: str, oids: frozenset[Oid]) -> dict[Oid, int]:
-    """How many bytes these objects have, of those that refs of this git directory reach (C14)."""
-    visible = await reached(directory, await _held(directory, oids))
-    told = await _told(directory, "%(objectsize)", visible) if visible else {}
-    return {oid: int(size) for oid, size in told.items()}
+    """
+    How many bytes these objects have, of those that refs of this git directory reach (C14).
+
+    Unavailable when it takes too long, and none where it takes too long to know whether they are reached.
+    """
+    with trio.move_on_after(SIZES_SECONDS):
+        visible = await reached(directory, await _held(directory, oids))
+        told = await _told(directory, "%(objectsize)", visible) if visible else {}
+        return {oid: int(size) for oid, size in told.items()}
+    raise Unavailable(f"reading this took longer than {SIZES_SECONDS:g} s; ask for fewer objects at once")
 
 
 async def _held(directory: str, oids: frozenset[Oid]) -> frozenset[Oid]:

@@ -120,14 +120,21 @@ async def _unreached(directory: str, wanted: frozenset[Oid], tips: frozenset[Oid
 
 
 async def ask(directory: str, *arguments: str, stdin: bytes) -> bytes:
-    """What git says; Unavailable when it cannot, for lack of an object."""
-    done = await trio.run_process(
-        git_argv(*arguments), stdin=stdin, capture_stdout=True, stderr=subprocess.DEVNULL, check=False,
-        env=_environment(directory), cwd=directory,
-    )  # fmt: skip
+    """What git says; Unavailable when it cannot, for lack of an object or of time."""
+    with trio.move_on_after(WALK_SECONDS) as time:
+        done = await trio.run_process(
+            git_argv(*arguments), stdin=stdin, capture_stdout=True, stderr=subprocess.DEVNULL, check=False,
+            env=_environment(directory), cwd=directory, deliver_cancel=_kill,
+        )  # fmt: skip
+    if time.cancelled_caught:
+        raise Unavailable(f"reading this repository took longer than {WALK_SECONDS:g} s; try again, or another node")
     if done.returncode != 0:
         raise Unavailable("the history of this repository is not complete on this node yet")
     return bytes(done.stdout)
+
+
+async def _kill(process: trio.Process) -> None:
+    process.kill()
 
 
 async def _open(directory: str, *arguments: str) -> trio.Process:

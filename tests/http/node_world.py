@@ -28,6 +28,7 @@ from guts_core.simplex.quorum import FaultModel
 from guts_http.app import create_app
 from guts_http.middleware import Access
 from guts_http.port import Port
+from guts_http.serving import ServeSettings
 from guts_http.site import Settings
 from guts_net.disk import LocalDisk
 from guts_net.runtime import open_node
@@ -129,6 +130,7 @@ async def open_world(
     private_read_grace_seconds: float = 600,
     disk: LocalDisk | None = None,
     pack_limits: PackLimits = OF_VALIDATORS,
+    serving: ServeSettings | None = None,
 ) -> AsyncIterator[Node]:
     """Found a network under ``path`` and run it; the first node has its doors open."""
     genesis, people = found(path, validators)
@@ -139,7 +141,7 @@ async def open_world(
         async with open_node(first, disk) as running:
             app = create_app(running, path / "node0" / "chain.db", genesis, settings, tell=accesses.append)
             async with (
-                open_server(app, finish=False) as server,
+                open_server(app, serving, finish=False) as server,
                 httpx.AsyncClient(base_url=server.url, timeout=180) as http,
             ):
                 node_id = NodeId(genesis.validators[0].node_key)

@@ -18,6 +18,7 @@ from guts_core.git.pkt_line import DELIMITER, FLUSH, packet
 from guts_core.node.port import OpenFetch, Projection
 from guts_http.port import open_conversation
 from guts_http.reader import Reader
+from guts_http.serving import ServeSettings
 from guts_http.site import Settings
 from tests.http.node_world import Node, Ran, a_history, git, open_world
 from tests.refusals.doors_world import packets
@@ -82,9 +83,11 @@ class Served:
 
 
 @asynccontextmanager
-async def open_served(tmp_path: Path, settings: Settings | None = None) -> AsyncIterator[Served]:
+async def open_served(
+    tmp_path: Path, settings: Settings | None = None, serving: ServeSettings | None = None
+) -> AsyncIterator[Served]:
     """The repository, pushed."""
-    async with open_world(tmp_path / "net", settings) as node:
+    async with open_world(tmp_path / "net", settings, serving=serving) as node:
         served = Served(node, await node.token("alice"), await a_history(tmp_path, commits=4))
         for arguments in (
             ("tag", "light"),
