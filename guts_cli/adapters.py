@@ -95,5 +95,6 @@ def site_settings(config: Config) -> Settings:
         turns_percent_per_address=limits.turns_percent_per_address,
         queue_seconds=limits.queue_seconds,
         pack_bytes_max=limits.pack_mib * MIB,
+        shared_answers_bytes_max=limits.shared_answers_mib * MIB,
         fetch_request_bytes_max=limits.fetch_request_mib * MIB,
     )

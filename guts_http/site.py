@@ -56,6 +56,7 @@ class Settings:
     turns_percent_per_address: int = 25  # of all those above, twice as much for loopback
     queue_seconds: float = 10.0  # how long a clone or push waits for its turn before 503
     pack_bytes_max: int = 2 << 30
+    shared_answers_bytes_max: int = 4 << 30  # files of all answers that several clients share
     fetch_request_bytes_max: int = 16 << 20  # 65,536 haves are 3.3 MB
     keepalive_seconds: float = 5.0  # what keeps proxies from closing a push that waits
 
@@ -132,10 +133,14 @@ class Site:
                 " private repositories are shown again when it has"
             )
 
+    async def is_low_on_space(self) -> bool:
+        """Whether the node keeps its last disk space for agreement (F13)."""
+        status = await self.recent_status()
+        return status.disk_free < status.disk_reserve
+
     async def check_writes(self) -> None:
         """Raise Unavailable while the node keeps its last disk space for agreement (F13)."""
-        status = await self.recent_status()
-        if status.disk_free < status.disk_reserve:
+        if await self.is_low_on_space():
             raise Unavailable(
                 "this node is low on disk space and takes no writes until there is more; reads go on, and other nodes"
                 " may take it"

@@ -225,6 +225,12 @@ class LimitsSection:
     fetch_request_mib: int = setting(
         16, Whole(1, 256, "MiB"), "What a fetch may say it has: 65,536 commits are 3.3 MB."
     )
+    shared_answers_mib: int = setting(
+        4_096,
+        Whole(0, 1 << 20, "MiB"),
+        "Files of all answers that several clients share and read at their own pace, twice the largest push. What is "
+        "beyond it is not shared: those who are behind are told to come back, and each has a git child of their own.",
+    )
     git_children: int = setting(
         8, Whole(2, 256, "processes"), "git children that check pushes; more only wait for each other's disk."
     )

@@ -17,6 +17,7 @@ from attrs import frozen
 from guts_core.errors import GutsError, remade
 from guts_http.turns import Turn
 
+from .room import Rooms
 from .spool import Spool
 
 
@@ -44,13 +45,13 @@ Start: TypeAlias = Callable[[AsyncExitStack], Awaitable[Source]]
 class Flight:
     """One child and what it answered so far."""
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, start: Start, rooms: Rooms) -> None:
         self._start = start
         self._waiting: set[trio.CancelScope] = set()  # those who are let go on when it is known how it begins
         self._held = AsyncExitStack()  # the child and its turn
         self._child: Source | None = None
         self._one_at_a_time = trio.Lock()
-        self._spool = Spool()
+        self._spool = Spool(rooms)
         self._failure: GutsError | None = None
         self._has_ended = False
         self.readers = 0
@@ -119,6 +120,7 @@ class Flight:
 
     async def _pull(self) -> bytes:
         assert self._child is not None
+        await self._spool.look(shared=self.readers > 1)
         data = await self._child.read()
         with trio.CancelScope(shield=True):  # the child has given it up: it is kept, or nobody will have it
             if data:
@@ -133,15 +135,20 @@ class Flight:
 class Flights:
     """Those that are under way."""
 
-    def __init__(self) -> None:
+    def __init__(self, rooms: Rooms) -> None:
         self._open: dict[Question, Flight] = {}
+        self._rooms = rooms
 
     @asynccontextmanager
     async def join(self, question: Question, start: Start) -> AsyncIterator[Flight]:
-        """The flight for this question, a new one if there is none to join; the last one that leaves closes it."""
+        """
+        The flight for this question; the last one that leaves closes it.
+
+        A new one if there is none to join, or if there is no room to keep for one what another has read.
+        """
         flight = self._open.get(question)
-        if flight is None or not flight.can_be_joined:
-            flight = self._open[question] = Flight(start)
+        if flight is None or not flight.can_be_joined or not self._rooms.is_ample:
+            flight = self._open[question] = Flight(start, self._rooms)
         flight.readers += 1
         try:
             yield flight

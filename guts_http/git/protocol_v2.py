@@ -33,6 +33,7 @@ from .body import Body
 from .flights import Flight, Flights, Question, Source
 from .listings import Listing, Listings, listing_of
 from .peeling import Peeled, sizes
+from .room import DIRECTORY, Rooms
 from .upload_pack import ADVERTISEMENT, RESULT, Child, Lease, failure, git_protocol, lease, spawn
 from .wants import NotOurRef, check_wants, head_of, refs_of
 from .whole_pack import WholePacks
@@ -64,7 +65,8 @@ class ProtocolV2:
         self._site = site
         self._fetches = fetches
         self._large = site.turns(site.settings.fetches_max, "large requests")
-        self._flights = Flights()
+        most = site.settings.shared_answers_bytes_max
+        self._flights = Flights(Rooms(site.reader.directory / DIRECTORY, most, site.is_low_on_space))
         self._listings = Listings()
         self._whole = WholePacks(site)
         self._peeled = Peeled(site.git_reads, site.settings.queue_seconds)
