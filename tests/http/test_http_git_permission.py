@@ -10,18 +10,26 @@ import pytest
 import trio
 
 from guts_http.site import Settings
+from tests.fixtures.git_history import commit
 from tests.http.http_world import PATIENCE_SECONDS, read_all
 from tests.http.node_world import Node, bearing
 from tests.http.test_http_git_v2 import ASK, Served, asking, open_served
-from tests.refusals.doors_world import fetch_body
+from tests.net.packs.pack_world import pack_of
+from tests.refusals.doors_world import ZERO, fetch_body, push_body
 
 OLD = {"content-type": ASK["content-type"]}
 
 
-async def slow(node: Node, body: bytes, headers: dict[str, str], meanwhile: Callable[[], Awaitable[None]]) -> bytes:
+async def slow(
+    node: Node,
+    body: bytes,
+    headers: dict[str, str],
+    meanwhile: Callable[[], Awaitable[None]],
+    service: str = "git-upload-pack",
+) -> bytes:
     """The answer to a request whose last bytes come after something else happened."""
     lines = [
-        "POST /alice/hello.git/git-upload-pack HTTP/1.1",
+        f"POST /alice/hello.git/{service} HTTP/1.1",
         "Host: x",
         "Connection: close",
         f"Content-Length: {len(body)}",
@@ -86,6 +94,58 @@ async def test_a_slow_body_does_not_outlive_its_token(tmp_path: Path, kind: str)
 
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert b"this credential was revoked" in answer
+
+
+async def test_a_slow_pack_does_not_outlive_a_permission(tmp_path: Path) -> None:
+    """What is wrong with a pack tells what the repository holds: whoever may not write by now is told nothing of it."""
+    async with open_served(tmp_path) as served:
+        await hide(served)
+        path = "/api/v3/repos/alice/hello/collaborators/bob"
+        added = await served.node.http.put(path, json={"permission": "push"}, headers=bearing(served.token))
+        assert added.status_code in (201, 204), added.text
+        token = await served.node.token("bob")
+        new = commit("ab" * 20)
+        body = push_body([f"{ZERO} {new.oid} refs/heads/new"], pack_of(new))
+        said = {**bearing(token), "content-type": "application/x-git-receive-pack-request"}
+        with_it = await served.node.http.post("/alice/hello.git/git-receive-pack", content=body, headers=said)
+
+        async def remove() -> None:
+            gone = await served.node.http.delete(path, headers=bearing(served.token))
+            assert gone.status_code == 204, gone.text
+
+        answer = await slow(served.node, body, said, remove, "git-receive-pack")
+
+    assert b"ab" * 20 in with_it.content
+    assert b"ab" * 20 not in answer
+    assert b"ng refs/heads/new there is no such repository" in answer
+
+
+async def test_a_download_that_waits_for_its_turn_does_not_outlive_a_permission(tmp_path: Path) -> None:
+    """The only turn is held by another; when it is free, the repository is not public any more."""
+    async with open_served(tmp_path, Settings(fetches_max=1, queue_seconds=60)) as served:
+        (served.work / "noise").write_bytes(os.urandom(24 << 20))
+        await served.git("add", ".")
+        await served.git("commit", "-qm", "noise")
+        await served.push("main")
+        path = "/api/guts/v1/repos/alice/hello/packs"
+        listed = (await served.node.http.get(path)).json()["packs"]
+        large = max(listed, key=lambda one: int(one["size"]))["digest"]
+        statuses: list[int] = []
+
+        async def wait() -> None:
+            statuses.append((await served.node.http.get(f"{path}/{large}.idx")).status_code)
+
+        host, _, port = served.node.url.removeprefix("http://").rpartition(":")
+        with trio.fail_after(PATIENCE_SECONDS):
+            stream = await trio.open_tcp_stream(host, int(port))
+            await stream.send_all(f"GET {path}/{large}.pack HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert b"200" in await stream.receive_some(1000)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(wait)
+                await hide(served)
+                await trio.aclose_forcefully(stream)
+
+    assert statuses == [401]
 
 
 @pytest.mark.parametrize("version", [0, 2])
