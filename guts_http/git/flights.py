@@ -23,7 +23,12 @@ from .spool import Spool
 
 @frozen
 class Question:
-    """What makes two fetches one: the projected directory (so repository, generation and HEAD), and the request."""
+    """
+    What makes two fetches one: the projected directory (so repository, generation and HEAD), and the request.
+
+    Who may read a repository sees all that such a directory shows. Whether they may is asked of each reader by
+    itself, once the answer has begun and before any of it is theirs.
+    """
 
     directory: str
     request: bytes
