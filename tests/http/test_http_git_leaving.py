@@ -175,3 +175,13 @@ async def test_a_client_that_stops_reading_gives_its_turn_back(tmp_path: Path, v
                 answer = await served.post(asking("fetch", f"want {small}", "done"))
 
     assert answer.status_code == 200
+
+
+async def test_what_a_crash_left_of_shared_answers_goes_when_the_doors_open(tmp_path: Path) -> None:
+    """Beside the database of this node."""
+    left = tmp_path / "net" / "node0" / "answers" / "tmpabc"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half of an answer")
+    async with open_served(tmp_path) as served:
+        assert served.node.database.parent == left.parent.parent
+        assert not left.exists()
