@@ -213,11 +213,13 @@ class Git:
     user: str = "nobody"
     token: str | None = None
 
-    def __call__(self, *arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+    def __call__(
+        self, *arguments: str, check: bool = True, stdin: str | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run git here."""
         done = subprocess.run(
-            ["git", *self._settings(), *arguments], cwd=self.directory, env=self._environment() | environment,
-            capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS * 3,
+            ["git", *self._settings(), *arguments], cwd=self.directory, env=self.environment() | environment,
+            input=stdin, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS * 3,
         )  # fmt: skip
         assert not check or done.returncode == 0, f"git {' '.join(arguments)}: {done.stdout}\n{done.stderr}"
         return done
@@ -225,7 +227,7 @@ class Git:
     def popen(self, *arguments: str) -> subprocess.Popen[str]:
         """Start git here and go on."""
         return subprocess.Popen(
-            ["git", *self._settings(), *arguments], cwd=self.directory, env=self._environment(),
+            ["git", *self._settings(), *arguments], cwd=self.directory, env=self.environment(),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
@@ -262,7 +264,8 @@ class Git:
             settings.append("credential.helper=!f() { echo username=$GUTS_USER; echo password=$GUTS_TOKEN; }; f")
         return [part for setting in settings for part in ("-c", setting)]
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """All that a program of this person is given."""
         kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
         identity = {
             f"GIT_{role}_{what}": value
