@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
@@ -13,6 +14,12 @@ def program(name: str, package: str) -> str:
     # Servers live where only root looks by default.
     found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
     if found is None:
-        words = f"this test needs {name}: sudo apt install {package}"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(words)
+        lacking(f"this test needs {name}: sudo apt install {package}")
     return found
+
+
+def lacking(words: str) -> NoReturn:
+    """End a test for lack of what is named: skipped, and under CI failed."""
+    if os.environ.get("CI"):
+        pytest.fail(words)
+    pytest.skip(words)

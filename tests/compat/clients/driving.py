@@ -9,8 +9,8 @@ The command line that every driver here has, whatever client and language it is 
 ``commit DIR PATH``             commits a file that lies there, prints ``OID``
 ``push DIR URL REFSPEC...``     moves refs: ``SRC:DST`` by full names, ``:DST`` deletes, ``+`` forces
 
-The environment has the user and the token: ``GUTS_USER``, ``GUTS_TOKEN`` (empty: nobody). Exit code 0: done; 1: refused or
-failed, with the client's own words on standard error; 3: the client cannot do that, with words.
+The environment has the user and the token: ``GUTS_USER``, ``GUTS_TOKEN`` (empty: nobody). Exit code 0: done; 1:
+refused or failed, with the client's own words on standard error; 3: the client cannot do that, with words.
 """
 
 from __future__ import annotations

@@ -65,6 +65,7 @@ def _made(made: Made) -> bool:
 
 
 def _isomorphic_git(directory: Path) -> None:
+    _need(Path(program("npm")))
     for source in ISOMORPHIC_GIT.sources:
         shutil.copy(source, directory)
     words = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-timeout=60000", "--fetch-retries=1")
@@ -78,6 +79,7 @@ def _isomorphic_git(directory: Path) -> None:
 
 
 def _jgit(directory: Path) -> None:
+    _need(Path(program("javac")))
     _need(JGIT)
     class_path = os.pathsep.join(map(str, CLASS_PATH))
     _run(("javac", "-cp", class_path, "-d", str(directory), str(JGIT_CLIENT.sources[0])), HERE)
@@ -89,18 +91,22 @@ def _go_git(directory: Path) -> None:
 
     Go leaves that version out for code that lies in a GOPATH too and has a ``go.mod``.
     """
+    _need(Path(program("go")))
     _need(GO_GIT)
     source = directory / "src/guts/client"
     source.mkdir(parents=True)
     shutil.copy(GO_GIT_CLIENT.sources[0], source)
     (source / "go.mod").write_text("module guts/client\n")
     settings = {
+        "CGO_ENABLED": "0",  # no C compiler is needed
         "GO111MODULE": "off",
         "GOFLAGS": "",
         "GOPATH": os.pathsep.join(map(str, (directory, GO_LIBRARIES))),
         "GOCACHE": str(directory.parent / "go-build"),
     }
-    _run(("go", "build", "-ldflags", f"-X main.packaged={_go_git_version()}", "-o", "../../../client"), source, settings)
+    _run(
+        ("go", "build", "-ldflags", f"-X main.packaged={_go_git_version()}", "-o", "../../../client"), source, settings
+    )
 
 
 def _go_git_version() -> str:
@@ -130,14 +136,9 @@ def _run(words: tuple[str, ...], directory: Path, settings: dict[str, str] | Non
 
 def _ended(argv: tuple[str, ...], directory: Path, environment: dict[str, str], told: IO[str]) -> int:
     """How it ended; after its time it is ended, with all that it started."""
-    try:
-        process = subprocess.Popen(
-            argv, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=told, stderr=told,
-            start_new_session=True,
-        )  # fmt: skip
-    except FileNotFoundError:
-        raise NotPreparedError(f"there is no {argv[0]} here") from None
-    with process:
+    with subprocess.Popen(
+        argv, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=told, stderr=told, start_new_session=True
+    ) as process:
         try:
             return process.wait(SECONDS_MAX)
         except subprocess.TimeoutExpired:

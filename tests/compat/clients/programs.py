@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 HERE = Path(__file__).parent
 TREE = HERE.parents[2]
-PREPARE = "python -m tests.compat.clients.prepare"
+PREPARE = ".venv/bin/python -m tests.compat.clients.prepare"
 # Where Debian puts what its packages bring.
 JAVA_LIBRARIES = Path("/usr/share/java")
 JGIT = JAVA_LIBRARIES / "org.eclipse.jgit.jar"
@@ -71,7 +71,9 @@ class Client:
 
 
 def _python(name: str, module: str, **environment: str) -> Client:
-    return Client(name, (sys.executable, "-m", f"{__package__}.{module}"), {"PYTHONPATH": str(TREE), **environment})
+    return Client(
+        name, (sys.executable, "-m", f"tests.compat.clients.{module}"), {"PYTHONPATH": str(TREE), **environment}
+    )
 
 
 def clients() -> dict[str, Client]:
@@ -96,4 +98,4 @@ def clients() -> dict[str, Client]:
 
 def program(name: str) -> str:
     """A program's path; its bare name where it is missing, which whoever runs it learns."""
-    return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/go/bin"))) or name
+    return shutil.which(name) or name
