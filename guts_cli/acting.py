@@ -32,6 +32,7 @@ from .keys import AccountKey, new_pair, operator_account, read_pair
 from .outcomes import Misconfigured, Missing, Usage, printable
 from .progress import working
 from .rotation import settled
+from .saved_tokens import kept_token
 
 SALT_BYTES = 32
 WAITING = "waiting until it is final"
@@ -256,4 +257,4 @@ def _token_of(network: Network, account_id: str | None) -> str | None:
     given = os.environ.get("GUTS_TOKEN")
     if given or account_id is None:
         return given or None
-    return network.home.token(network.chain_id.hex(), account_id)
+    return kept_token(network.home, network.chain_id.hex(), account_id)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 import click
 
+from guts_cli.asked_by_git import ANY_USER, Place, given_token, read_asked, token_among
 from guts_cli.home import Context, Home, user_home
 from guts_cli.shape import command
 
-# Accepted by every node beside the account's own name, so that no name must be looked up.
-ANY_USER = "x-access-token"
 MAKE_ONE = "guts token create --scope repo --save"
 
 
@@ -28,7 +24,7 @@ def credential(*, operation: str, node: str, network: str | None, account: str |
 
     `guts clone` writes it into a clone's configuration; nobody types it.
     """
-    if not _is_for(node, _attributes(sys.stdin)):
+    if not read_asked(sys.stdin).is_for(node):
         return 0
     if operation == "get":
         _answer(_token(user_home(), node, network, account), quiet=quiet)
@@ -44,29 +40,19 @@ def _answer(token: str | None, *, quiet: bool) -> None:
         click.echo(f"guts: no token is saved here\nnext: {MAKE_ONE}", err=True)
 
 
-def _attributes(lines: Iterable[str]) -> dict[str, str]:
-    """What git says about the address: ``name=value`` lines."""
-    pairs = (line.rstrip("\n").partition("=") for line in lines)
-    return {name: value for name, equals, value in pairs if equals}
-
-
-def _is_for(node: str, asked: dict[str, str]) -> bool:
-    """A token that is offered to another host is a token lost."""
-    wanted = urlsplit(node)
-    return (asked.get("protocol"), asked.get("host")) == (wanted.scheme, wanted.netloc)
-
-
 def _token(home: Home, node: str, network: str | None, account: str | None) -> str | None:
-    given = os.environ.get("GUTS_TOKEN")
-    if given:
+    if (given := given_token()) is not None:
         return given
     contexts = [one for one in home.contexts().contexts.values() if node in one.nodes]
     chains = [network] if network else [one.chain_id for one in contexts]
-    for chain in chains:
-        for held in _accounts(home, account, [one for one in contexts if one.chain_id == chain]):
-            if (token := home.token(chain, held)) is not None:
-                return token
-    return None
+    return token_among(
+        home,
+        (
+            Place(chain, held)
+            for chain in chains
+            for held in _accounts(home, account, [one for one in contexts if one.chain_id == chain])
+        ),
+    )
 
 
 def _accounts(home: Home, wanted: str | None, contexts: list[Context]) -> list[str]:

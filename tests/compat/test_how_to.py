@@ -97,6 +97,19 @@ def a_further_token(net: Devnet) -> str:
     return next(str(row["id"]) for row in rows if row["note"] == "old laptop")
 
 
+def test_git_signs_in_by_itself(own_net: Callable[..., Devnet], tmp_path: Path, opened: Opened) -> None:
+    """Plain git, no user in the URL, no prompt: a private repository is cloned and pushed to."""
+    net = own_net(1)
+    a_work_tree(tmp_path / "work", opened, net.home).type(Step(0, "guts push alice/secret -- -o private"))
+    shell = opened(tmp_path, environment(net.home, GIT_TERMINAL_PROMPT="0"))
+    words = {"http://127.0.0.1:8080": net.url(0), "guts_pat_...": net.info["token"]}
+    for step in steps("sign-in-with-git.md"):
+        shell.type(step, words)
+
+    assert "refs/heads/topic" in shell.seen
+    assert net.info["token"] not in (tmp_path / "secret/.git/config").read_text()
+
+
 def test_a_repository_is_verified(own_net: Callable[..., Devnet], tmp_path: Path, opened: Opened) -> None:
     """With the genesis that somebody sent, and a node of which nothing else is known."""
     net = own_net()
