@@ -10,16 +10,19 @@ from __future__ import annotations
 
 from pathlib import Path
 from secrets import token_bytes
+from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from guts_core.chain.genesis import InitialAccount
 from guts_core.errors import Invalid
 from guts_core.identity import SEED_BYTES, KeyPair
 from guts_core.names import AccountId
 
 from .outcomes import Misconfigured
 from .private_files import read_private, read_record, write_private, write_record
+
+if TYPE_CHECKING:
+    from guts_core.chain.genesis import InitialAccount
 
 NODE_KEY, VOTE_KEY, OPERATOR_KEY = "node.key", "vote.key", "operator.key"
 # An operator's account id follows from its key alone, so the key file needs nothing beside the seed.
@@ -47,6 +50,8 @@ class AccountKey:
 
     def initial(self, *, is_operator: bool) -> InitialAccount:
         """This account as a genesis names it."""
+        from guts_core.chain.genesis import InitialAccount  # noqa: PLC0415 -- git's helper reads keys, and waits for it
+
         return InitialAccount(self.name, self.pair.public_key, bytes.fromhex(self.salt), is_operator)
 
 
@@ -66,8 +71,8 @@ def operator_account(name: str, pair: KeyPair) -> AccountKey:
 
 
 def _genesis_account(name: str, pair: KeyPair, salt: bytes) -> AccountKey:
-    account = InitialAccount(name, pair.public_key, salt, is_operator=False)
-    return AccountKey(name, account.id.hex(), pair.seed.hex(), salt.hex())
+    account = AccountKey(name, "", pair.seed.hex(), salt.hex())
+    return evolve(account, id=account.initial(is_operator=False).id.hex())
 
 
 def write_pair(path: Path, pair: KeyPair) -> None:

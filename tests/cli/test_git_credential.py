@@ -252,7 +252,7 @@ def test_a_home_that_others_can_read_is_refused_with_words(asking: Asking) -> No
 
 def test_the_helper_loads_nothing_heavy() -> None:
     """Git waits for it with each fetch."""
-    heavy = "{'quart', 'httpx', 'rich', 'dulwich', 'keyring'}"
+    heavy = "{'trio', 'quart', 'httpx', 'rich', 'dulwich', 'keyring'}"
     code = f"import sys, guts_cli.git_credential; print(sorted({heavy} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.compat.clients.listener import listening
-from tests.compat.clients.programs import ALL_MADE, PREPARE, Client, clients
+from tests.compat.clients.prepare import NotPreparedError, run
+from tests.compat.clients.programs import ALL_MADE, PREPARE, TREE, Client, clients
 from tests.compat.clients.table import KNOWN, LACKS, OF_THE_DISTRIBUTION, PAGE, Known, Lack, numbers, page
 from tests.compat.clients.trials import ROWS, Trial
 from tests.optional_programs import lacking
@@ -58,8 +59,9 @@ def the_client(name: str) -> Client:
 
 
 def said(client: Client, *words: str) -> str:
-    """What a driver answers where nobody is signed in."""
-    environment = {**os.environ, **client.environment, "GUTS_USER": "nobody", "GUTS_TOKEN": ""}
+    """What a driver answers where nobody is signed in, and no setting of the machine counts."""
+    nobody = {"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
+    environment = nobody | client.environment
     return subprocess.run(
         [*client.argv, *words], env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
     ).stdout.strip()
@@ -129,18 +131,38 @@ def test_the_page_is_made_from_the_matrix() -> None:
     assert {row for _, row in LACKS} <= set(ROWS)
 
 
-def test_what_cannot_be_prepared_is_said_with_what_to_install(tmp_path: Path) -> None:
-    """On a machine without java, go and npm: each is named, nothing is left half made, and it ends."""
+def prepared(tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """`prepare` where this directory holds all programs there are, and a cache that is empty."""
     environment = {"PATH": str(tmp_path), "GUTS_CLIENTS": str(tmp_path / "cache"), "HOME": str(tmp_path)}
     argv = [sys.executable, *PREPARE.split()[1:]]
-    tree = Path(__file__).parents[2]
-    done = subprocess.run(
-        argv, env=environment, cwd=tree, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+    return subprocess.run(
+        argv, env=environment, cwd=TREE, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
     )
+
+
+def test_what_cannot_be_prepared_is_said_with_what_to_install(tmp_path: Path) -> None:
+    """On a machine without java, go and npm: each is named, nothing is left half made, and it ends."""
+    done = prepared(tmp_path)
 
     assert done.returncode == 1
     assert done.stdout == "not prepared: isomorphic-git, JGit, go-git\n"
     assert "isomorphic-git: npm is not there\n  it needs: sudo apt install nodejs npm\n" in done.stderr
     assert all(made.name in done.stderr for made in ALL_MADE)
     assert list((tmp_path / "cache").iterdir()) == []
-    assert all(PREPARE in made.words for made in ALL_MADE)
+
+
+def test_a_registry_that_fails_is_asked_three_times_and_then_named(tmp_path: Path) -> None:
+    """Its own words stand at the end."""
+    npm = tmp_path / "npm"
+    npm.write_text(f"#!/bin/sh\necho asked >> {tmp_path}/asked\necho the registry is tired\nexit 7\n")
+    npm.chmod(0o755)
+    done = prepared(tmp_path)
+
+    assert "isomorphic-git: tried 3 times; npm ended with 7: the registry is tired\n" in done.stderr
+    assert (tmp_path / "asked").read_text() == "asked\n" * 3
+
+
+def test_a_program_that_does_not_end_is_ended(tmp_path: Path) -> None:
+    """With what it started, and in words."""
+    with pytest.raises(NotPreparedError, match=r"^sleep took longer than 0.1 s$"):
+        run(("sleep", "3600"), tmp_path, seconds=0.1)

@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.jar.JarFile;
 import org.eclipse.jgit.api.Git;
+import org.eclipse.jgit.api.PushCommand;
 import org.eclipse.jgit.api.TransportCommand;
 import org.eclipse.jgit.lib.Ref;
 import org.eclipse.jgit.transport.PushResult;
@@ -27,6 +28,8 @@ final class JGitClient {
     }
 
     public static void main(String[] words) {
+        // Java takes the home of the account, which has settings of its own.
+        System.setProperty("user.home", System.getenv().getOrDefault("HOME", "/nonexistent"));
         try {
             run(words[0], Arrays.copyOfRange(words, 1, words.length));
         } catch (Cannot error) {
@@ -77,7 +80,7 @@ final class JGitClient {
 
     private static void copy(String[] words) throws Exception {
         if (words.length > 2) {
-            throw new Cannot("JGit before 5.13 has no shallow clone");
+            throw new Cannot("JGit of this version has no shallow clone");
         }
         known(Git.cloneRepository().setURI(words[0]).setDirectory(new File(words[1]))).call().close();
     }
@@ -97,6 +100,10 @@ final class JGitClient {
         }
     }
 
+    private static boolean isSet(String name) {
+        return !System.getenv().getOrDefault(name, "").isEmpty();
+    }
+
     private static void push(String directory, String url, List<String> refspecs) throws Exception {
         List<RefSpec> wanted = new ArrayList<>();
         for (String refspec : refspecs) {
@@ -104,7 +111,11 @@ final class JGitClient {
         }
         List<String> refused = new ArrayList<>();
         try (Git git = Git.open(new File(directory))) {
-            for (PushResult result : known(git.push().setRemote(url).setRefSpecs(wanted)).call()) {
+            PushCommand command = git.push().setRemote(url).setRefSpecs(wanted).setAtomic(isSet("GUTS_PUSH_ATOMIC"));
+            if (isSet("GUTS_PUSH_OPTION")) {
+                command.setPushOptions(List.of(System.getenv("GUTS_PUSH_OPTION")));
+            }
+            for (PushResult result : known(command).call()) {
                 for (RemoteRefUpdate one : result.getRemoteUpdates()) {
                     if (one.getStatus() != RemoteRefUpdate.Status.OK) {
                         refused.add(one.getRemoteName() + ": " + one.getStatus() + " " + one.getMessage());

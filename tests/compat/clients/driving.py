@@ -9,6 +9,8 @@ The command line that every driver here has, whatever client and language it is 
 ``commit DIR PATH``             commits a file that lies there, prints ``OID``
 ``push DIR URL REFSPEC...``     moves refs: ``SRC:DST`` by full names, ``:DST`` deletes, ``+`` forces
 
+``push`` heeds ``GUTS_PUSH_OPTION`` (one option to send) and ``GUTS_PUSH_ATOMIC`` (not empty: all refs or none).
+
 The environment has the user and the token: ``GUTS_USER``, ``GUTS_TOKEN`` (empty: nobody). Exit code 0: done; 1:
 refused or failed, with the client's own words on standard error; 3: the client cannot do that, with words.
 """
@@ -21,6 +23,7 @@ from collections.abc import Callable, Mapping
 
 REFUSED, CANNOT = 1, 3
 USER = os.environ.get("GUTS_USER", "nobody")
+OPTION, IS_ATOMIC = os.environ.get("GUTS_PUSH_OPTION", ""), bool(os.environ.get("GUTS_PUSH_ATOMIC"))
 TOKEN = os.environ.get("GUTS_TOKEN", "")
 
 Verbs = Mapping[str, Callable[..., None]]

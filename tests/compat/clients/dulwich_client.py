@@ -10,7 +10,7 @@ import dulwich
 from dulwich import porcelain
 from dulwich.repo import Repo
 
-from .driving import TOKEN, USER, drive, say
+from .driving import IS_ATOMIC, OPTION, TOKEN, USER, drive, say
 
 WHO: dict[str, Any] = {"username": USER, "password": TOKEN} if TOKEN else {}
 
@@ -50,8 +50,9 @@ def commit(directory: str, path: str) -> None:
 
 def push(directory: str, url: str, *refspecs: str) -> None:
     """Move refs; raises with the node's words for one that it refused."""
+    wanted: dict[str, Any] = {"atomic": IS_ATOMIC, "push_options": [OPTION] if OPTION else None} | WHO
     with Repo(directory) as repo:
-        result = porcelain.push(repo, url, list(refspecs), outstream=io.BytesIO(), errstream=io.BytesIO(), **WHO)
+        result = porcelain.push(repo, url, list(refspecs), outstream=io.BytesIO(), errstream=io.BytesIO(), **wanted)
     refused = {ref: words for ref, words in (result.ref_status or {}).items() if words}
     if refused:
         raise RuntimeError("; ".join(f"{ref.decode()}: {words}" for ref, words in refused.items()))

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from .driving import REFUSED, TOKEN, drive, say
+from .driving import IS_ATOMIC, OPTION, REFUSED, TOKEN, drive, say
 
 SETTINGS = [
     f"protocol.version={os.environ.get('GUTS_GIT_PROTOCOL', '2')}",
@@ -59,7 +59,8 @@ def commit(directory: str, path: str) -> None:
 
 def push(directory: str, url: str, *refspecs: str) -> None:
     """Move refs."""
-    git("-C", directory, "push", "-q", url, *refspecs)
+    options = [*(["--atomic"] if IS_ATOMIC else []), *([f"--push-option={OPTION}"] if OPTION else [])]
+    git("-C", directory, "push", "-q", *options, url, *refspecs)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ const (
 // What the linker is told of the package that this was built with.
 var packaged = "unknown"
 
-var errCannot = errors.New("go-git has no partial clone")
+var errCannot = errors.New("go-git cannot do that")
 
 var user, token = os.Getenv("GUTS_USER"), os.Getenv("GUTS_TOKEN")
 
@@ -57,7 +57,7 @@ func run(verb string, words []string) error {
 	case "clone":
 		return clone(words)
 	case "partial":
-		return errCannot
+		return fmt.Errorf("%w: it has no partial clone", errCannot)
 	case "fetch":
 		return fetch(words[0])
 	case "commit":
@@ -117,6 +117,12 @@ func commit(directory string, path string) error {
 }
 
 func push(directory string, url string, refspecs []string) error {
+	if os.Getenv("GUTS_PUSH_OPTION") != "" {
+		return fmt.Errorf("%w: this version has no push options", errCannot)
+	}
+	if os.Getenv("GUTS_PUSH_ATOMIC") != "" {
+		return fmt.Errorf("%w: this version has no atomic push", errCannot)
+	}
 	repository, err := git.PlainOpen(directory)
 	if err != nil {
 		return err

@@ -42,6 +42,8 @@ const verbs = {
   },
 
   async push(dir, url, ...refspecs) {
+    if (process.env.GUTS_PUSH_OPTION) throw new Cannot("isomorphic-git has no push options");
+    if (process.env.GUTS_PUSH_ATOMIC) throw new Cannot("isomorphic-git has no atomic push");
     for (const refspec of refspecs) await pushOne(dir, url, refspec);
   },
 };

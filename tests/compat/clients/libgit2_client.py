@@ -6,7 +6,7 @@ import tempfile
 
 import pygit2
 
-from .driving import TOKEN, USER, CannotError, drive, say
+from .driving import IS_ATOMIC, OPTION, TOKEN, USER, CannotError, drive, say
 
 
 class Callbacks(pygit2.RemoteCallbacks):
@@ -62,8 +62,11 @@ def commit(directory: str, path: str) -> None:
 
 def push(directory: str, url: str, *refspecs: str) -> None:
     """Move refs; raises with the node's words for one that it refused."""
-    told = Callbacks()
-    pygit2.Repository(directory).remotes.create_anonymous(url).push(list(refspecs), callbacks=told)
+    if IS_ATOMIC:
+        raise CannotError("libgit2 has no atomic push")
+    told, options = Callbacks(), [OPTION] if OPTION else None
+    remote = pygit2.Repository(directory).remotes.create_anonymous(url)
+    remote.push(list(refspecs), callbacks=told, push_options=options)
     if told.refused:
         raise RuntimeError("; ".join(told.refused))
 

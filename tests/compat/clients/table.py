@@ -50,6 +50,7 @@ KNOWN = (
 OF_THE_DISTRIBUTION = ("git v0", "git v1", "git v2", "JGit", "go-git")
 
 _PARTIAL = "partial clone (`blob:none`)"
+_OPTION, _ATOMIC = "a push option (`-o private`)", "an atomic push"
 _SHA_256 = "a SHA-256 repository is refused with words"
 _BY_ITSELF = "the client fails by itself when its repository is SHA-256 and the other is not, in words that say less"
 LACKS: dict[tuple[str, str], Lack] = {
@@ -57,10 +58,15 @@ LACKS: dict[tuple[str, str], Lack] = {
     ("JGit", _PARTIAL): Lack("no partial clone", "no partial clones"),
     ("go-git", _PARTIAL): Lack("no partial clone", "no partial clones"),
     ("isomorphic-git", _PARTIAL): Lack("no partial clone", "no partial clones"),
-    ("JGit", "shallow clone, and a push from it"): Lack("no shallow clone", "no shallow clones before 5.13"),
+    ("JGit", "shallow clone, and a push from it"): Lack("no shallow clone", "no shallow clones in this version"),
     ("go-git", "clone an empty repository and push to it"): Lack(
         "remote repository is empty", '"remote repository is empty", and no clone is left: begin with `git init`'
     ),
+    ("go-git", _OPTION): Lack("no push options", "no push options"),
+    ("isomorphic-git", _OPTION): Lack("no push options", "no push options"),
+    ("libgit2", _ATOMIC): Lack("no atomic push", "no atomic pushes"),
+    ("go-git", _ATOMIC): Lack("no atomic push", "no atomic pushes"),
+    ("isomorphic-git", _ATOMIC): Lack("no atomic push", "no atomic pushes; each ref is a push"),
     ("dulwich", _SHA_256): Lack("Invalid object name", _BY_ITSELF),
     ("go-git", _SHA_256): Lack("object not found", _BY_ITSELF),
     ("isomorphic-git", _SHA_256): Lack("Could not find", _BY_ITSELF),

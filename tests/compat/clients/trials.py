@@ -58,10 +58,10 @@ class Trial:
         """The repository that is only read."""
         return self.url("library")
 
-    def does(self, *words: str, token: str | None = None) -> str:
+    def does(self, *words: str, token: str | None = None, **more: str) -> str:
         """What the client answers; FailedError with its words."""
         token = self.git.token if token is None else token
-        said = {"GUTS_TOKEN": token or NOBODY, "LC_ALL": "C.UTF-8"}
+        said = {"GUTS_TOKEN": token or NOBODY, "LC_ALL": "C.UTF-8"} | more
         environment = self.git.environment() | self.client.environment | said
         done = subprocess.run(
             [*self.client.argv, *words], cwd=self.here, env=environment, stdin=subprocess.DEVNULL,
@@ -71,10 +71,10 @@ class Trial:
             raise FailedError(done.stderr, done.returncode)
         return done.stdout.strip()
 
-    def is_refused(self, words: str, *command: str, token: str | None = None) -> None:
+    def is_refused(self, words: str, *command: str, token: str | None = None, **more: str) -> None:
         """The client fails, and its user reads such words; never a token."""
         with pytest.raises(FailedError, match=words) as failed:
-            self.does(*command, token=token)
+            self.does(*command, token=token, **more)
 
         assert not failed.value.is_unable
         assert (self.git.token or "-") not in failed.value.words
@@ -263,6 +263,29 @@ def creation(trial: Trial) -> None:
     assert trial.refs() == {"HEAD": copy.oid("main"), "refs/heads/main": copy.oid("main")}
 
 
+def push_options(trial: Trial) -> None:
+    """`-o private` makes the repository that a push creates a private one."""
+    copy = trial.clone(trial.shared)
+    words = ("push", str(copy.directory), trial.url(), "refs/heads/main:refs/heads/main")
+    trial.does(*words, GUTS_PUSH_OPTION="private")
+    path = f"/api/v3/repos/{trial.git.user}/{trial.name}"
+
+    assert trial.net.http(0, path, token=trial.git.token).json["private"] is True
+    assert trial.net.http(0, path).status == 404
+
+
+def atomic_push(trial: Trial) -> None:
+    """One ref that is refused, and the other does not move either."""
+    trial.seeded()
+    copy = trial.clone(trial.url())
+    refspecs = ("refs/heads/main:refs/heads/good", "refs/heads/main:refs/pull/1/head")
+
+    trial.is_refused(
+        "read-only to clients", "push", str(copy.directory), trial.url(), *refspecs, GUTS_PUSH_ATOMIC="yes"
+    )
+    assert set(trial.refs()) == {"HEAD", "refs/heads/main"}
+
+
 def large_file(trial: Trial) -> None:
     """Some megabytes that do not compress, there and back."""
     trial.seeded()
@@ -368,6 +391,8 @@ ROWS: dict[str, Row] = {
     "a stale push is refused with words": stale,
     "the node's reason is shown": nodes_words,
     "push creates the repository": creation,
+    "a push option (`-o private`)": push_options,
+    "an atomic push": atomic_push,
     "a file of 6 MB": large_file,
     "odd names of branches and files": odd_names,
     "the old address after a rename": renamed,
