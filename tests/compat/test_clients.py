@@ -15,7 +15,7 @@ from tests.compat.clients.listener import listening
 from tests.compat.clients.prepare import NotPreparedError, run
 from tests.compat.clients.programs import ALL_MADE, PREPARE, TREE, Client, clients
 from tests.compat.clients.table import KNOWN, LACKS, OF_THE_DISTRIBUTION, PAGE, Known, Lack, numbers, page
-from tests.compat.clients.trials import ROWS, Trial
+from tests.compat.clients.trials import BRANCHES, ROWS, Trial
 from tests.optional_programs import lacking
 
 from .conftest import running
@@ -35,7 +35,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
 
 @pytest.fixture(scope="module")
 def library(node: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Git:
-    """A repository that trials only read: two branches, a merge, a tag of each kind."""
+    """Repositories that trials only read: one of two branches, a merge, a tag of each kind; one of many branches."""
     work = alice_of(node, tmp_path_factory.mktemp("library"))
     work("init", "-q")
     work.commit("file", "first\n", "first")
@@ -47,13 +47,17 @@ def library(node: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Git:
     work("tag", "light")
     work("tag", "-a", "-m", "noted", "noted")
     work("push", "-q", f"{node.url(0)}/alice/library.git", "main", "side", "light", "noted")
+    oid = work.oid("main")
+    lines = "".join(f"create refs/heads/b/{number} {oid}\n" for number in range(BRANCHES))
+    work("update-ref", "--stdin", stdin=lines)
+    work("push", "-q", f"{node.url(0)}/alice/branches.git", "main", "refs/heads/b/*")
     return work
 
 
 def the_client(name: str) -> Client:
     """A client that can be run here; otherwise the test ends with words."""
     client = CLIENTS[name]
-    if client.made is not None and not client.made.is_here:
+    if client.made is not None and not client.is_here:
         lacking(client.made.words)
     return client
 
@@ -160,6 +164,18 @@ def test_a_registry_that_fails_is_asked_three_times_and_then_named(tmp_path: Pat
 
     assert "isomorphic-git: tried 3 times; npm ended with 7: the registry is tired\n" in done.stderr
     assert (tmp_path / "asked").read_text() == "asked\n" * 3
+
+
+@pytest.mark.parametrize(("ci", "ends"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
+def test_a_client_that_is_not_here_is_named_with_what_to_install(
+    ci: str, ends: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And under CI that is a failure."""
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setenv("GUTS_CLIENTS", str(tmp_path))
+
+    with pytest.raises(ends, match=f"^this test needs JGit: sudo apt install default-jdk-headless .*, then {PREPARE}$"):
+        the_client("JGit")
 
 
 def test_a_program_that_does_not_end_is_ended(tmp_path: Path) -> None:

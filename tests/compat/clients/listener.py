@@ -9,11 +9,10 @@ from contextlib import contextmanager
 
 from attrs import define, field
 
+from tests.compat.devnet import PATIENCE_SECONDS
 from tests.ports import free_ports
 
 _ANSWER = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-# A client that asks nothing within this is no client.
-_SECONDS_MAX = 60.0
 _HEAD_BYTES_MAX = 1 << 16
 
 
@@ -23,6 +22,7 @@ class Heard:
 
     url: str
     heads: list[str] = field(factory=list)
+    is_enough: threading.Event = field(factory=threading.Event)
 
     def header(self, name: str) -> str | None:
         """A header of the first request."""
@@ -35,27 +35,26 @@ def listening() -> Iterator[Heard]:
     """A listener that answers until the block ends."""
     (port,) = free_ports(1)
     with socket.create_server(("127.0.0.1", port)) as server:
-        server.settimeout(_SECONDS_MAX)
+        server.settimeout(PATIENCE_SECONDS)
         heard = Heard(f"http://127.0.0.1:{port}")
         thread = threading.Thread(target=_answer, args=(server, heard))
         thread.start()
         try:
             yield heard
         finally:
+            heard.is_enough.set()
             socket.create_connection(server.getsockname()).close()
             thread.join()
 
 
 def _answer(server: socket.socket, heard: Heard) -> None:
-    while True:
+    while not heard.is_enough.is_set():
         connection, _ = server.accept()
         with connection:
-            connection.settimeout(_SECONDS_MAX)
-            head = _head(connection)
-            if not head:
-                return
-            heard.heads.append(head)
-            connection.sendall(_ANSWER)
+            connection.settimeout(PATIENCE_SECONDS)
+            if head := _head(connection):
+                heard.heads.append(head)
+                connection.sendall(_ANSWER)
 
 
 def _head(connection: socket.socket) -> str:

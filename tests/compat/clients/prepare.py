@@ -32,10 +32,10 @@ from .programs import (
     program,
 )
 
-# Go compiles for half a minute where two cores have other work, too. A fetch takes a second; a registry that is slow
-# today gets a second and a third chance.
-BUILD_SECONDS_MAX = 180
-FETCH_SECONDS_MAX = 60
+# Go compiles for half a minute where two cores have other work, too. A fetch takes two seconds; a registry that is slow
+# today gets a second and a third chance, and what came at one is kept for the next. npm waits before it asks again.
+BUILD_SECONDS_MAX = 300
+FETCH_SECONDS_MAX = 120
 FETCHES_MAX = 3
 
 
@@ -61,9 +61,17 @@ def _made(made: Made) -> bool:
         except NotPreparedError as error:
             sys.stderr.write(f"{made.name}: {error}\n  it needs: sudo apt install {' '.join(made.packages)}\n")
             return False
-        if not made.is_here:
-            done.rename(made.directory)
+        _moved(done, made)
     return True
+
+
+def _moved(done: Path, made: Made) -> None:
+    """To its place, unless another run was there first."""
+    try:
+        done.rename(made.directory)
+    except OSError:
+        if not made.is_here:
+            raise
 
 
 def _isomorphic_git(directory: Path) -> None:

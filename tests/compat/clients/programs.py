@@ -17,6 +17,8 @@ PREPARE = ".venv/bin/python -m tests.compat.clients.prepare"
 JAVA_LIBRARIES = Path("/usr/share/java")
 JGIT = JAVA_LIBRARIES / "org.eclipse.jgit.jar"
 CLASS_PATH = (JGIT, *(JAVA_LIBRARIES / f"{name}.jar" for name in ("slf4j-api", "slf4j-nop", "javaewah", "jsch")))
+# For a Java that lives less than a second: no optimizing compiler, no collector with threads.
+SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 GO_LIBRARIES = Path("/usr/share/gocode")
 GO_GIT = GO_LIBRARIES / "src/github.com/go-git/go-git/go.mod"
 
@@ -39,7 +41,7 @@ class Made:
 
     @property
     def is_here(self) -> bool:
-        """Whether the client can be run."""
+        """Whether it was made."""
         return self.directory.is_dir()
 
     @property
@@ -69,6 +71,11 @@ class Client:
     environment: dict[str, str] = field(factory=dict)
     made: Made | None = None
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it can be run: it was made, and what runs it is still there."""
+        return shutil.which(self.argv[0]) is not None and (self.made is None or self.made.is_here)
+
 
 def _python(name: str, module: str, **environment: str) -> Client:
     return Client(
@@ -84,7 +91,7 @@ def clients() -> dict[str, Client]:
         *(_python(f"git v{version}", "git_client", GUTS_GIT_PROTOCOL=version) for version in "012"),
         _python("dulwich", "dulwich_client"),
         _python("libgit2", "libgit2_client"),
-        Client("JGit", (program("java"), "-cp", class_path, "JGitClient"), made=JGIT_CLIENT),
+        Client("JGit", (program("java"), *SHORT_LIVED, "-cp", class_path, "JGitClient"), made=JGIT_CLIENT),
         Client("go-git", (str(GO_GIT_CLIENT.directory / "client"),), made=GO_GIT_CLIENT),
         Client(
             "isomorphic-git",
