@@ -8,13 +8,16 @@ clear, or keeps none, counts as no keyring: a file that its owner alone can read
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from .home import Home
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
+
+Answer = TypeVar("Answer")
 
 # In a keyring, an entry for each account of each network.
 _SERVICE = "guts {chain_id}"
@@ -31,44 +34,27 @@ def kept_token(home: Home, chain_id: str, account: str) -> str | None:
 
 def keyring_token(chain_id: str, account: str) -> str | None:
     """What the keyring has; None where it is locked, too."""
-    keyring = _keyring()
-    if keyring is None:
-        return None
-    from keyring.errors import KeyringError  # noqa: PLC0415 -- there is one
-
-    try:
-        return keyring.get_password(_SERVICE.format(chain_id=chain_id), account)
-    except KeyringError as error:
-        _tell(error)
-        return None
+    return _asked(lambda keyring: keyring.get_password(_SERVICE.format(chain_id=chain_id), account))
 
 
-def keep_in_keyring(chain_id: str, account: str, token: str) -> bool:
-    """Whether it is kept there now."""
-    keyring = _keyring()
-    if keyring is None:
-        return False
-    from keyring.errors import KeyringError  # noqa: PLC0415 -- there is one
-
-    try:
-        keyring.set_password(_SERVICE.format(chain_id=chain_id), account, token)
-    except KeyringError as error:
-        _tell(error)
-        return False
-    return True
+def keep_in_keyring(chain_id: str, account: str, token: str) -> None:
+    """From then on it is found there, if there is a keyring."""
+    _asked(lambda keyring: keyring.set_password(_SERVICE.format(chain_id=chain_id), account, token))
 
 
 def forget_in_keyring(chain_id: str, account: str) -> None:
-    """Take an entry out; none is no error."""
-    keyring = _keyring()
-    if keyring is None:
-        return
-    from keyring.errors import KeyringError  # noqa: PLC0415 -- there is one
+    """Take an entry out."""
+    _asked(lambda keyring: keyring.delete_password(_SERVICE.format(chain_id=chain_id), account))
 
+
+def _asked(question: Callable[[KeyringBackend], Answer]) -> Answer | None:
+    """What the keyring says; None where there is none, or where it fails, which is told."""
     try:
-        keyring.delete_password(_SERVICE.format(chain_id=chain_id), account)
-    except KeyringError as error:
-        _tell(error)
+        keyring = _keyring()
+        return None if keyring is None else question(keyring)
+    except Exception as error:  # noqa: BLE001 -- whatever the system's own library raises; the file does without it
+        sys.stderr.write(f"guts: the keyring does not answer ({error}); the saved file is used\n")
+        return None
 
 
 def _keyring() -> KeyringBackend | None:
@@ -83,7 +69,3 @@ def _keyring() -> KeyringBackend | None:
         type(part).__module__.startswith(_IN_THE_CLEAR) for part in parts
     )
     return backend if is_safe else None
-
-
-def _tell(error: Exception) -> None:
-    sys.stderr.write(f"guts: the keyring does not answer ({error}); the saved file is used\n")

@@ -208,6 +208,24 @@ def test_a_keyring_that_is_locked_is_said_and_the_file_answers(asking: Asking) -
 
 
 @pytest.mark.parametrize(
+    ("keyring", "words"),
+    [
+        ("keyrings.absent.Keyring", "No module named 'keyrings"),
+        ("keyring.backends.SecretService.Keyring", "Unable to initialize SecretService"),
+    ],
+)
+def test_a_keyring_that_cannot_be_reached_is_said_and_the_file_answers(
+    asking: Asking, keyring: str, words: str
+) -> None:
+    """A desktop's keyring that somebody chose, on a machine without the desktop."""
+    done = evolve(asking, keyring=keyring).helper("get", ASKED)
+
+    assert done.stdout == f"username=x-access-token\npassword={FROM_FILE}\n"
+    assert f"guts: the keyring does not answer ({words}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
     "keyring", ["keyring.backends.fail.Keyring", "keyring.backends.null.Keyring", "keyrings.alt.here.Plain"]
 )
 def test_a_keyring_that_keeps_nothing_or_in_the_clear_is_none(asking: Asking, keyring: str, tmp_path: Path) -> None:
