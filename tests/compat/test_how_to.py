@@ -110,6 +110,28 @@ def test_git_signs_in_by_itself(own_net: Callable[..., Devnet], tmp_path: Path, 
     assert net.info["token"] not in (tmp_path / "secret/.git/config").read_text()
 
 
+def test_clones_are_taken_ready_made(own_net: Callable[..., Devnet], tmp_path: Path, opened: Opened) -> None:
+    """By who has a network, and by somebody who was sent its genesis; each block in a directory of its own."""
+    net = own_net(1)
+    a_work_tree(tmp_path / "work", opened, net.home).type(Step(0, "guts push alice/hello"))
+    shell = opened(net.home, environment(net.home))
+    words = {
+        "guts clone alice/hello": "guts clone alice/hello && mv hello the-other-way",
+        "http://NODE": net.url(0),
+        "genesis.json": str(net.info["genesis"]),
+    }
+    for step in steps("clone-ready-made.md"):
+        if "context add" in step.commands:
+            shell = opened(tmp_path, environment(tmp_path / "stranger"))
+        shell.type(Step(0, f"mkdir {tmp_path}/line{step.line} && cd {tmp_path}/line{step.line}"))
+        shell.type(step, words)
+
+    copies = [path.read_text() for path in tmp_path.glob("line*/*/file")]
+    assert copies == ["one\n"] * len(copies)
+    assert len(copies) >= 3
+    assert "refs proven" in shell.seen
+
+
 def test_a_repository_is_verified(own_net: Callable[..., Devnet], tmp_path: Path, opened: Opened) -> None:
     """With the genesis that somebody sent, and a node of which nothing else is known."""
     net = own_net()
