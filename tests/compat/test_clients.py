@@ -162,7 +162,10 @@ def test_a_registry_that_fails_is_asked_three_times_and_then_named(tmp_path: Pat
     npm.chmod(0o755)
     done = prepared(tmp_path)
 
-    assert "isomorphic-git: tried 3 times; npm ended with 7: the registry is tired\n" in done.stderr
+    assert (
+        "isomorphic-git: tried 3 times what `npm config get registry` names; npm ended with 7: the registry is tired\n"
+        in done.stderr
+    )
     assert (tmp_path / "asked").read_text() == "asked\n" * 3
 
 

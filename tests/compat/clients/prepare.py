@@ -84,7 +84,9 @@ def _isomorphic_git(directory: Path) -> None:
             return run(words, directory, seconds=FETCH_SECONDS_MAX)
         except NotPreparedError as error:
             if attempt == FETCHES_MAX:
-                raise NotPreparedError(f"tried {attempt} times; {error}") from error
+                raise NotPreparedError(
+                    f"tried {attempt} times what `npm config get registry` names; {error}"
+                ) from error
     return None
 
 
