@@ -36,9 +36,10 @@ from .adapters import node_settings
 from .commands.genesis import grouped
 from .config import Config, config_text
 from .keys import NODE_KEY, VOTE_KEY, new_pair, write_pair
-from .node_directory import NodeDirectory, write_public
+from .node_directory import NodeDirectory
 from .operating import follower_request
 from .outcomes import Usage
+from .public_files import write_public
 
 # An operator types one command; nobody waits for the answer to come a second sooner.
 ADMISSION_SECONDS = 1.0

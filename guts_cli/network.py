@@ -27,10 +27,11 @@ from guts_net.disk import LocalDisk
 from .config import Address, Config
 from .home import Context, Home
 from .keys import new_genesis_account
-from .node_directory import NodeDirectory, write_public
+from .node_directory import NodeDirectory
 from .outcomes import Missing
 from .ports import LOOPBACK
 from .private_files import read_record, write_record
+from .public_files import write_public
 
 VALIDATORS_MAX = 31  # more processes than that teach nothing more on one machine
 NETWORK_FILE = "network.json"

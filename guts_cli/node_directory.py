@@ -30,8 +30,7 @@ from .keys import (
 )
 from .outcomes import Missing
 from .private_files import PRIVATE_DIRECTORY_MODE, naming
-
-PUBLIC_MODE, PUBLIC_DIRECTORY_MODE = 0o644, 0o755
+from .public_files import write_public
 
 
 @frozen
@@ -142,10 +141,3 @@ class NodeDirectory:
         mine = self.node_key().public_key
         if mine not in {validator.node_key for validator in file.genesis.validators}:
             raise NotFound(f"the node in {self.path} is no validator of {given}")
-
-
-def write_public(path: Path, text: str) -> None:
-    """Replace a file that anyone may read."""
-    disk = LocalDisk()
-    make_lasting_directory(disk, path.parent, PUBLIC_DIRECTORY_MODE)
-    disk.write_file(path, text.encode(), PUBLIC_MODE)

@@ -19,6 +19,7 @@ from guts_core.proof import Checkpoint
 
 from .home import Home, user_home
 from .outcomes import Misconfigured
+from .public_files import write_public
 
 if TYPE_CHECKING:
     from .network import Network
@@ -89,8 +90,6 @@ def read_genesis(path: Path) -> GenesisFile:
 
 def _write(path: Path, text: str) -> None:
     """A file that anyone may read."""
-    from .node_directory import write_public  # noqa: PLC0415 -- who only verifies need not load how a node is set up
-
     write_public(path, text)
 
 

@@ -17,8 +17,8 @@ from attrs import evolve
 
 from guts_cli import devnet
 from guts_cli.network import Network, Seat
-from guts_cli.node_directory import write_public
 from guts_cli.processes import Started, spawn, stop, wait_gone
+from guts_cli.public_files import write_public
 from guts_core.chain.genesis_json import genesis_from_json, to_json
 from guts_core.simplex.quorum import FaultModel, faults_tolerated, quorum
 

@@ -12,9 +12,9 @@ from attrs import evolve
 from guts_cli.home import user_home
 from guts_cli.keys import new_genesis_account
 from guts_cli.network import with_timings
-from guts_cli.node_directory import write_public
 from guts_cli.outcomes import InTheWay, Missing, Said, counted
 from guts_cli.private_files import naming
+from guts_cli.public_files import write_public
 from guts_cli.shape import command
 from guts_core.chain.genesis import Draft, EntryFile, check_entry
 from guts_core.chain.genesis import seal as seal_draft

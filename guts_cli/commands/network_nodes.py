@@ -10,7 +10,7 @@ import click
 from guts_cli.acting import open_network
 from guts_cli.commands.network_decisions import NODE
 from guts_cli.keys import NODE_KEY, OPERATOR_KEY, VOTE_KEY, new_pair, read_pair, write_pair
-from guts_cli.node_directory import NodeDirectory, write_public
+from guts_cli.node_directory import NodeDirectory
 from guts_cli.operating import (
     Council,
     candidacy_json,
@@ -21,6 +21,7 @@ from guts_cli.operating import (
     seat_of,
 )
 from guts_cli.outcomes import InTheWay, Missing, Said, Usage, counted
+from guts_cli.public_files import write_public
 from guts_cli.shape import command
 from guts_cli.tolerance import tolerates
 from guts_core.chain.compose import rotate_seat

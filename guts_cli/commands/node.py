@@ -21,8 +21,9 @@ from guts_cli.config import (
     set_flag,
 )
 from guts_cli.config.kinds import toml_of
-from guts_cli.node_directory import NodeDirectory, write_public
+from guts_cli.node_directory import NodeDirectory
 from guts_cli.outcomes import Missing, Said
+from guts_cli.public_files import write_public
 from guts_cli.shape import command
 from guts_core.chain.genesis_json import check_address, to_json
 from guts_core.names import account_name
