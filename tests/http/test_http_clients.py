@@ -22,7 +22,7 @@ from guts_http.serving import ServeSettings
 from guts_http.site import Settings
 from guts_net.disk import LocalDisk
 from tests.http.http_world import PATIENCE_SECONDS, LiveServer, Serving, open_server, read_all
-from tests.http.node_world import Node, a_history, bearing, git, open_world
+from tests.http.node_world import Node, Ran, a_history, bearing, git, open_world
 
 ASKED_MAX = 3_000
 KEPT = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -54,6 +54,15 @@ async def until_refused(node: Node, path: str, **headers: str) -> list[httpx.Res
     while answers[-1].status_code != 429 and len(answers) < ASKED_MAX:
         answers.append(await node.http.get(path, headers=headers))
     return answers
+
+
+async def git_until_refused(directory: Path, remote: str) -> Ran:
+    """The same for git, which a slow machine starts in the time that a bucket takes for another drop."""
+    for _ in range(ASKED_MAX):
+        ran = await git(directory, "ls-remote", remote)
+        if "429" in ran.err:
+            break
+    return ran
 
 
 @asynccontextmanager
@@ -225,7 +234,7 @@ async def test_an_account_that_asks_too_often_is_told_when_to_return(tmp_path: P
     async with open_world(tmp_path, Settings(account_requests_per_second=1)) as node:
         token, other = await node.token("alice"), await node.token("bob", Scope.READ)
         answers = await until_refused(node, "/api/v3/user", **bearing(token))
-        pushed = await git(tmp_path, "ls-remote", node.remote("alice/hello.git", "alice", token))
+        pushed = await git_until_refused(tmp_path, node.remote("alice/hello.git", "alice", token))
         anonymous = await node.http.get("/api/guts/v1/status")
         bob = await node.http.get("/api/v3/user", headers=bearing(other))
 
@@ -242,7 +251,7 @@ async def test_an_address_that_asks_too_often_is_told_when_to_return(tmp_path: P
     """Before a token is looked at: guessing tokens is bounded as well."""
     async with open_world(tmp_path, Settings(requests_per_second=1)) as node:
         answers = await until_refused(node, "/api/v3/user", **bearing("guts_pat_x"))
-        fetched = await node.http.get("/alice/hello.git/info/refs?service=git-upload-pack")
+        fetched = (await until_refused(node, "/alice/hello.git/info/refs?service=git-upload-pack"))[-1]
 
     assert {answer.status_code for answer in answers[:-1]} == {401}
     assert len(answers) > BURST_SECONDS / LOOPBACK_COST
