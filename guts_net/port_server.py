@@ -49,6 +49,11 @@ CONVERSATIONS_MAX = 2_048
 FULL_WORDS = "this node serves too many requests at once; try again in a moment"
 # Reading needs a little: the refs of a new generation are laid out for git (F13).
 NO_ROOM_WORDS = "this node's disk is full, down to what reading needs: make room there, or ask another node"
+# A quorum may agree on a push some milliseconds before this node's own copy of its pack is here: who asks just then
+# waits. A pack that nobody near has keeps nobody longer than this.
+LATE_PACK_SECONDS = 5.0
+# From the first look to the second, and at most between two: two thousand who wait must not keep the database busy.
+LATE_PACK_LOOKS = (0.02, 0.5)
 # A refusal is a few bytes, which a socket takes at once; whoever does not read it has gone.
 REFUSE_SECONDS = 1.0
 
@@ -132,6 +137,8 @@ class PortServer:
             case AskMempool():
                 await conversation.say(self._submissions.waiting())
             case OpenPush():
+                if request.repo is not None:
+                    await self._packs_come(request.repo)
                 await self._pushes.serve(conversation, request)
             case AskProof():
                 await self._settled()
@@ -154,6 +161,7 @@ class PortServer:
         What is final and still on its way to disk is shown a moment later, whole.
         """
         await self._settled()
+        await self._packs_come(request.repo)
         with self._database.snapshot():
             repository = queries.repository(self._database, request.repo)
             if repository is None:
@@ -170,6 +178,14 @@ class PortServer:
             await conversation.hear(LEASE_ENDS)  # or its end, which ends the task
         for digest in packs:
             self._suspect(digest)
+
+    async def _packs_come(self, repo: RepoId) -> None:
+        """Wait until no pack of the repository is missing any more, or for ``LATE_PACK_SECONDS``."""
+        pause, longest = LATE_PACK_LOOKS
+        with trio.move_on_after(LATE_PACK_SECONDS):
+            while self._database.lacks_packs(repo):
+                await trio.sleep(pause)
+                pause = min(2 * pause, longest)
 
     def _refs(self, repo: RepoId) -> dict[RefName, Oid]:
         return {RefName(name.decode()): oid for name, oid in queries.ref_values(self._database, repo)}

@@ -9,10 +9,21 @@ import trio
 
 from guts_core.forge import queries
 from guts_core.names import Oid, RepoId
-from guts_core.node.port import PACK_DATA_BYTES_MAX, REPLIES, OpenPush, PackData, PackEnd, PortError, PushReport
+from guts_core.node.port import (
+    PACK_DATA_BYTES_MAX,
+    REPLIES,
+    OpenFetch,
+    OpenPush,
+    PackData,
+    PackEnd,
+    PortError,
+    Projection,
+    PushReport,
+)
 from guts_core.node.push_parts import PushCommand
 from guts_net.conversation import Conversation
 from guts_net.handle import RunningNode
+from guts_net.port_server import LATE_PACK_LOOKS
 from tests.net.world import WAIT_MS, Packed, World, a_commit, ask, found, push, wait_until
 
 PIECE_BYTES = 64 * 1024
@@ -126,6 +137,34 @@ async def test_fault_F44_of_pushes_to_one_ref_one_wins_and_the_others_are_told(t
             assert refs["refs/heads/main"] == winners[0]
             assert len(refs) == (2 if atomic else 1)
             assert set(refs.values()) == {winners[0]}
+
+
+async def test_who_asks_a_moment_before_a_pack_is_here_waits_for_it(tmp_path: Path) -> None:
+    """A quorum may agree before this node's own copy has come: nobody is sent away for those milliseconds."""
+    world = found(tmp_path, 1)
+    first, second = a_commit(tmp_path / "one"), a_commit(tmp_path / "two")
+    answers: dict[str, object] = {}
+    async with world.running() as (node,):
+        assert (await world.give_credential(node)).error is None
+        assert [ref.error for ref in (await push(node, world, "hello", first)).refs] == [None]
+        (listed,) = node._database.listed_packs(0)
+        node._database.add_missing(listed)
+
+        async def fetch() -> None:
+            answers["fetch"] = await ask(node, OpenFetch(listed.repo))
+
+        async def push_more() -> None:
+            answers["push"] = await push(node, world, "hello", second, listed.repo, branch="other")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fetch)
+            nursery.start_soon(push_more)
+            await trio.sleep(5 * LATE_PACK_LOOKS[0])
+            node._database.remove_missing(listed.repo, listed.digest)
+
+    assert isinstance(answers["fetch"], Projection)
+    assert isinstance(answers["push"], PushReport)
+    assert [ref.error for ref in answers["push"].refs] == [None]
 
 
 async def test_a_node_that_lacks_a_pack_says_so_to_whoever_pushes(tmp_path: Path) -> None:
