@@ -65,7 +65,10 @@ class Spool:
         if self._file is not None and at >= self._first:
             # Of its own: when there is no more room the file is closed, and its number may be another's then.
             file = os.dup(self._file)
-            data = await trio.to_thread.run_sync(_read, file, count, at % self._file_bytes_max)
+            try:
+                data = await trio.to_thread.run_sync(os.pread, file, count, at % self._file_bytes_max)
+            finally:
+                os.close(file)
         if at < self._first or not data:
             raise Unavailable("this answer was shared with faster clients and is not kept any more; try again")
         return data
@@ -107,13 +110,6 @@ class Spool:
             return False
         self._taken += more
         return True
-
-
-def _read(file: int, count: int, at: int) -> bytes:
-    try:
-        return os.pread(file, count, at)
-    finally:
-        os.close(file)
 
 
 def _write_all(file: int, data: bytes, at: int) -> None:

@@ -339,6 +339,31 @@ async def test_readers_that_vanish_leave_no_file(tmp_path: Path) -> None:
     assert not list((tmp_path / DIRECTORY).iterdir())
 
 
+def descriptors() -> int:
+    """How many this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_readers_that_vanish_while_threads_are_busy_leave_no_descriptor(tmp_path: Path) -> None:
+    """Each would keep a file that has no name: the room that it gave back would not be there."""
+    rooms = rooms_in(tmp_path)
+    kept = Spool(rooms, file_bytes_max=100)
+    await kept.append(noise(MEMORY_BYTES_MAX), shared=True)
+    await kept.look(shared=True)
+    await kept.append(noise(50), shared=True)
+    before = descriptors()
+
+    for _ in range(3):
+        with trio.CancelScope() as gone:
+            gone.cancel()
+            await kept.read(MEMORY_BYTES_MAX)
+        assert gone.cancelled_caught
+    after = descriptors()
+    kept.close()
+
+    assert after == before
+
+
 def test_what_a_crash_left_behind_goes_at_the_next_start(tmp_path: Path) -> None:
     """Where a file without a name has one for a moment."""
     left = tmp_path / DIRECTORY / "tmpabc"
