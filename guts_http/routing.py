@@ -182,7 +182,7 @@ def _view(site: Site, texts: Texts, route: Route) -> Callable[..., Awaitable[Res
         if not route.is_read:
             reply = await route.handler(asked, **path)
         answer = reply if isinstance(reply, Response) else respond(reply, personal=not asked.caller.is_anonymous)
-        hold_until_sent(site.room, request.scope, answer.content_length or 0)
+        hold_until_sent(site.room, request.scope, answer.content_length or 0, client_of(request.scope))
         return answer
 
     return view

@@ -78,7 +78,7 @@ class Site:
         self._shares = Shares(settings.turns_percent_per_address, Trusted(settings.trusted_proxies))
         self.git_reads = self.turns(settings.git_reads_max, "readers of histories")
         self.archives = self.turns(ARCHIVES_MAX, "archives")
-        self.room = Room(ROOM_BYTES_MAX)
+        self.room = Room(ROOM_BYTES_MAX, self._shares)
         self._accounts = Rates(settings.account_requests_per_second)
         self._status: Status | None = None
         self._status_at = -STATUS_SECONDS

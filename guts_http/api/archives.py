@@ -12,8 +12,8 @@ from guts_core.forge.permissions import Permission
 from guts_core.git.reading import archive
 from guts_core.git.reading.archive import Export
 from guts_core.git.reading.objects import Bounded
-from guts_http.git.in_process import check_archives, opened, pieces
-from guts_http.room import hold_until_sent
+from guts_http.git.in_process import leased_for_archive, opened, pieces
+from guts_http.room import hold_until_sent, until_sent
 from guts_http.routing import Asked, Routes
 
 from . import git_shapes
@@ -67,11 +67,12 @@ async def _archive(asked: Asked, ref: str | None, ending: str, write: _Writer) -
         }
         if request.headers.get("If-None-Match") == headers["ETag"]:
             return Response(b"", _NOT_MODIFIED, headers)
-        check_archives(asked.asker)
+        leased = await until_sent(request.scope).enter_async_context(leased_for_archive(asked.asker))
         export = await objects.run(partial(archive.plan, commit=commit, prefix=f"{called}/".encode()))
     is_zip = ending == "zip"
-    hold_until_sent(asked.site.room, request.scope, export.zip_bytes if is_zip else export.tar_bytes)
-    given = pieces(asked.asker, lambda objects: write(objects, export))
+    size = export.zip_bytes if is_zip else export.tar_bytes
+    hold_until_sent(asked.site.room, request.scope, size, asked.asker.client)
+    given = pieces(leased, lambda objects: write(objects, export))
     response = Response(given, 200, headers, content_type="application/zip" if is_zip else "application/gzip")
     response.timeout = None  # the framework's would cut every answer off after a minute
     return response

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import trio
 
-from guts_core.errors import Corrupt, NotFound
+from guts_core.errors import Corrupt, NotFound, Unavailable
 from guts_core.git.reading.archive import writing_budget
 from guts_core.git.reading.objects import Bounded, Budget, Objects
 from guts_core.names import Oid
@@ -91,26 +91,35 @@ async def opened(asker: Asker) -> AsyncIterator[Opened]:
         yield Opened(leased)
 
 
-def check_archives(asker: Asker) -> None:
-    """Raise TooManyAtOnce while as many archives are on their way as may be, to all or to this address."""
-    asker.site.archives.check(asker.client)
-
-
-async def pieces(asker: Asker, work: Callable[[Bounded], Iterator[bytes]]) -> AsyncIterator[bytes]:
+@asynccontextmanager
+async def leased_for_archive(asker: Asker) -> AsyncIterator[Lease]:
     """
-    What the work gives, piece by piece, as fast as the client takes it, in a turn of those who take archives.
+    A repository's directory for as long as its archive is on its way, in a turn of those who take archives.
+
+    Raises TooManyAtOnce while as many are on their way as may be, to all or to this address: nobody waits for one.
+    """
+    turns = asker.site.archives
+    turns.check(asker.client)
+    async with turns.one(asker.client), AsyncExitStack() as stack:  # one is free, so it is had at once
+        with trio.move_on_after(READ_SECONDS) as patience:
+            leased = await stack.enter_async_context(lease(asker.site, asker.repo))
+        if patience.cancelled_caught:
+            raise Unavailable("this node is too busy to begin an archive; try again in a moment")
+        yield leased
+
+
+async def pieces(leased: Lease, work: Callable[[Bounded], Iterator[bytes]]) -> AsyncIterator[bytes]:
+    """
+    What the work gives, piece by piece, as fast as the client takes it.
 
     Each piece has the time of a request, all of them together that of the client. What goes wrong now cuts the
-    answer off, for its beginning is sent: ``check_archives`` refuses before that.
+    answer off, for its beginning is sent.
     """
     clock = _Time(READ_SECONDS)
-    async with asker.site.archives.one(asker.client), AsyncExitStack() as stack:
-        with trio.fail_after(READ_SECONDS):
-            leased = await stack.enter_async_context(lease(asker.site, asker.repo))
-        objects = await trio.to_thread.run_sync(_objects_of, leased)
-        given = work(Bounded(objects, writing_budget(clock.is_late)))
-        while (piece := await trio.to_thread.run_sync(_next, given, clock)) is not None:
-            yield piece
+    objects = await trio.to_thread.run_sync(_objects_of, leased)
+    given = work(Bounded(objects, writing_budget(clock.is_late)))
+    while (piece := await trio.to_thread.run_sync(_next, given, clock)) is not None:
+        yield piece
 
 
 def _next(given: Iterator[bytes], clock: _Time) -> bytes | None:
