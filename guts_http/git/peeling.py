@@ -44,10 +44,12 @@ class Peeled:
         if asked <= self._kept.keys():
             return {oid: self._kept[oid] for oid in asked}
         alone = self._asking.setdefault(directory, trio.CapacityLimiter(1))
-        async with turn(alone, self._seconds, _READERS):  # many clones after a push ask for the same
+        mine = self._reads.of(client)
+        # Who waits for a share of its own address holds up nobody; many clones after a push ask for the same.
+        async with mine.share(), turn(alone, self._seconds, _READERS):
             known = {oid: self._kept[oid] for oid in asked if oid in self._kept}
             if unknown := asked - known.keys():
-                async with self._reads.one(client):
+                async with mine.place():
                     found = await _peeled(directory, unknown)
                 self._keep(found)
                 known |= found
