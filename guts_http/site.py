@@ -75,17 +75,17 @@ class Site:
         self.reader = reader
         self.settings = settings
         self._clock_ms = clock_ms
-        self._shares = Shares(settings.turns_percent_per_address, Trusted(settings.trusted_proxies))
+        self.shares = Shares(settings.turns_percent_per_address, Trusted(settings.trusted_proxies))
         self.git_reads = self.turns(settings.git_reads_max, "readers of histories")
         self.archives = self.turns(ARCHIVES_MAX, "archives")
-        self.room = Room(ROOM_BYTES_MAX, self._shares)
+        self.room = Room(ROOM_BYTES_MAX, self.shares)
         self._accounts = Rates(settings.account_requests_per_second)
         self._status: Status | None = None
         self._status_at = -STATUS_SECONDS
 
     def turns(self, most: int, what: str) -> Turns:
         """So many of something at once, of which each address has its share."""
-        return Turns(most, self.settings.queue_seconds, what, self._shares)
+        return Turns(most, self.settings.queue_seconds, what, self.shares)
 
     async def status(self) -> Status:
         """What the node does now."""

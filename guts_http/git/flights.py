@@ -56,6 +56,7 @@ class Flight:
         self._held = AsyncExitStack()  # the child and its turn
         self._child: Source | None = None
         self._one_at_a_time = trio.Lock()
+        self._rooms = rooms
         self._spool = Spool(rooms)
         self._failure: GutsError | None = None
         self._has_ended = False
@@ -64,8 +65,8 @@ class Flight:
 
     @property
     def can_be_joined(self) -> bool:
-        """Whether somebody may read it from the start."""
-        return self._spool.is_whole and self._failure is None
+        """Whether somebody may read it from the start, and there is room to keep for one what another has read."""
+        return self._spool.is_whole and self._failure is None and self._rooms.is_ample
 
     async def begin(self, turn: Turn) -> None:
         """
@@ -145,15 +146,15 @@ class Flights:
         self._rooms = rooms
 
     @asynccontextmanager
-    async def join(self, question: Question, start: Start) -> AsyncIterator[Flight]:
+    async def join(self, question: Question, start: Start, client: str | None = None) -> AsyncIterator[Flight]:
         """
-        The flight for this question; the last one that leaves closes it.
+        The flight for this question; the last one that leaves closes it. A new one if there is none to join.
 
-        A new one if there is none to join, or if there is no room to keep for one what another has read.
+        What a new one keeps is charged to this address, which began it.
         """
         flight = self._open.get(question)
-        if flight is None or not flight.can_be_joined or not self._rooms.is_ample:
-            flight = self._open[question] = Flight(start, self._rooms)
+        if flight is None or not flight.can_be_joined:
+            flight = self._open[question] = Flight(start, self._rooms.of(client))
         flight.readers += 1
         try:
             yield flight

@@ -66,7 +66,8 @@ class ProtocolV2:
         self._fetches = fetches
         self._large = site.turns(site.settings.fetches_max, "large requests")
         most = site.settings.shared_answers_bytes_max
-        self._flights = Flights(Rooms(site.reader.directory / DIRECTORY, most, site.is_low_on_space))
+        rooms = Rooms(site.reader.directory / DIRECTORY, most, site.is_low_on_space, shares=site.shares)
+        self._flights = Flights(rooms)
         self._listings = Listings()
         self._whole = WholePacks(site)
         self._peeled = Peeled(site.git_reads, site.settings.queue_seconds)
@@ -154,7 +155,7 @@ class ProtocolV2:
             return await _started(leased.directory, resolved, held)
 
         question = Question(leased.directory, asked.to_bytes())
-        async with self._flights.join(question, start) as flight:
+        async with self._flights.join(question, start, asker.client) as flight:
             refused = await _refused(flight, self._fetches.of(asker.client))
             await asker.check()  # others began this one perhaps, and a turn may have been waited for
             if refused is None:

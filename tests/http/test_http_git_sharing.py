@@ -13,13 +13,14 @@ from attrs import define, field
 from guts_core.errors import NotFound, Unavailable
 from guts_core.git.ls_refs import LsRefs
 from guts_core.names import RepoId
+from guts_http.clients import Trusted
 from guts_http.git.flights import Flight, Flights, Question
 from guts_http.git.listings import OWN_BYTES, Listing, Listings
 from guts_http.git.room import DIRECTORY, LEAST_BYTES, Rooms
 from guts_http.git.room import MEMORY_BYTES_MAX as MEMORY_OF_ALL
 from guts_http.git.spool import MEMORY_BYTES_MAX, Spool
 from guts_http.problems import TooManyAtOnce
-from guts_http.turns import Turn, Turns
+from guts_http.turns import Shares, Turn, Turns
 
 QUESTION = Question("/projected/1", b"the request")
 PIECE = 64 * 1024
@@ -401,3 +402,50 @@ def test_listings_are_kept_as_far_as_there_is_room() -> None:
     assert [kept.get(listing(number)) is None for number in (1, 2, 3)] == [False, True, False]
     assert kept.get(listing(4, b"x" * 2_000)) is None
     assert kept.get(listing(1, b"refs/")) is None
+
+
+async def test_one_address_leaves_room_for_answers_of_others(tmp_path: Path) -> None:
+    """It reads as many answers as it can get and none to its end: its own are shared no more, those of another are."""
+    low, shares = Low(), Shares(25, Trusted())
+    rooms = Rooms(tmp_path / DIRECTORY, ROOM_FOR_FILES, low, memory_bytes_max=8 * LEAST_BYTES, shares=shares)
+    flights, data = Flights(rooms), noise(PIECE * 40)
+
+    async def begun(held: AsyncExitStack, question: bytes, client: str) -> Flight:
+        asked = Question("/projected/1", question)
+        flight = await held.enter_async_context(flights.join(asked, Pieces(data).start, client))
+        await flight.begin(a_turn())
+        assert await whole(flight) == data
+        return flight
+
+    async with AsyncExitStack() as held:
+        lone = [await begun(held, b"%d" % number, "192.0.2.1") for number in range(20)]
+        assert rooms.memory.left >= 6 * LEAST_BYTES
+        assert not lone[-1].can_be_joined
+        assert await begun(held, b"19", "192.0.2.1") is not lone[-1]
+        mine = await begun(held, b"another", "192.0.2.2")
+        assert await begun(held, b"another", "192.0.2.3") is mine
+    assert (rooms.files.left, rooms.memory.left) == (ROOM_FOR_FILES, 8 * LEAST_BYTES)
+
+
+async def test_files_of_one_address_leave_room_for_those_of_others(tmp_path: Path) -> None:
+    """One answer may have all there is; of two that one address began, together no more than its share."""
+    shares, size = Shares(25, Trusted()), MEMORY_BYTES_MAX + 2 * LEAST_BYTES
+    rooms = Rooms(tmp_path / DIRECTORY, 6 * LEAST_BYTES, Low(), shares=shares)
+    flights, data = Flights(rooms), noise(size)
+
+    async with AsyncExitStack() as held:
+        readers = [
+            await held.enter_async_context(flights.join(Question("/projected/1", question), Pieces(data).start, client))
+            for question, client in ((b"1", "192.0.2.1"), (b"2", "192.0.2.1"), (b"3", "192.0.2.2"))
+            for _ in range(2)
+        ]
+        first, second, other = readers[1::2]
+        assert readers[::2] == [first, second, other]
+        for ahead in readers[::2]:
+            await ahead.begin(a_turn())
+            assert await whole(ahead) == data
+        assert await whole(first) == await whole(other) == data
+        assert rooms.files.left == 2 * LEAST_BYTES
+        with pytest.raises(Unavailable, match="faster clients"):
+            await whole(second)
+    assert rooms.files.left == 6 * LEAST_BYTES
