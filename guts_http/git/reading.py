@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager, suppress
 import trio
 from attrs import frozen
 
-from guts_core.errors import Unavailable
+from guts_core.errors import GutsError, Unavailable
 from guts_core.git.command import git_argv, git_environment
 from guts_core.git.commits import CommitObject, parse_commit
 from guts_core.git.reading.limits import COMMIT_BYTES_KEPT
@@ -180,15 +180,21 @@ async def leased_for_reading(asker: Asker) -> AsyncIterator[Lease]:
     """
     A repository's directory for one request, in a turn of those who read and within the time of one.
 
+    Whether they may read it is asked when the turn is had, and once more when all is read: no byte of it has left yet.
     Raises Unavailable for a private one past the read grace, while packs are missing, and for what takes too long.
     """
     async with asker.site.git_reads.one(asker.client):
         await asker.check()
         with trio.move_on_after(READ_SECONDS) as time:
             async with lease(asker.site, asker.repo) as leased:
-                yield leased
+                try:
+                    yield leased
+                except GutsError:
+                    await asker.check()  # what is wrong with a request tells of what is there as well
+                    raise
         if time.cancelled_caught:
             raise Unavailable(f"reading this took longer than {READ_SECONDS:g} s; ask for less of it, or clone")
+        await asker.check()
 
 
 class _Output:
