@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -14,42 +12,12 @@ from guts_http.serving import ServeSettings
 from guts_http.site import Settings
 from tests.http.http_world import PATIENCE_SECONDS
 from tests.http.node_world import Node
+from tests.http.stuck_git import StuckGit, judged
 from tests.http.test_http_git_shares import with_noise
 from tests.http.test_http_git_v2 import ASK, Served, asking, open_served
 from tests.refusals.doors_world import fetch_body
 
 OLD = {"content-type": ASK["content-type"]}
-
-
-class StuckGit:
-    """A git before the real one on PATH that hangs in some commands, as on a disk that does not answer."""
-
-    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._directory, self._monkeypatch = directory, monkeypatch
-
-    def hang_in(self, command: str) -> None:
-        """From now on; each such child leaves its process id behind."""
-        real, started = shutil.which("git"), self._directory / "started"
-        self._directory.mkdir()
-        started.mkdir()
-        hang = f': > "{started}/$$"; exec sleep 3600'
-        script = f'#!/bin/sh\ncase " $* " in *" {command} "*) {hang};; esac\nexec "{real}" "$@"\n'
-        (self._directory / "git").write_text(script)
-        (self._directory / "git").chmod(0o700)
-        self._monkeypatch.setenv("PATH", f"{self._directory}:{os.environ['PATH']}")
-
-    async def one_hangs(self) -> None:
-        """Return when there is such a child."""
-        while not self._running():  # noqa: ASYNC110 -- it is another process
-            await trio.sleep(0.01)
-
-    async def none_hangs(self) -> None:
-        """Return when every one has ended and was waited for."""
-        while self._running():  # noqa: ASYNC110 -- it is another process
-            await trio.sleep(0.01)
-
-    def _running(self) -> list[str]:
-        return [one.name for one in (self._directory / "started").iterdir() if Path("/proc", one.name).exists()]
 
 
 async def connected(node: Node, head: str, body: bytes = b"") -> trio.SocketStream:
@@ -67,13 +35,6 @@ def post(body: bytes, headers: dict[str, str]) -> str:
 
 
 GET = "GET /alice/hello.git/info/refs?service=git-upload-pack HTTP/1.1\r\nHost: x\r\n"
-
-
-async def judged(served: Served) -> None:
-    """Return when the node has judged its packs, for which it walks through histories as well."""
-    said = {"reason": "this node has not judged its packs yet"}
-    while said["reason"] == "this node has not judged its packs yet":
-        said = (await served.node.http.get("/api/guts/v1/repos/alice/hello/packs")).json()
 
 
 async def request_of(served: Served, kind: str) -> tuple[str, bytes]:
@@ -116,7 +77,7 @@ async def test_a_client_that_leaves_ends_the_child_that_works_for_it(
         wants = asking("fetch", f"want {await served.oid('v1')}", "done")
         with monkeypatch.context() as patch, trio.fail_after(PATIENCE_SECONDS):
             stuck = StuckGit(tmp_path / f"{kind}{command}", patch)
-            await judged(served)
+            await judged(served.node)
             stuck.hang_in(command)
             stream = await connected(served.node, head, body)
             await stuck.one_hangs()
@@ -138,7 +99,7 @@ async def test_bad_D02_sizes_of_objects_are_told_in_a_bounded_time(
         _, body = await request_of(served, "object-info")
         with monkeypatch.context() as patch, trio.fail_after(PATIENCE_SECONDS):
             stuck = StuckGit(tmp_path / "stuck", patch)
-            await judged(served)
+            await judged(served.node)
             stuck.hang_in(command)
             patch.setattr(peeling, "SIZES_SECONDS", 1.0)
             refused = await served.post(body)

@@ -16,6 +16,7 @@ from guts_http.site import Settings
 from guts_http.turns import Shares, Turns
 from tests.http.http_world import PATIENCE_SECONDS
 from tests.http.node_world import bearing
+from tests.http.stuck_git import StuckGit, judged
 from tests.http.test_http_git_v2 import ASK, Served, asking, open_served
 from tests.refusals.doors_world import fetch_body
 
@@ -97,7 +98,7 @@ async def test_who_has_no_share_left_holds_up_nobody_who_asks_the_same(tmp_path:
     assert statuses == [200]
 
 
-async def test_one_address_leaves_pushes_and_readers_to_others(tmp_path: Path) -> None:
+async def test_one_address_leaves_pushes_to_others(tmp_path: Path) -> None:
     """A push that does not get on holds the only push of its address."""
     async with open_served(tmp_path, PROXIED) as served:
         path, kind = "/alice/hello.git/git-receive-pack", "application/x-git-receive-pack-request"
@@ -119,6 +120,31 @@ async def test_one_address_leaves_pushes_and_readers_to_others(tmp_path: Path) -
 
     assert refused.status_code == 503
     assert "this node serves 1 pushes of one address at once" in refused.text
+    assert served_still.status_code == 200
+
+
+async def test_one_address_leaves_readers_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A history that git does not get on with holds the only turn of its address; others read."""
+    settings = Settings(git_reads_max=4, queue_seconds=0.2, trusted_proxies=("127.0.0.1",))
+    async with open_served(tmp_path, settings) as served:
+
+        async def read(client: str, what: str) -> httpx.Response:
+            return await served.node.http.get(f"/api/v3/repos/alice/hello/{what}", headers={"x-forwarded-for": client})
+
+        with monkeypatch.context() as patch, trio.fail_after(PATIENCE_SECONDS):
+            stuck = StuckGit(tmp_path / "stuck", patch)
+            await judged(served.node)
+            stuck.hang_in("rev-list")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(read, ONE, "commits")
+                await stuck.one_hangs()
+                refused = await read(ONE, "contents")
+                served_still = await read(OTHER, "contents")
+                nursery.cancel_scope.cancel()
+            await stuck.none_hangs()
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert "this node serves 1 readers of histories of one address at once" in refused.text
     assert served_still.status_code == 200
 
 
