@@ -190,7 +190,8 @@ def main() -> None:
     for name in _NOT_LOADED:
         sys.modules[name] = None  # type: ignore[assignment]  # what imports it goes on without
     for number in _ENDS:
-        signal.signal(number, _stop)
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it: the clone outlives the terminal
+            signal.signal(number, _stop)
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=AS_THEY_ARE)
