@@ -26,6 +26,7 @@ from guts_core.identity import token_of
 from guts_core.names import ChainId, NodeId
 from guts_http.client import Account, Client, Status, Transaction, UnexpectedAnswer, Unreachable, open_client
 
+from .addresses import is_listed
 from .completing import complete_account
 from .home import Context, Home, user_home
 from .keys import AccountKey, new_pair, operator_account, read_pair
@@ -238,6 +239,14 @@ def sponsor_key(network: Network, name: str | None, file: Path | None) -> Accoun
     return network.key(name)
 
 
+class Withheld(Misconfigured):
+    """An address that no context of its network lists is shown no saved token, whatever the node there claims to be."""
+
+    def __init__(self, url: str) -> None:
+        words = f"no context of this network lists {url}: the saved token is not shown there"
+        super().__init__(words, f"where you trust it: guts context add {url}")
+
+
 def saved_token(network: Network, key: AccountKey) -> str:
     """The token to show a node: the environment's, or the saved one."""
     token = _token_of(network, key.id)
@@ -248,13 +257,21 @@ def saved_token(network: Network, key: AccountKey) -> str:
 
 def known_token(network: Network, account: str | None) -> str | None:
     """The same where one is not needed: what is public is shown to everybody."""
+    held = network.context.account if network.context else None
     if account is not None:
-        return _token_of(network, network.key(account).id)
-    return _token_of(network, network.context.account if network.context else None)
+        held = network.key(account).id
+    try:
+        return _token_of(network, held)
+    except Withheld as error:
+        click.echo(f"guts: {printable(str(error))}\nnext: {printable(str(error.next_step))}", err=True)
+        return None
 
 
 def _token_of(network: Network, account_id: str | None) -> str | None:
     given = os.environ.get("GUTS_TOKEN")
     if given or account_id is None:
         return given or None
-    return kept_token(network.home, network.chain_id.hex(), account_id)
+    found = kept_token(network.home, network.chain_id.hex(), account_id)
+    if found is not None and not is_listed(network.home, network.chain_id.hex(), network.client.base):
+        raise Withheld(network.client.base)
+    return found

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from attrs import frozen
 
+from .addresses import address_of
 from .home import Context, Home
 from .saved_tokens import kept_token
 
 # Accepted by every node beside the account's own name, so that no name must be looked up.
 ANY_USER = "x-access-token"
-_PORTS = {"http": 80, "https": 443}
 
 
 @frozen
@@ -28,7 +27,7 @@ class Asked:
     def is_for(self, node: str) -> bool:
         """Whether this is the address of a node: a token that is offered to another host is a token lost."""
         try:
-            return _address(f"{self.protocol}://{self.host}") == _address(node)
+            return address_of(f"{self.protocol}://{self.host}") == address_of(node)
         except ValueError:  # a port that is none
             return False
 
@@ -82,8 +81,3 @@ def token_among(home: Home, where: Iterable[Place]) -> str | None:
     """The first that was saved."""
     found = (kept_token(home, place.chain_id, place.account) for place in where)
     return next((token for token in found if token is not None), None)
-
-
-def _address(url: str) -> tuple[str, str | None, int | None]:
-    split = urlsplit(url)
-    return split.scheme, split.hostname, split.port or _PORTS.get(split.scheme)

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from guts_cli.addresses import is_listed
 from guts_cli.asked_by_git import ANY_USER, Place, given_token, read_asked, token_among
 from guts_cli.home import Context, Home, user_home
 from guts_cli.shape import command
@@ -43,19 +44,21 @@ def _answer(token: str | None, *, quiet: bool) -> None:
 def _token(home: Home, node: str, network: str | None, account: str | None) -> str | None:
     if (given := given_token()) is not None:
         return given
-    contexts = [one for one in home.contexts().contexts.values() if node in one.nodes]
-    chains = [network] if network else [one.chain_id for one in contexts]
-    return token_among(
-        home,
-        (
-            Place(chain, held)
-            for chain in chains
-            for held in _accounts(home, account, [one for one in contexts if one.chain_id == chain])
-        ),
-    )
+    return token_among(home, _places(home, node, network, account))
 
 
-def _accounts(home: Home, wanted: str | None, contexts: list[Context]) -> list[str]:
+def _places(home: Home, node: str, network: str | None, account: str | None) -> list[Place]:
+    """Of networks that list the node: what clones remember of its network was the node's own word once."""
+    contexts = [
+        one
+        for one in home.contexts().contexts.values()
+        if network in (None, one.chain_id) and is_listed(home, one.chain_id, node)
+    ]
+    places = [Place(one.chain_id, held) for one in contexts for held in _accounts(home, account, one)]
+    return list(dict.fromkeys(places))
+
+
+def _accounts(home: Home, wanted: str | None, context: Context) -> list[str]:
     if wanted is None:
-        return [one.account for one in contexts if one.account]
+        return [context.account] if context.account else []
     return [key.id for key in home.all_keys() if wanted in (key.name, key.id)]

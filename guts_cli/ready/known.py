@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
+from guts_cli.addresses import is_listed
 from guts_cli.asking import places, token_for, verified_here
 from guts_cli.home import Context, Home, user_home
 from guts_cli.outcomes import Misconfigured, Missing
@@ -102,13 +103,15 @@ def a_healthy_one(network: str | None) -> Mirror:
 
 def _mirrors(home: Home, network: str | None) -> tuple[Mirror, ...]:
     return tuple(
-        Mirror(url, _token(home, context), context.chain_id if context else network)
+        Mirror(url, _token(home, url, context), context.chain_id if context else network)
         for url, context in _places(home, network)
     )
 
 
-def _token(home: Home, context: Context | None) -> str | None:
-    """Of the account that GUTS_ACCOUNT names, or of the context's."""
+def _token(home: Home, url: str, context: Context | None) -> str | None:
+    """Of the account that GUTS_ACCOUNT names, or of the context's; a saved one for addresses that are listed only."""
+    if context is not None and not is_listed(home, context.chain_id, url):
+        return token_for(home, None)
     wanted = os.environ.get("GUTS_ACCOUNT")
     if not wanted or context is None or os.environ.get("GUTS_TOKEN"):
         return token_for(home, context)

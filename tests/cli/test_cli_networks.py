@@ -165,6 +165,7 @@ def test_a_network_formed_by_hand_takes_a_push_from_an_account_an_operator_vouch
 
     urls = [node["http"] for node in nodes]
     desk.run("account", "create", "eve", "--node", urls[0], "--sponsor-key", "n0/keys/operator.key")
+    desk.run("context", "add", urls[1])
     made = desk.run("token", "create", "--scope", "repo", "--node", urls[1], "--gateway", "node-1", "--save")
     desk.a_commit()
     helper = f"!f() {{ echo username=eve; echo password={made['token']}; }}; f"

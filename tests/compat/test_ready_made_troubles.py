@@ -310,7 +310,7 @@ def test_guts_clone_says_why_it_does_not_use_the_helper(net: Devnet, alice: Git,
 def test_guts_clone_of_a_private_repository_is_ready_made(
     net: Devnet, alice: Git, tmp_path: Path, given: tuple[str, ...]
 ) -> None:
-    """Also from an address under which the node is not known yet."""
+    """Also under another of this machine's names for itself, which no context lists."""
     name = f"own{len(given)}"
     work = a_repository(net, alice, name, private=True)
     trace = tmp_path / "trace"
