@@ -11,6 +11,7 @@ from guts_core.state.proof import BadProof
 
 from .home import Context, Home, user_home
 from .pinned import newest_epoch, remember_epoch
+from .saved_tokens import kept_token
 
 
 def places(named: tuple[str, ...], home: Home) -> list[tuple[str, Context | None]]:
@@ -30,7 +31,7 @@ def token_for(home: Home, context: Context | None) -> str | None:
     given = os.environ.get("GUTS_TOKEN")
     if given or context is None or context.account is None:
         return given or None
-    return home.token(context.chain_id, context.account)
+    return kept_token(home, context.chain_id, context.account)
 
 
 def verified_here(data: bytes, genesis: Genesis, question: Question | None) -> Verified:

@@ -18,6 +18,7 @@ from guts_cli.home import Context, Home
 from guts_cli.keys import read_account_key
 from guts_cli.pinned import TRUST, all_pinned
 from guts_cli.private_files import read_private
+from guts_cli.saved_tokens import kept_token
 from guts_core.errors import GutsError, Unauthenticated
 from guts_core.git.command import check_git_version
 from guts_http.client import Token, open_client
@@ -143,7 +144,7 @@ def _pinned(home: Home, context: Context) -> Iterator[Finding]:
 
 def _token(home: Home, context: Context, url: str | None, environment: dict[str, str]) -> Iterator[Finding]:
     token = environment.get("GUTS_TOKEN") or (
-        home.token(context.chain_id, context.account) if context.account else None
+        kept_token(home, context.chain_id, context.account) if context.account else None
     )
     if token is None:
         yield wrong("token", f"no token is saved for network {context.name}", MAKE_TOKEN)

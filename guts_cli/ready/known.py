@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cache, partial
 
 from attrs import frozen
 
@@ -12,6 +13,7 @@ from guts_cli.asking import places, token_for, verified_here
 from guts_cli.home import Context, Home, user_home
 from guts_cli.outcomes import Misconfigured, Missing
 from guts_cli.pinned import pinned
+from guts_cli.saved_tokens import kept_token
 from guts_cli.target import Target
 from guts_core.errors import GutsError, NotFound, Unavailable
 from guts_core.forge.records import Pack, Ref, Repository
@@ -102,20 +104,24 @@ def a_healthy_one(network: str | None) -> Mirror:
 
 
 def _mirrors(home: Home, network: str | None) -> tuple[Mirror, ...]:
+    saved = cache(partial(_token, home))  # a keyring is asked once, not for each node
     return tuple(
-        Mirror(url, _token(home, url, context), context.chain_id if context else network)
+        Mirror(url, saved(_shown_at(home, url, context)), context.chain_id if context else network)
         for url, context in _places(home, network)
     )
 
 
-def _token(home: Home, url: str, context: Context | None) -> str | None:
-    """Of the account that GUTS_ACCOUNT names, or of the context's; a saved one for addresses that are listed only."""
-    if context is not None and not is_listed(home, context.chain_id, url):
-        return token_for(home, None)
+def _shown_at(home: Home, url: str, context: Context | None) -> Context | None:
+    """The network whose saved token goes there: one that lists the address."""
+    return context if context is not None and is_listed(home, context.chain_id, url) else None
+
+
+def _token(home: Home, context: Context | None) -> str | None:
+    """Of the account that GUTS_ACCOUNT names, or of the context's."""
     wanted = os.environ.get("GUTS_ACCOUNT")
     if not wanted or context is None or os.environ.get("GUTS_TOKEN"):
         return token_for(home, context)
-    held = [home.token(context.chain_id, key.id) for key in home.all_keys() if wanted in (key.name, key.id)]
+    held = [kept_token(home, context.chain_id, key.id) for key in home.all_keys() if wanted in (key.name, key.id)]
     return next((token for token in held if token is not None), None)
 
 

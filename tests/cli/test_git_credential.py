@@ -252,6 +252,48 @@ def test_a_clones_own_helper_and_commands_find_the_keyring_too(asking: Asking) -
     assert done.stdout.endswith(f"password={FROM_KEYRING}\n")
 
 
+@pytest.mark.parametrize("account", ["", "alice"])
+def test_proofs_and_ready_made_clones_find_the_keyring_too(asking: Asking, account: str) -> None:
+    """Where commands and git find it, for the context's account and for one that is named."""
+    asking.put(FROM_KEYRING)
+    code = (
+        "from guts_cli.asking import token_for\nfrom guts_cli.home import user_home\n"
+        "from guts_cli.ready.known import _mirrors\nhome = user_home()\n"
+        "print(token_for(home, home.current()), *(one.token for one in _mirrors(home, None)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=asking.environment(GUTS_ACCOUNT=account), capture_output=True, text=True,
+        check=True, timeout=PATIENCE_SECONDS,
+    )  # fmt: skip
+
+    assert done.stdout.split() == [FROM_KEYRING] * 3
+
+
+def test_a_keyring_that_is_locked_is_asked_once_for_all_nodes(asking: Asking) -> None:
+    """Each question may be a dialogue on somebody's screen."""
+    asking.keyring_file.mkdir()
+    code = "from guts_cli.home import user_home; from guts_cli.ready.known import _mirrors; _mirrors(user_home(), None)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=asking.environment(), capture_output=True, text=True, check=True,
+        timeout=PATIENCE_SECONDS,
+    )  # fmt: skip
+
+    assert done.stderr.count("the keyring does not answer") == 1
+
+
+def test_the_doctor_looks_into_the_keyring_too(asking: Asking) -> None:
+    """Where the token lies in the keyring alone, nothing is amiss."""
+    Home(asking.desk.home).token_path(CHAIN, asking.account).unlink()
+    asking.put(FROM_KEYRING)
+    done = subprocess.run(
+        [sys.executable, "-m", "guts_cli", "doctor", "--json"], env=asking.environment(), cwd=asking.desk.directory,
+        capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
+    )  # fmt: skip
+
+    checks = {check["check"]: check for check in json.loads(done.stdout)["checks"]}
+    assert checks["token"]["message"] == "a token is saved; no node answers that could tell more"
+
+
 def test_operations_of_a_later_git_are_left_alone_and_people_are_told_what_this_is(asking: Asking) -> None:
     """gitcredentials: any other operation is silently ignored."""
     assert asking.helper("capability", "").stdout == ""
