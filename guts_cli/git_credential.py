@@ -17,11 +17,16 @@ from guts_core.identity import key_of
 
 from .asked_by_git import ANY_USER, Asked, contexts_of, given_token, places, read_asked, token_among
 from .home import Home, user_home
-from .saved_tokens import forget_in_keyring, keep_in_keyring, keyring_token
+from .saved_tokens import forget_refused, has_keyring, keep_in_keyring, kept_token
 
 MAKE_ONE = "guts token create --scope repo --gateway all --save"
 # Git's attributes are a few lines, of which the longest are what a server said to authenticate with.
 ASKED_BYTES_MAX = 1 << 18
+# Under the name that fits everybody a node takes any account's token, which is not to become another account's.
+_NOBODYS = (
+    "guts: whose token was typed is unknown, and it is not kept\n"
+    "next: type the name of your account as the user, and it is\n"
+)
 _USAGE = "usage: git-credential-guts get | store | erase, with git's name=value lines on standard input"
 
 
@@ -62,8 +67,12 @@ def _store(home: Home, asked: Asked) -> None:
     if asked.password is None or asked.password == given_token() or not _is_token(asked.password):
         return
     where = places(home, asked)
-    if where and asked.password != token_among(home, where):
+    if not where or asked.password in (kept_token(home, place.chain_id, place.account) for place in where):
+        return
+    if asked.username not in (None, ANY_USER):
         keep_in_keyring(where[0].chain_id, where[0].account, asked.password)
+    elif has_keyring():
+        sys.stderr.write(_NOBODYS)
 
 
 def _erase(home: Home, asked: Asked) -> None:
@@ -72,8 +81,7 @@ def _erase(home: Home, asked: Asked) -> None:
     if asked.password is None or asked.password not in (given_token(), token_among(home, where)):
         return
     for place in where:
-        if keyring_token(place.chain_id, place.account) == asked.password:
-            forget_in_keyring(place.chain_id, place.account)
+        forget_refused(place.chain_id, place.account, asked.password)
     sys.stderr.write(f"guts: {asked.host} does not accept the token\nnext: {MAKE_ONE}\n")
 
 

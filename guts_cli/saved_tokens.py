@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from .home import Home
@@ -30,6 +31,25 @@ _IN_THE_CLEAR = "keyrings.alt"
 def kept_token(home: Home, chain_id: str, account: str) -> str | None:
     """The token of an account on a network, if one was saved."""
     return keyring_token(chain_id, account) or home.token(chain_id, account)
+
+
+def save_token(home: Home, chain_id: str, account: str, token: str) -> Path:
+    """Into the file; an older one in the keyring goes, which would be found before it. Where the file is."""
+    path = home.keep_token(chain_id, account, token)
+    if keyring_token(chain_id, account) is not None:
+        forget_in_keyring(chain_id, account)
+    return path
+
+
+def forget_refused(chain_id: str, account: str, token: str) -> None:
+    """What a node refused goes from the keyring; another that lies there since then stays, and so does the file."""
+    if keyring_token(chain_id, account) == token:
+        forget_in_keyring(chain_id, account)
+
+
+def has_keyring() -> bool:
+    """Whether something can be kept in one now."""
+    return _asked(lambda _: True) or False
 
 
 def keyring_token(chain_id: str, account: str) -> str | None:

@@ -9,6 +9,7 @@ import click
 from guts_cli.addresses import is_listed
 from guts_cli.asked_by_git import ANY_USER, Place, given_token, read_asked, token_among
 from guts_cli.home import Context, Home, user_home
+from guts_cli.saved_tokens import forget_refused
 from guts_cli.shape import command
 
 MAKE_ONE = "guts token create --scope repo --save"
@@ -25,13 +26,22 @@ def credential(*, operation: str, node: str, network: str | None, account: str |
 
     `guts clone` writes it into a clone's configuration; nobody types it.
     """
-    if not read_asked(sys.stdin).is_for(node):
+    asked = read_asked(sys.stdin)
+    if not asked.is_for(node):
         return 0
     if operation == "get":
         _answer(_token(user_home(), node, network, account), quiet=quiet)
-    elif operation == "erase" and not quiet:
-        click.echo(f"guts: {node} does not accept the saved token\nnext: {MAKE_ONE}", err=True)
+    elif operation == "erase":
+        _forget(_places(user_home(), node, network, account), asked.password)
+        if not quiet:
+            click.echo(f"guts: {node} does not accept the saved token\nnext: {MAKE_ONE}", err=True)
     return 0
+
+
+def _forget(places: list[Place], refused: str | None) -> None:
+    for place in places:
+        if refused is not None:
+            forget_refused(place.chain_id, place.account, refused)
 
 
 def _answer(token: str | None, *, quiet: bool) -> None:

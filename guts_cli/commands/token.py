@@ -9,6 +9,7 @@ import click
 
 from guts_cli.acting import TokenWish, network_options, open_network
 from guts_cli.outcomes import Missing, Said, Usage, counted
+from guts_cli.saved_tokens import save_token
 from guts_cli.shape import command
 from guts_core.forge.records import Scope
 from guts_core.names import NodeId
@@ -57,7 +58,7 @@ def create(
         wish = TokenWish(tuple(Scope[scope.upper()] for scope in scopes), lifetime, listed, note)
         token = network.create_token(key, wish)
         if save:
-            network.home.keep_token(network.chain_id.hex(), key.id, token)
+            save_token(network.home, network.chain_id.hex(), key.id, token)
         base = network.client.base
     data = {
         "account": key.name,

@@ -294,6 +294,56 @@ def test_the_doctor_looks_into_the_keyring_too(asking: Asking) -> None:
     assert checks["token"]["message"] == "a token is saved; no node answers that could tell more"
 
 
+@pytest.mark.parametrize("before", [FROM_KEYRING, None])
+def test_a_token_that_is_saved_anew_is_the_answer_from_then_on(asking: Asking, before: str | None) -> None:
+    """An older one in the keyring would be found first for ever."""
+    if before is not None:
+        asking.put(before)
+    code = (
+        "import sys\nfrom guts_cli.home import user_home\nfrom guts_cli.saved_tokens import save_token\n"
+        "save_token(user_home(), *sys.argv[1:])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, CHAIN, asking.account, TYPED], env=asking.environment(), capture_output=True,
+        text=True, check=True, timeout=PATIENCE_SECONDS,
+    )  # fmt: skip
+
+    assert (asking.kept(), done.stderr) == ([], "")
+    assert asking.token() == TYPED
+
+
+@pytest.mark.parametrize("words", [(), ("--network", CHAIN), ("--quiet",)])
+def test_a_clones_own_helper_forgets_what_a_node_refused(asking: Asking, words: tuple[str, ...]) -> None:
+    """As git's other way in does: only the very one, and never the file."""
+    asking.put(FROM_KEYRING)
+    argv = [sys.executable, "-m", "guts_cli", "credential", "--node", NODE, *words, "erase"]
+    kept = []
+    for token in (TYPED, FROM_KEYRING, FROM_FILE):
+        subprocess.run(
+            argv, input=f"{ASKED}username=x-access-token\npassword={token}\n", env=asking.environment(),
+            capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS,
+        )  # fmt: skip
+        kept.append(asking.kept())
+
+    assert kept == [[FROM_KEYRING], [], []]
+    assert asking.token() == FROM_FILE
+
+
+def test_a_token_whose_account_is_unknown_is_not_kept_which_is_said(asking: Asking) -> None:
+    """Under the name that fits every account a node takes any account's token."""
+    done = asking.helper("store", f"{ASKED}username=x-access-token\npassword={TYPED}\n")
+    known = asking.helper("store", f"{ASKED}username=x-access-token\npassword={FROM_FILE}\n")
+
+    assert asking.kept() == []
+    assert done.stderr == (
+        "guts: whose token was typed is unknown, and it is not kept\n"
+        "next: type the name of your account as the user, and it is\n"
+    )
+    assert known.stderr == ""
+    without = evolve(asking, keyring="keyring.backends.null.Keyring")
+    assert without.helper("store", f"{ASKED}username=x-access-token\npassword={TYPED}\n").stderr == ""
+
+
 def test_operations_of_a_later_git_are_left_alone_and_people_are_told_what_this_is(asking: Asking) -> None:
     """gitcredentials: any other operation is silently ignored."""
     assert asking.helper("capability", "").stdout == ""
