@@ -18,7 +18,7 @@ from attrs import frozen
 
 from guts_core.chain.compose import LIFETIME_MS, by_account, create_credential, register, sign_with_account_key
 from guts_core.chain.transaction import SignedTransaction, Text, transaction_id
-from guts_core.errors import Refused, Unavailable
+from guts_core.errors import Refused, Unauthenticated, Unavailable
 from guts_core.forge.actions import Action
 from guts_core.forge.ids import account_id
 from guts_core.forge.records import Scope
@@ -33,7 +33,7 @@ from .keys import AccountKey, new_pair, operator_account, read_pair
 from .outcomes import Misconfigured, Missing, Usage, printable
 from .progress import working
 from .rotation import settled
-from .saved_tokens import kept_token
+from .saved_tokens import forget_refused, kept_token
 
 SALT_BYTES = 32
 WAITING = "waiting until it is final"
@@ -265,6 +265,19 @@ def known_token(network: Network, account: str | None) -> str | None:
     except Withheld as error:
         click.echo(f"guts: {printable(str(error))}\nnext: {printable(str(error.next_step))}", err=True)
         return None
+
+
+@contextmanager
+def signed_in(network: Network, token: str | None) -> Iterator[Client]:
+    """A client that shows the node this token. Where the node refuses it, the keyring holds it no longer."""
+    try:
+        with open_client(network.client.base, token) as client:
+            yield client
+    except Unauthenticated:
+        if token is not None:
+            for key in network.home.all_keys():
+                forget_refused(network.chain_id.hex(), key.id, token)
+        raise
 
 
 def _token_of(network: Network, account_id: str | None) -> str | None:

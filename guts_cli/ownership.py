@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from attrs import frozen
 
 from guts_core.errors import NotFound, Unauthenticated
-from guts_http.client import Client, Repository, open_client
+from guts_http.client import Client, Repository
 
-from .acting import Network, known_token, open_network
+from .acting import Network, known_token, open_network, signed_in
 from .outcomes import Missing, Usage
 from .target import Target, parse_target
 
@@ -46,5 +46,5 @@ def open_sight(text: str, node: str | None, account: str | None) -> Iterator[Sig
         raise Usage("the URL names a node and --node another: leave one away")
     with open_network(node, near=target.base) as network:
         token = known_token(network, account)
-        with open_client(network.client.base, token) as client:
+        with signed_in(network, token) as client:
             yield Sight(target, network, client, token is not None)

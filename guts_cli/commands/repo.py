@@ -7,7 +7,7 @@ from secrets import token_bytes
 
 import click
 
-from guts_cli.acting import SALT_BYTES, network_options, open_network, saved_token
+from guts_cli.acting import SALT_BYTES, network_options, open_network, saved_token, signed_in
 from guts_cli.completing import complete_repository
 from guts_cli.outcomes import Missing, Said, Usage, counted
 from guts_cli.ownership import Sight, open_sight
@@ -24,7 +24,7 @@ from guts_core.forge.actions import (
 from guts_core.forge.records import ObjectFormat
 from guts_core.git.refs import BRANCHES
 from guts_core.names import repository_name
-from guts_http.client import Repository, as_json, open_client
+from guts_http.client import Repository, as_json
 
 DEFAULT_BRANCH = "main"
 SHOWN_CHARS = 100
@@ -75,7 +75,7 @@ def list_(*, node: str | None, account: str | None) -> Said:
     with open_network(node) as network:
         key = network.key(account)
         token = saved_token(network, key)
-        with open_client(network.client.base, token) as client:
+        with signed_in(network, token) as client:
             found = list(client.my_repositories())
         network.home.remember_repository(network.chain_id.hex(), *(repo.full_name for repo in found))
     rows = [{"name": repo.full_name, "private": repo.private, "clone_url": repo.clone_url} for repo in found]

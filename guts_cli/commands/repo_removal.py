@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from guts_cli.acting import network_options, open_network, saved_token
+from guts_cli.acting import network_options, open_network, saved_token, signed_in
 from guts_cli.completing import complete_repository
 from guts_cli.outcomes import InTheWay, Missing, Said, Usage
 from guts_cli.ownership import open_sight
@@ -14,7 +14,6 @@ from guts_cli.shape import command, wants_json
 from guts_cli.target import parse_target
 from guts_core.errors import Conflict
 from guts_core.forge.actions import DeleteRepository, RestoreRepository
-from guts_http.client import open_client
 
 RESTORABLE_HOURS = 24
 
@@ -61,7 +60,7 @@ def restore(*, repository: str, node: str | None, account: str | None) -> Said:
     target = parse_target(repository)
     with open_network(node, near=target.base) as network:
         key = network.key(account)
-        with open_client(network.client.base, saved_token(network, key)) as client:
+        with signed_in(network, saved_token(network, key)) as client:
             deleted = [
                 one for one in client.deleted_repositories() if one.full_name.lower() == target.full_name.lower()
             ]

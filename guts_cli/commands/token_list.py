@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import click
 
-from guts_cli.acting import Network, network_options, open_network, saved_token
+from guts_cli.acting import Network, network_options, open_network, saved_token, signed_in
 from guts_cli.keys import AccountKey
 from guts_cli.outcomes import Missing, Said, Usage
 from guts_cli.shape import command
 from guts_core.errors import Conflict
 from guts_core.forge.actions import RevokeCredential
 from guts_core.names import CredentialId
-from guts_http.client import Token, as_json, open_client
+from guts_http.client import Token, as_json
 
 # A person types the beginning; this much of 64 digits is no accident.
 PREFIX_CHARS_MIN = 6
@@ -48,7 +48,7 @@ def _line(token: Token) -> str:
 
 
 def _tokens(network: Network, key: AccountKey) -> list[Token]:
-    with open_client(network.client.base, saved_token(network, key)) as client:
+    with signed_in(network, saved_token(network, key)) as client:
         return list(client.tokens())
 
 
