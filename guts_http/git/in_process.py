@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TypeVar
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
 from guts_core.errors import Corrupt, NotFound, Unavailable
 from guts_core.git.reading.archive import writing_budget
-from guts_core.git.reading.objects import Bounded, Budget, Objects
+from guts_core.git.reading.objects import Bounded, Budget
 from guts_core.names import Oid
 from guts_http.asker import Asker
 
 from .reading import READ_SECONDS, Reading, leased_for_reading
 from .upload_pack import Lease, lease
 from .wants import NotOurRef, check_wants
+
+if TYPE_CHECKING:
+    from guts_core.git.reading.odb import OdbObjects
 
 T = TypeVar("T")
 
@@ -51,7 +54,7 @@ class Opened:
 
     def __init__(self, leased: Lease) -> None:
         self._leased = leased
-        self._objects: Objects | None = None
+        self._objects: OdbObjects | None = None
         self._time = _Time(READ_SECONDS)  # of the whole request, whatever it asks
         self.by_git = Reading(leased.directory)
 
@@ -68,6 +71,11 @@ class Opened:
             self._objects = _objects_of(self._leased)
         return work(Bounded(self._objects, budget))
 
+    def close(self) -> None:
+        """Nothing more is read."""
+        if self._objects is not None:
+            self._objects.close()
+
     async def check_visible(self, oid: Oid) -> None:
         """NotFound unless a ref of the repository reaches this object (C14)."""
         try:
@@ -76,7 +84,7 @@ class Opened:
             raise NotFound(f"there is no object {oid.hex()} in this repository") from None
 
 
-def _objects_of(leased: Lease) -> Objects:
+def _objects_of(leased: Lease) -> OdbObjects:
     from pygit2 import Odb  # noqa: PLC0415 -- ten MiB, for those nodes that are asked for files
 
     from guts_core.git.reading.odb import OdbObjects  # noqa: PLC0415 -- see above
@@ -88,7 +96,8 @@ def _objects_of(leased: Lease) -> Objects:
 async def opened(asker: Asker) -> AsyncIterator[Opened]:
     """A repository's objects for one request; raises as ``leased_for_reading`` does."""
     async with leased_for_reading(asker) as leased:
-        yield Opened(leased)
+        with closing(Opened(leased)) as one:
+            yield one
 
 
 @asynccontextmanager
@@ -116,10 +125,10 @@ async def pieces(leased: Lease, work: Callable[[Bounded], Iterator[bytes]]) -> A
     answer off, for its beginning is sent.
     """
     clock = _Time(READ_SECONDS)
-    objects = await trio.to_thread.run_sync(_objects_of, leased)
-    given = work(Bounded(objects, writing_budget(clock.is_late)))
-    while (piece := await trio.to_thread.run_sync(_next, given, clock)) is not None:
-        yield piece
+    with closing(await trio.to_thread.run_sync(_objects_of, leased)) as objects:
+        given = work(Bounded(objects, writing_budget(clock.is_late)))
+        while (piece := await trio.to_thread.run_sync(_next, given, clock)) is not None:
+            yield piece
 
 
 def _next(given: Iterator[bytes], clock: _Time) -> bytes | None:

@@ -32,6 +32,15 @@ class OdbObjects:
     def __init__(self, odb: pygit2.Odb) -> None:
         self._odb = odb
 
+    def close(self) -> None:
+        """
+        Let go of the database, also where an error still leads here: nothing may be read afterwards.
+
+        libgit2 shares open packs by their paths: as long as one is held, whoever comes next reads that file,
+        though another was put in its place.
+        """
+        del self._odb
+
     def header(self, oid: Oid) -> Header:
         """Kind and size; the content is not unpacked."""
         with _answering(oid):
