@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import trio
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from guts_core.chain import compose
 from guts_core.chain.genesis import Genesis, InitialAccount, chain_id
@@ -33,7 +33,7 @@ from guts_http.site import Settings
 from guts_net.disk import LocalDisk
 from guts_net.runtime import open_node
 from guts_net.settings import KEY_FILES, NodeSettings
-from tests.http.http_world import open_server
+from tests.http.http_world import PATIENCE_SECONDS, open_server
 from tests.net.world import NO_LAG_SECONDS
 from tests.ports import free_ports
 
@@ -58,6 +58,20 @@ class Person:
         return InitialAccount(self.name, self.key.public_key, SALT, is_operator=False).id
 
 
+@frozen
+class Other:
+    """Another validator of the network."""
+
+    told: trio.Event = field(factory=trio.Event)
+    gone: trio.Event = field(factory=trio.Event)
+
+    async def stop(self) -> None:
+        """Return when it has ended, and agrees to nothing any more."""
+        self.told.set()
+        with trio.fail_after(PATIENCE_SECONDS):
+            await self.gone.wait()
+
+
 @define
 class Node:
     """A running node as its users see it."""
@@ -70,7 +84,7 @@ class Node:
     port: Port
     database: Path
     accesses: list[Access]
-    others: list[trio.Event]  # set one to stop that node
+    others: list[Other]
 
     @property
     def chain(self) -> ChainId:
@@ -149,14 +163,15 @@ async def open_world(
                     server.url, http, genesis, node_id, people, running, first.directory / "chain.db", accesses, others
                 )
         for other in others:
-            other.set()
+            other.told.set()
 
 
-async def _run_node(path: Path, index: int, task_status: trio.TaskStatus[trio.Event]) -> None:
-    stop = trio.Event()
+async def _run_node(path: Path, index: int, task_status: trio.TaskStatus[Other]) -> None:
+    other = Other()
     async with open_node(_settings(path, index)):
-        task_status.started(stop)
-        await stop.wait()
+        task_status.started(other)
+        await other.told.wait()
+    other.gone.set()
 
 
 def _settings(path: Path, index: int, grace: float = 600) -> NodeSettings:

@@ -175,7 +175,7 @@ async def test_a_transaction_with_a_text_is_submitted_and_asked_for(tmp_path: Pa
 async def test_what_is_not_final_is_waited_for_later(tmp_path: Path) -> None:
     """Without a quorum: the id comes with the error, and what waits is listed."""
     async with open_world(tmp_path, validators=2) as node:
-        node.others[0].set()
+        await node.others[0].stop()
         signed = node.signed("alice", a_repository("hello"))
 
         def submit(client: Client) -> tuple[TxId | None, list[TxId], TxId | None]:

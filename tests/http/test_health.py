@@ -89,7 +89,7 @@ async def test_a_node_tells_its_reasons_and_comes_back(tmp_path: Path) -> None:
     async with open_world(tmp_path, validators=2) as node:
         while (ready := await node.http.get("/readyz")).json()["status"] != "ready":
             assert ready.json()["reasons"]
-        node.others[0].set()
+        await node.others[0].stop()
         while (await ask(node.port, AskStatus())).peers:  # type: ignore[union-attr]  # a Status
             pass
         alone, started, live = [await node.http.get(path) for path in ("/readyz", "/startupz", "/livez")]

@@ -385,7 +385,7 @@ async def test_without_a_quorum_writes_tell_what_may_still_happen(tmp_path: Path
             alice = await node.token("alice")
             await node.create(alice, "open")
             await node.create(alice, "hush", private=True)
-            node.others[0].set()
+            await node.others[0].stop()
             while (await node.http.get("/api/guts/v1/status")).json()["peers"]:
                 pass
             created = await node.create(alice, "late")

@@ -439,7 +439,7 @@ async def test_what_waits_is_listed_without_private_details(tmp_path: Path) -> N
             for name, private in (("secret", True), ("open", False))
         )
         empty = (await node.http.get("/api/guts/v1/mempool")).json()
-        node.others[0].set()
+        await node.others[0].stop()
         for signed in (hidden, shown):
             answer = await node.http.post(
                 "/api/guts/v1/transactions?wait=0",
