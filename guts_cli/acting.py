@@ -6,7 +6,6 @@ No node is handed an account key, ever: transactions are signed here and a node 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +32,7 @@ from .keys import AccountKey, new_pair, operator_account, read_pair
 from .outcomes import Misconfigured, Missing, Usage, printable
 from .progress import working
 from .rotation import settled
-from .saved_tokens import forget_refused, kept_token
+from .saved_tokens import forget_refused, given_token, kept_token
 
 SALT_BYTES = 32
 WAITING = "waiting until it is final"
@@ -281,9 +280,8 @@ def signed_in(network: Network, token: str | None) -> Iterator[Client]:
 
 
 def _token_of(network: Network, account_id: str | None) -> str | None:
-    given = os.environ.get("GUTS_TOKEN")
-    if given or account_id is None:
-        return given or None
+    if (given := given_token()) is not None or account_id is None:
+        return given
     found = kept_token(network.home, network.chain_id.hex(), account_id)
     if found is not None and not is_listed(network.home, network.chain_id.hex(), network.client.base):
         raise Withheld(network.client.base)

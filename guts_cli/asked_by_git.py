@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
 from attrs import frozen
@@ -70,11 +69,6 @@ def places(home: Home, asked: Asked) -> list[Place]:
         elif context.account is not None:
             found.append(Place(context.chain_id, context.account))
     return list(dict.fromkeys(found))
-
-
-def given_token() -> str | None:
-    """The environment's."""
-    return os.environ.get("GUTS_TOKEN") or None
 
 
 def token_among(home: Home, where: Iterable[Place]) -> str | None:

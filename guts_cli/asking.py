@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from guts_core.chain.genesis import Genesis, chain_id
 from guts_core.errors import remade
 from guts_core.proof import Question, Verified, verify
@@ -11,7 +9,7 @@ from guts_core.state.proof import BadProof
 
 from .home import Context, Home, user_home
 from .pinned import newest_epoch, remember_epoch
-from .saved_tokens import kept_token
+from .saved_tokens import given_token, kept_token
 
 
 def places(named: tuple[str, ...], home: Home) -> list[tuple[str, Context | None]]:
@@ -28,9 +26,8 @@ def _context_of(home: Home, url: str) -> Context | None:
 
 def token_for(home: Home, context: Context | None) -> str | None:
     """For what is private. A saved token goes to nodes of its own network only."""
-    given = os.environ.get("GUTS_TOKEN")
-    if given or context is None or context.account is None:
-        return given or None
+    if (given := given_token()) is not None or context is None or context.account is None:
+        return given
     return kept_token(home, context.chain_id, context.account)
 
 

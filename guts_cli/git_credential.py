@@ -15,9 +15,9 @@ from typing import NoReturn
 from guts_core.errors import GutsError, Invalid
 from guts_core.identity import key_of
 
-from .asked_by_git import ANY_USER, Asked, contexts_of, given_token, places, read_asked, token_among
+from .asked_by_git import ANY_USER, Asked, contexts_of, places, read_asked, token_among
 from .home import Home, user_home
-from .saved_tokens import forget_refused, has_keyring, keep_in_keyring, kept_token
+from .saved_tokens import forget_refused, given_token, has_keyring, keep_in_keyring, kept_token
 
 MAKE_ONE = "guts token create --scope repo --gateway all --save"
 # Git's attributes are a few lines, of which the longest are what a server said to authenticate with.

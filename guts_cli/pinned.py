@@ -30,7 +30,7 @@ TRUST = "guts network trust FILE"
 def pin(home: Home, file: GenesisFile) -> Path:
     """Believe proofs of this network from now on."""
     path = _path(home, file.chain_id)
-    _write(path, to_json(file))
+    write_public(path, to_json(file))
     return path
 
 
@@ -63,7 +63,7 @@ def remember_epoch(home: Home, chain_id: ChainId, found: Checkpoint | None) -> N
         return
     # Whoever has no home that can be written verifies all the same, and has nothing to compare with later.
     with suppress(OSError):
-        _write(_newest(home, chain_id), f"{found.epoch} {found.boundary.hex()}\n")
+        write_public(_newest(home, chain_id), f"{found.epoch} {found.boundary.hex()}\n")
 
 
 def all_pinned(home: Home) -> list[GenesisFile]:
@@ -86,11 +86,6 @@ def read_genesis(path: Path) -> GenesisFile:
         return genesis_from_json(path.read_bytes())
     except Invalid as error:
         raise Misconfigured(f"{path}: {error}") from error
-
-
-def _write(path: Path, text: str) -> None:
-    """A file that anyone may read."""
-    write_public(path, text)
 
 
 def _read(path: Path) -> GenesisFile:

@@ -7,6 +7,7 @@ clear, or keeps none, counts as no keyring: a file that its owner alone can read
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -26,6 +27,11 @@ _SERVICE = "guts {chain_id}"
 _PRIORITY_LEAST = 1
 # Its plain files, whatever they say of themselves.
 _IN_THE_CLEAR = "keyrings.alt"
+
+
+def given_token() -> str | None:
+    """The environment's, which goes before any that was saved."""
+    return os.environ.get("GUTS_TOKEN") or None
 
 
 def kept_token(home: Home, chain_id: str, account: str) -> str | None:

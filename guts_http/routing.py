@@ -246,13 +246,18 @@ def _body_of(reply: Reply) -> bytes:
     return reply.body.data if isinstance(reply.body, Written) else Written.of(reply.body).data
 
 
+def cache_control(*, personal: bool) -> str:
+    """What is for one caller is for no cache (E11)."""
+    return "private, no-store" if personal else "no-cache"
+
+
 def respond(reply: Reply, *, personal: bool) -> Response:
-    """A reply as HTTP; what is for one caller is for no cache (E11)."""
+    """A reply as HTTP."""
     response = Response(_body_of(reply), status=reply.status)
     response.headers["Content-Type"] = "application/json; charset=utf-8"
     if reply.body is None:
         del response.headers["Content-Type"]
-    response.headers["Cache-Control"] = "private, no-store" if personal else "no-cache"
+    response.headers["Cache-Control"] = cache_control(personal=personal)
     response.headers["Vary"] = "Authorization"
     response.headers["X-Content-Type-Options"] = "nosniff"
     for name, value in reply.headers.items():

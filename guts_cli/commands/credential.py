@@ -7,9 +7,9 @@ import sys
 import click
 
 from guts_cli.addresses import is_listed
-from guts_cli.asked_by_git import ANY_USER, Place, given_token, read_asked, token_among
+from guts_cli.asked_by_git import ANY_USER, Place, read_asked, token_among
 from guts_cli.home import Context, Home, user_home
-from guts_cli.saved_tokens import forget_refused
+from guts_cli.saved_tokens import forget_refused, given_token
 from guts_cli.shape import command
 
 MAKE_ONE = "guts token create --scope repo --save"

@@ -214,7 +214,8 @@ class LimitsSection:
         25,
         Whole(1, 100, "percent"),
         "Of the fetches, reads, pushes, archives and downloads at once, so much is for one address (IPv6: one /64), "
-        "one at least, and twice as much for loopback: who takes all that there is leaves most to others.",
+        "one at least, and twice as much for loopback, and of the bytes that are held for slow readers: who takes all "
+        "that there is leaves most to others.",
     )
     queue_seconds: float = setting(
         10.0, Seconds(0, 600), "How long a clone or push waits for its turn before it is answered 503."

@@ -47,5 +47,5 @@ def ready_made(remote: Remote, *, node: str | None, account: str | None) -> Way:
         **({} if account is None else {"GUTS_ACCOUNT": account}),
     }
     instead = f"url.guts://{remote.target.full_name}.insteadOf={remote.url}"
-    # The node may be called by a name that nobody has noted: by its network its token is found.
+    # The node may be called by a name that nobody has noted: what it shows is held against this network all the same.
     return Way((instead, f"{NETWORK}={remote.network}"), environment)

@@ -13,7 +13,7 @@ from guts_cli.asking import places, token_for, verified_here
 from guts_cli.home import Context, Home, user_home
 from guts_cli.outcomes import Misconfigured, Missing
 from guts_cli.pinned import pinned
-from guts_cli.saved_tokens import kept_token
+from guts_cli.saved_tokens import given_token, kept_token
 from guts_cli.target import Target
 from guts_core.errors import GutsError, NotFound, Unavailable
 from guts_core.forge.records import Pack, Ref, Repository
@@ -119,7 +119,7 @@ def _shown_at(home: Home, url: str, context: Context | None) -> Context | None:
 def _token(home: Home, context: Context | None) -> str | None:
     """Of the account that GUTS_ACCOUNT names, or of the context's."""
     wanted = os.environ.get("GUTS_ACCOUNT")
-    if not wanted or context is None or os.environ.get("GUTS_TOKEN"):
+    if not wanted or context is None or given_token() is not None:
         return token_for(home, context)
     held = [kept_token(home, context.chain_id, key.id) for key in home.all_keys() if wanted in (key.name, key.id)]
     return next((token for token in held if token is not None), None)

@@ -19,6 +19,7 @@ from guts_http.routing import Asked, Routes
 from . import git_shapes
 from .commits import commit_at, named
 from .git_data import REPO
+from .pushed_bytes import headers_of
 
 routes = Routes()
 _NOT_MODIFIED = 304
@@ -61,9 +62,7 @@ async def _archive(asked: Asked, ref: str | None, ending: str, write: _Writer) -
         headers = {
             "ETag": f'"{commit.hex()}.{ending}"',
             "Content-Disposition": f'attachment; filename="{called}.{ending}"',
-            "Cache-Control": "no-cache" if asked.caller.is_anonymous else "private, no-store",
-            "Vary": "Authorization",
-            "X-Content-Type-Options": "nosniff",
+            **headers_of(asked),
         }
         if request.headers.get("If-None-Match") == headers["ETag"]:
             return Response(b"", _NOT_MODIFIED, headers)

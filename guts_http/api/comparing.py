@@ -26,6 +26,7 @@ from .commits import commit_at, named
 from .file_shapes import Place, ShownChange
 from .git_data import REPO, height_of
 from .paging import Page, asked_page, links
+from .pushed_bytes import as_pushed
 
 routes = Routes()
 # GitHub's number: further files are not listed.
@@ -57,7 +58,8 @@ async def compare(asked: Asked, basehead: str) -> Reply | Response:
     async with opened(asked.asker) as objects:
         old, new = [await commit_at(objects, tip, text) for tip, text in tips]
         if request.headers.get("Accept", "").startswith(_DIFF):
-            return _as_diff(asked, await objects.run(partial(_patch, base=old, head=new)))
+            patch = await objects.run(partial(_patch, base=old, head=new))
+            return as_pushed(asked, patch, f"{_DIFF}; charset=utf-8")
         work = partial(_written, repo=repo, basehead=basehead, base=old, head=new, page=page)
         total, shown = await objects.run(work)
     more = page.first + page.size < total
@@ -110,14 +112,6 @@ def _files(objects: Bounded, found: Sequence[Change]) -> Iterator[ShownChange]:
 
 def _patch(objects: Bounded, base: Oid, head: Oid) -> bytes:
     return b"".join(hunks.patch(objects, _changes(objects, _related(objects, base, head), head)))
-
-
-def _as_diff(asked: Asked, patch: bytes) -> Response:
-    response = Response(patch, content_type=f"{_DIFF}; charset=utf-8")
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Cache-Control"] = "no-cache" if asked.caller.is_anonymous else "private, no-store"
-    response.headers["Vary"] = "Authorization, Accept"
-    return response
 
 
 def _shown(repo: str, basehead: str, base: Oid, head: Oid, found: _Found) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from . import file_shapes, git_shapes
 from .commits import HEAD, commit_at, named
 from .file_shapes import Place
 from .git_data import REPO, height_of
+from .pushed_bytes import as_pushed
 
 routes = Routes()
 # As GitHub: a longer file is shown without its content, and by git/blobs.
@@ -54,7 +55,7 @@ async def get_contents(asked: Asked, path: str) -> Reply | Response:
     async with opened(asked.asker) as objects:
         commit = await commit_at(objects, tip, start)
         if request.headers.get("Accept", "").startswith(_RAW):
-            return _raw(asked, await objects.run(partial(_raw_file, commit=commit, path=wanted)))
+            return as_pushed(asked, await objects.run(partial(_raw_file, commit=commit, path=wanted)))
         shown = await objects.run(partial(_contents, at=at, commit=commit, path=wanted))
     return Reply(shown, headers=height_of(snapshot))
 
@@ -81,16 +82,6 @@ def _raw_file(objects: Bounded, commit: Oid, path: bytes) -> bytes:
     if not entry.is_blob:
         raise BadRequest("only files have raw contents")
     return objects.blob(entry.oid, BLOB_BYTES_MAX)
-
-
-def _raw(asked: Asked, data: bytes) -> Response:
-    """Bytes that somebody pushed: never a page of this site (G)."""
-    response = Response(data, content_type="application/octet-stream")
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    response.headers["Cache-Control"] = "no-cache" if asked.caller.is_anonymous else "private, no-store"
-    response.headers["Vary"] = "Authorization, Accept"
-    return response
 
 
 def _size(objects: Bounded, entry: Entry) -> int | None:
@@ -166,7 +157,7 @@ async def get_blob(asked: Asked, sha: str) -> Reply | Response:
     async with opened(asked.asker) as objects:
         await objects.check_visible(oid)
         if request.headers.get("Accept", "").startswith(_RAW):
-            return _raw(asked, await objects.run(lambda bounded: bounded.blob(oid, BLOB_BYTES_MAX)))
+            return as_pushed(asked, await objects.run(lambda bounded: bounded.blob(oid, BLOB_BYTES_MAX)))
         shown = await objects.run(partial(_blob, repo=repo, oid=oid))
     return Reply(shown, headers=height_of(snapshot))
 

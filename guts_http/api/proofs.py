@@ -25,7 +25,7 @@ from guts_core.proof import (
 from guts_core.proof.questions import about_packs, about_ref, about_refs, about_transaction
 from guts_http.port import Port, open_conversation
 from guts_http.problems import BadRequest
-from guts_http.routing import HEIGHT, Access, Asked, Routes
+from guts_http.routing import HEIGHT, Access, Asked, Routes, cache_control
 
 from .seen import named_in
 
@@ -48,7 +48,7 @@ async def get_proof(asked: Asked) -> Response:
     height, proof = await _proof(asked.site.port, AskProof(question, repositories[0].id if is_about_one else None))
     response = Response(proof, content_type=CONTENT_TYPE)
     personal = bool(repositories) and not asked.caller.is_anonymous
-    response.headers["Cache-Control"] = "private, no-store" if personal else "no-cache"
+    response.headers["Cache-Control"] = cache_control(personal=personal)
     response.headers["Vary"] = "Authorization"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers[HEIGHT] = str(height)

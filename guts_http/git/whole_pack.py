@@ -21,11 +21,10 @@ from guts_core.errors import Unavailable
 from guts_core.git.fetch_arguments import Fetch
 from guts_core.git.pkt_line import BAND_DATA_BYTES_MAX, FLUSH, Band, side_band
 from guts_core.names import RepoId
-from guts_core.node.pack_list import ListedPack, OpenPacks, PackList
-from guts_core.node.port import GitFailed
+from guts_core.node.pack_list import ListedPack, PackList
 from guts_http.asker import Asker
 from guts_http.middleware import Send
-from guts_http.port import Conversation, open_conversation
+from guts_http.packs.listing import Leased, leased_packs
 from guts_http.site import Site
 
 from . import answers
@@ -45,11 +44,15 @@ CHECKED_MAX = 10_000
 
 @frozen
 class WholePack:
-    """The pack that answers a clone; its file stays while the conversation does."""
+    """The pack that answers a clone; its file stays while the lease does."""
 
     pack: ListedPack
-    path: Path
-    conversation: Conversation
+    leased: Leased
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self.leased.file(f"{self.pack.digest.hex()}.pack")
 
 
 class WholePacks:
@@ -66,12 +69,9 @@ class WholePacks:
         if not await trio.to_thread.run_sync(_wants_all, asked, leased.directory):
             yield None
             return
-        async with open_conversation(self._site.port, OpenPacks(repo, wait_ms=0)) as conversation:
-            listed = await conversation.hear()
-            assert isinstance(listed, PackList)
-            pack = _only(listed, leased.generation)
-            path = None if pack is None else Path(listed.directory) / f"{pack.digest.hex()}.pack"
-            yield None if pack is None or path is None else WholePack(pack, path, conversation)
+        async with leased_packs(self._site, repo, seconds=0) as listed:
+            pack = _only(listed.packs, leased.generation)
+            yield None if pack is None else WholePack(pack, listed)
 
     async def stream(self, whole: WholePack, asker: Asker, head: bytes, send: Send) -> None:
         """
@@ -104,7 +104,7 @@ class WholePacks:
     async def _next(self, pieces: _Pieces, whole: WholePack) -> bytes:
         data = await trio.to_thread.run_sync(pieces.read)
         if data is None:
-            await whole.conversation.say(GitFailed())
+            await whole.leased.suspect()
             raise Unavailable("this node's copy of the pack is damaged; another node has it")
         return data
 

@@ -35,9 +35,9 @@ class Leased:
 
 
 @asynccontextmanager
-async def leased_packs(site: Site, repo: RepoId) -> AsyncIterator[Leased]:
-    """The packs of a repository that the caller may read; raises NotFound."""
-    request = OpenPacks(repo, int(JUDGEMENT_SECONDS * 1000))
+async def leased_packs(site: Site, repo: RepoId, seconds: float = JUDGEMENT_SECONDS) -> AsyncIterator[Leased]:
+    """The packs of a repository that the caller may read; how long a judgement is waited for. Raises NotFound."""
+    request = OpenPacks(repo, int(seconds * 1000))
     async with open_conversation(site.port, request) as conversation:
         listed = await conversation.hear()
         assert isinstance(listed, PackList)

@@ -80,20 +80,12 @@ class CleanLists:
         self._pushed: dict[RepoId, None] = {}
         self._wake_asked, self._wake_pushed, self._judged = trio.Event(), trio.Event(), trio.Event()
 
-    async def clean_list(self, repo: RepoId) -> tuple[Pack, ...] | None:
-        """
-        The packs of a repository that is clean now, in order of admission; None: it is not, or nobody knows yet.
-
-        Does not wait: who is told None because nobody knows has asked by that, and the next one is told more.
-        """
-        if self._generation_of(repo) is None:
-            return None
-        verdict = await self.verdict(repo)
-        listed = self._look(repo) if verdict.reason is None else None
-        return listed.packs if listed is not None and listed.generation == verdict.generation else None
-
     async def verdict(self, repo: RepoId, seconds: float = 0.0) -> Verdict:
-        """What is known of the present generation; waits so long for it where nothing is. Raises NotFound."""
+        """
+        What is known of the present generation; waits so long for it where nothing is. Raises NotFound.
+
+        Who is told that nobody knows has asked by that, and the next one is told more.
+        """
         with trio.move_on_after(seconds):
             while (known := self._known(repo)) is None:
                 self._ask(repo)

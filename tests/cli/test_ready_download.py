@@ -194,11 +194,17 @@ def test_a_thread_that_is_late_writes_into_no_file_of_others(tmp_path: Path) -> 
             hung.wait(PATIENCE_SECONDS)
 
     with serving(DATA, answer) as mirror:
+        before = set(threading.enumerate())
         with pytest.raises(Unavailable):
             fetch_all([Begun(a_file(tmp_path, DATA))], Mirrors([mirror]))
         others = [(tmp_path / f"other{number}").open("w+b") for number in range(32)]
+        late = set(threading.enumerate()) - before
+        assert late, "one still waits for its part"
         released.set()
         assert done.wait(PATIENCE_SECONDS)
+        for thread in late:  # what is written, is written now
+            thread.join(PATIENCE_SECONDS)
+            assert not thread.is_alive()
 
     for other in others:
         assert os.fstat(other.fileno()).st_size == 0

@@ -19,7 +19,7 @@ import signal, sys
 for name in sys.argv[1].split():
     signal.signal(signal.Signals[name], signal.SIG_IGN)
 sys.argv[1:] = ["origin", "guts://alice/hello"]
-from guts_cli.ready.helper import main
+from guts_cli.ready.conversation import main
 main()
 """
 

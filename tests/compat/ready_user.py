@@ -42,7 +42,7 @@ class User:
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "bin").mkdir(exist_ok=True)
         program = self.directory / "bin" / "git-remote-guts"
-        program.write_text(f"#!{sys.executable}\nfrom guts_cli.ready.helper import main\nmain()\n")
+        program.write_text(f"#!{sys.executable}\nfrom guts_cli.ready.conversation import main\nmain()\n")
         program.chmod(0o700)
         self.trace = self.directory / "trace"
         self.home = self.directory / "home"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from itertools import zip_longest
 from pathlib import Path
 from random import Random
@@ -23,6 +23,7 @@ from guts_core.simplex.committee import Committee
 from guts_core.simplex.messages import Certificate
 from guts_http.doors import doors
 from guts_net.disk import LocalDisk
+from guts_net.handle import RunningNode
 from guts_net.runtime import open_node
 from guts_net.scrub import DatabaseAudit, Pace
 from guts_net.settings import NodeSettings
@@ -251,11 +252,11 @@ async def test_fault_F09_a_rotten_pack_of_two_repositories_is_whole_again_in_bot
         assert [one.read_bytes() == kept for one in linked] == [True, True]
 
 
-async def test_fault_F09_a_clone_of_rotten_bytes_fails_and_has_them_looked_at(tmp_path: Path) -> None:
-    """What a client stumbles over is not left to the daily round: the pack is fetched again at once."""
-    world = await a_network(tmp_path, 4)
-    (path,) = (world.seats[1].directory / "packs").glob("*.pack")
-    kept = path.read_bytes()
+@asynccontextmanager
+async def served(path: Path) -> AsyncIterator[tuple[RunningNode, str, Path]]:
+    """One of four nodes that has looked at its packs, its URL, and its only pack; it looks again tomorrow."""
+    world = await a_network(path, 4)
+    (pack,) = (world.seats[1].directory / "packs").glob("*.pack")
     async with (
         world.running(first=2),
         open_node(world.settings(0)),
@@ -263,8 +264,15 @@ async def test_fault_F09_a_clone_of_rotten_bytes_fails_and_has_them_looked_at(tm
         trio.open_nursery() as nursery,
     ):
         url = await nursery.start(doors("127.0.0.1:0"), node, world.seats[1].directory / "chain.db")
-        clone = ["git", "clone", "--quiet", f"{url}/alice/hello0.git"]
-        await wait_until(lambda: node._server._status().scrub_rounds > 0)  # the next is tomorrow
+        await wait_until(lambda: node._server._status().scrub_rounds > 0)
+        yield node, url, pack
+        nursery.cancel_scope.cancel()
+
+
+async def test_fault_F09_a_clone_of_rotten_bytes_fails_and_has_them_looked_at(tmp_path: Path) -> None:
+    """What a client stumbles over is not left to the daily round: the pack is fetched again at once."""
+    async with served(tmp_path) as (node, url, path):
+        kept, clone = path.read_bytes(), ["git", "clone", "--quiet", f"{url}/alice/hello0.git"]
         with path.open("r+b") as file:  # in place: the links to it rot with it
             path.chmod(0o600)
             file.seek(IN_THE_COMMIT)
@@ -273,7 +281,6 @@ async def test_fault_F09_a_clone_of_rotten_bytes_fails_and_has_them_looked_at(tm
         await wait_until(lambda: path.exists() and path.read_bytes() == kept)
         await wait_until(lambda: node._server._status().missing_packs == 0)
         await trio.run_process([*clone, str(tmp_path / "second")], capture_stderr=True)
-        nursery.cancel_scope.cancel()
 
     assert failed.returncode != 0
     assert not (tmp_path / "first").exists()

@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
-import trio
 
-from guts_http.doors import doors
-from guts_net.runtime import open_node
-from tests.faults.test_fault_rot import a_network
+from tests.faults.test_fault_rot import served
 from tests.net.world import wait_until
 
 PATIENCE_SECONDS = 180
@@ -18,17 +15,8 @@ TRAILER = 20
 
 async def test_fault_F09_files_of_rotten_bytes_are_not_shown_and_are_looked_at(tmp_path: Path) -> None:
     """A reader of the API stumbles over it as a clone does: an error, and the pack is fetched again from a peer."""
-    world = await a_network(tmp_path, 4)
-    (path,) = (world.seats[1].directory / "packs").glob("*.pack")
-    kept = path.read_bytes()
-    async with (
-        world.running(first=2),
-        open_node(world.settings(0)),
-        open_node(world.settings(1)) as node,
-        trio.open_nursery() as nursery,
-    ):
-        url = await nursery.start(doors("127.0.0.1:0"), node, world.seats[1].directory / "chain.db")
-        await wait_until(lambda: node._server._status().scrub_rounds > 0)  # the next is tomorrow
+    async with served(tmp_path) as (node, url, path):
+        kept = path.read_bytes()
         async with httpx.AsyncClient(base_url=f"{url}/api/v3/repos/alice/hello0", timeout=PATIENCE_SECONDS) as http:
             before = await http.get("/contents/data")
             with path.open("r+b") as file:  # in place: the links to it rot with it
@@ -40,7 +28,6 @@ async def test_fault_F09_files_of_rotten_bytes_are_not_shown_and_are_looked_at(t
             await wait_until(lambda: path.exists() and path.read_bytes() == kept)
             await wait_until(lambda: node._server._status().missing_packs == 0)
             after = await http.get("/contents/data")
-        nursery.cancel_scope.cancel()
 
     assert (during.status_code, during.json()["code"]) == (500, "corrupt")
     assert (before.status_code, after.status_code) == (200, 200)

@@ -47,6 +47,16 @@ async def slow(
             return await read_all(stream)
 
 
+def a_request(kind: str, oid: str) -> tuple[dict[str, str], bytes]:
+    """Headers and body of a question about this object, or about all refs."""
+    return {
+        "fetch": (ASK, asking("fetch", f"want {oid}", "done")),
+        "ls-refs": (ASK, asking("ls-refs")),
+        "object-info": (ASK, asking("object-info", "size", f"oid {oid}")),
+        "version 0": (OLD, fetch_body([oid], 0)),
+    }[kind]
+
+
 async def hide(served: Served) -> None:
     """The repository becomes private."""
     changed = await served.node.http.patch(
@@ -60,12 +70,7 @@ async def test_a_slow_body_does_not_outlive_a_permission(tmp_path: Path, kind: s
     """The repository becomes private while a stranger's request is on its way; nothing of it is told."""
     async with open_served(tmp_path) as served:
         oid = await served.oid("main")
-        headers, body = {
-            "fetch": (ASK, asking("fetch", f"want {oid}", "done")),
-            "ls-refs": (ASK, asking("ls-refs")),
-            "object-info": (ASK, asking("object-info", "size", f"oid {oid}")),
-            "version 0": (OLD, fetch_body([oid], 0)),
-        }[kind]
+        headers, body = a_request(kind, oid)
         before = await served.node.http.post("/alice/hello.git/git-upload-pack", content=body, headers=headers)
         answer = await slow(served.node, body, headers, lambda: hide(served))
 
@@ -81,12 +86,7 @@ async def test_a_slow_body_does_not_outlive_its_token(tmp_path: Path, kind: str)
         await hide(served)
         (mine,) = (await served.node.http.get("/api/guts/v1/tokens", headers=bearing(served.token))).json()
         oid = await served.oid("main")
-        headers, body = {
-            "fetch": (ASK, asking("fetch", f"want {oid}", "done")),
-            "ls-refs": (ASK, asking("ls-refs")),
-            "object-info": (ASK, asking("object-info", "size", f"oid {oid}")),
-            "version 0": (OLD, fetch_body([oid], 0)),
-        }[kind]
+        headers, body = a_request(kind, oid)
 
         async def revoke() -> None:
             done = await served.node.http.delete(f"/api/guts/v1/tokens/{mine['id']}", headers=bearing(served.token))

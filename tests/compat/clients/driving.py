@@ -26,18 +26,18 @@ USER = os.environ.get("GUTS_USER", "nobody")
 OPTION, IS_ATOMIC = os.environ.get("GUTS_PUSH_OPTION", ""), bool(os.environ.get("GUTS_PUSH_ATOMIC"))
 TOKEN = os.environ.get("GUTS_TOKEN", "")
 
-Verbs = Mapping[str, Callable[..., None]]
+VERBS = ("version", "ls", "clone", "partial", "fetch", "commit", "push")
 
 
 class CannotError(Exception):
     """The client has no way to do that."""
 
 
-def drive(verbs: Verbs) -> None:
-    """Run the command that this process was started with."""
+def drive(driver: Mapping[str, Callable[..., None]]) -> None:
+    """Run the command that this process was started with, one of the functions that a driver's module has for them."""
     verb, *words = sys.argv[1:]
     try:
-        verbs[verb](*words)
+        {name: driver[name] for name in VERBS}[verb](*words)
     except CannotError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(CANNOT)

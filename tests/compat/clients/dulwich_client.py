@@ -59,14 +59,4 @@ def push(directory: str, url: str, *refspecs: str) -> None:
 
 
 if __name__ == "__main__":
-    drive(
-        {
-            "version": version,
-            "ls": ls,
-            "clone": clone,
-            "partial": partial,
-            "fetch": fetch,
-            "commit": commit,
-            "push": push,
-        }
-    )
+    drive(globals())

@@ -15,7 +15,7 @@ from guts_core.errors import NotFound
 from guts_core.forge.records import Pack
 from guts_core.names import Oid, RefName, RepoId
 from guts_net.logs import Log
-from guts_net.packs import CleanLists, Listed, clean
+from guts_net.packs import UNKNOWN, CleanLists, Listed, clean
 from guts_net.packs.index_file import count_of
 from guts_net.packs.reach import holds_only_reachable
 from tests.fixtures.git_history import git
@@ -77,26 +77,31 @@ async def reason(lists: CleanLists) -> str | None:
     return verdict.reason
 
 
+async def known(lists: CleanLists) -> str | None:
+    """What is known without waiting: why it is not clean, or None."""
+    return (await lists.verdict(REPO)).reason
+
+
 async def test_packs_that_hold_exactly_what_refs_reach_are_clean(state: State) -> None:
     await state.push("main", main="main")
     async with state.judged() as lists:
         assert await reason(lists) is None
-        assert await lists.clean_list(REPO) == tuple(state.packs)
+        assert await known(lists) is None
 
 
 async def test_an_empty_repository_is_clean(state: State) -> None:
     async with state.judged() as lists:
         assert await reason(lists) is None
-        assert await lists.clean_list(REPO) == ()
+        assert await known(lists) is None
 
 
 async def test_nobody_waits_for_a_verdict_that_is_not_there(state: State) -> None:
     """The first to ask is told no, and has asked for the verdict by that."""
     await state.push("main", main="main")
     async with state.judged() as lists:
-        assert await lists.clean_list(REPO) is None
+        assert await known(lists) == UNKNOWN
         assert await reason(lists) is None
-        assert await lists.clean_list(REPO) is not None
+        assert await known(lists) is None
 
 
 async def test_each_push_onto_a_clean_list_is_judged_by_what_it_brought(state: State) -> None:
@@ -133,7 +138,7 @@ async def test_a_forced_push_leaves_objects_that_nobody_may_have(state: State, b
         assert await reason(lists) is None
         await state.push(main=back)
         assert await reason(lists) is not None
-        assert await lists.clean_list(REPO) is None
+        assert await known(lists) == "its packs hold objects that no ref reaches"
 
 
 async def test_a_deleted_ref_makes_it_unclean_and_one_put_back_clean_again(state: State) -> None:
@@ -172,7 +177,7 @@ async def test_packs_that_are_not_here_yet_are_judged_when_they_are(
         with trio.fail_after(PATIENCE_SECONDS):
             assert await reason(lists) == "this node is still fetching packs of this repository"
             state.packs = [here]
-            while await lists.clean_list(REPO) is None:  # noqa: ASYNC110  # the judge has no event for a test
+            while await known(lists) is not None:  # noqa: ASYNC110  # the judge has no event for a test
                 await trio.sleep(0.01)
 
 
@@ -186,9 +191,9 @@ async def test_too_many_packs_are_not_handed_out(state: State, monkeypatch: pyte
 
 async def test_of_a_repository_that_is_not_there_nothing_is_known(state: State) -> None:
     async with state.judged() as lists:
-        assert await lists.clean_list(RepoId(bytes(32))) is None
-        with pytest.raises(NotFound):
-            await lists.verdict(RepoId(bytes(32)), PATIENCE_SECONDS)
+        for seconds in (0.0, PATIENCE_SECONDS):
+            with pytest.raises(NotFound):
+                await lists.verdict(RepoId(bytes(32)), seconds)
 
 
 async def test_more_news_than_are_listed_are_counted_with_everything(

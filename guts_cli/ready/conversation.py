@@ -44,7 +44,7 @@ _MEBIBYTE = 1 << 20
 
 
 @define
-class Helper:
+class Conversation:
     """One run of ``git-remote-guts``."""
 
     remote: str
@@ -213,16 +213,16 @@ def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """One conversation over standard input and output; the exit code."""
-    helper: Helper | None = None
+    conversation: Conversation | None = None
     try:
         remote, url = _named(arguments)
-        helper = Helper(remote, _target(url), sys.stdin, sys.stdout)
-        helper.run()
+        conversation = Conversation(remote, _target(url), sys.stdin, sys.stdout)
+        conversation.run()
     except BrokenPipeError:
         return 1  # git went away: it says on the terminal why
     except KeyboardInterrupt as stopped:
-        if helper is not None and isinstance(stopped, Interrupted):
-            say(helper.how_to_go_on(stopped.kept))
+        if conversation is not None and isinstance(stopped, Interrupted):
+            say(conversation.how_to_go_on(stopped.kept))
         return EXIT_INTERRUPTED
     except (GutsError, OSError, MemoryError) as error:
         failure = failure_of(error)
